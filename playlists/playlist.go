@@ -1,0 +1,128 @@
+// Package playlists reads the files that therapists write: an ordered list of phases with their music and light.
+// It parses and checks a file (every problem with its line and column), resolves its music to tracks, and holds
+// the starter playlists that need no file of anyone's. It plays nothing and decodes nothing.
+package playlists
+
+import "time"
+
+// Stage is one of the three parts of the work, in this order.
+type Stage string
+
+const (
+	Preparation    Stage = "preparation"
+	Administration Stage = "administration"
+	Integration    Stage = "integration"
+)
+
+// Keep says what a changed phase does to the session: keep its end, or keep the later lengths and move the end.
+type Keep string
+
+const (
+	KeepEnd     Keep = "end"
+	KeepLengths Keep = "lengths"
+)
+
+// Order says how a phase's tracks are chosen.
+type Order string
+
+const (
+	Listed  Order = "listed"  // as written
+	Shuffle Order = "shuffle" // seeded, no repeat until all were heard
+	BestFit Order = "fit"     // the subset that lands best on the phase's end
+)
+
+// Bed names a generated sound that never ends.
+type Bed string
+
+const (
+	Drone Bed = "drone"
+	Ocean Bed = "ocean"
+	Rain  Bed = "rain"
+)
+
+// Playlist is one playlist file, checked.
+type Playlist struct {
+	// ID is what a command names: the file's path below the playlists folder, with slashes and without its
+	// ending ("evening/first"), or "starter/NAME" for an embedded one.
+	ID        string        `json:"id"`
+	Name      string        `json:"name"`
+	About     string        `json:"about,omitempty"`
+	Keep      Keep          `json:"keep"`
+	Crossfade time.Duration `json:"crossfade"` // between tracks, unless a phase says otherwise
+	Bed       Bed           `json:"bed"`       // what covers a gap
+	Phases    []Phase       `json:"phases"`
+	Remind    []Reminder    `json:"remind,omitempty"`
+	Boost     *Boost        `json:"boost,omitempty"`
+}
+
+// Length is the session's planned length: the sum of its phases' lengths.
+func (p *Playlist) Length() time.Duration {
+	var sum time.Duration
+	for _, ph := range p.Phases {
+		sum += ph.Length
+	}
+	return sum
+}
+
+// Phase is one stretch of the arc.
+type Phase struct {
+	Name      string        `json:"name"`
+	Stage     Stage         `json:"stage"`
+	Length    time.Duration `json:"length"`
+	Flex      time.Duration `json:"flex,omitempty"`  // how far its end may move to meet a track's own ending
+	Until     string        `json:"until,omitempty"` // the mark it waits for; its length is then a guess
+	Music     []Item        `json:"music,omitempty"` // what was written, resolved, in order; empty: the playlist's bed
+	Order     Order         `json:"order"`
+	Level     float64       `json:"level"`     // dB against the room's reference loudness
+	Crossfade time.Duration `json:"crossfade"` // the phase's own, or else the playlist's
+	Lights    *Light        `json:"lights,omitempty"`
+	Marks     []string      `json:"marks,omitempty"` // the buttons offered in this phase
+}
+
+// Item is one piece of a phase's music: a track, a bed, or planned silence. Exactly one of its fields is set.
+// A list that holds a bed plays the tracks before it, then the bed until the phase's end (or until the share of
+// time that the tracks after it need); `silence` is alone in its list.
+type Item struct {
+	Track   *Track `json:"track,omitempty"`
+	Bed     Bed    `json:"bed,omitempty"`
+	Silence bool   `json:"silence,omitempty"`
+}
+
+// Track is one music file as measured. A track that can't be played keeps its place with Problem set, so that
+// the page can say which file is missing; the arc passes it over.
+type Track struct {
+	File    string        `json:"file"` // absolute path
+	Title   string        `json:"title"`
+	Artist  string        `json:"artist,omitempty"`
+	Album   string        `json:"album,omitempty"`
+	Length  time.Duration `json:"length"`             // of the decoded sound
+	LeadIn  time.Duration `json:"lead_in,omitempty"`  // silence before the first sound
+	LeadOut time.Duration `json:"lead_out,omitempty"` // silence after the last
+	// Loudness is the integrated loudness in LUFS (EBU R128); HasLoudness is false until something is known of it.
+	Loudness    float64 `json:"loudness,omitempty"`
+	HasLoudness bool    `json:"has_loudness,omitempty"`
+	TruePeak    float64 `json:"true_peak,omitempty"` // dBTP, where HasLoudness
+	Joined      bool    `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album)
+	Problem     string  `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
+}
+
+// Light is the scene a phase fades to, from its start.
+type Light struct {
+	Scene string        `json:"scene"`
+	Fade  time.Duration `json:"fade"`
+}
+
+// Reminder is a silent line on the tablet, told from a mark.
+type Reminder struct {
+	After string        `json:"after"` // a mark; empty: the session's start
+	In    time.Duration `json:"in"`
+	Say   string        `json:"say"`
+	Marks []string      `json:"marks,omitempty"`
+}
+
+// Boost lengthens a phase at a second dose.
+type Boost struct {
+	Mark  string        `json:"mark"`
+	Phase string        `json:"phase"`
+	By    time.Duration `json:"by"`
+}

@@ -1,0 +1,104 @@
+// Package rig starts the real things that tests talk to: brokers, bridges, sound cards, sound servers. Each is a
+// child process of the test, on a free port, in a temporary directory, and is ended by its own pid.
+package rig
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Process is one running peer.
+type Process struct {
+	*exec.Cmd
+	done chan struct{}
+	err  error
+}
+
+// Run starts a program and ends it when the test does. Its output goes to NAME.log in dir.
+func Run(t testing.TB, dir, name string, env []string, arg ...string) *Process {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Fatalf("%s is not installed (make setup installs what the tests need)", name)
+	}
+	log, err := os.Create(filepath.Join(dir, filepath.Base(name)+".log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Process{Cmd: exec.Command(path, arg...), done: make(chan struct{})}
+	p.Stdout, p.Stderr = log, log
+	p.Env = append(os.Environ(), env...)
+	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	// Pdeathsig fires when the thread that started the child ends, so that thread has to live as long as the child.
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		started <- p.Start()
+		p.err = p.Wait()
+		log.Close()
+		close(p.done)
+	}()
+	if err := <-started; err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// Kill ends the process and its children at once, as a power cut would, and waits for it. A second call does nothing.
+func (p *Process) Kill() {
+	_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
+	<-p.done
+}
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Signal sends sig to the process.
+func (p *Process) Signal(sig syscall.Signal) error { return syscall.Kill(p.Process.Pid, sig) }
+
+// FreePort is a TCP port of the loopback interface that nobody listens on.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Eventually waits until ok is true, and fails the test with what where it is not within d.
+func Eventually(t testing.TB, d time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(d); ; {
+		if ok() {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", d, what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// Shared is the path of a peer that lives beside the checkout (fakedac, zigbee-sim); ROOMD_SHARED names another place.
+func Shared(t testing.TB, name string) string {
+	t.Helper()
+	_, file, _, _ := runtime.Caller(0)
+	dir := os.Getenv("ROOMD_SHARED")
+	if dir == "" {
+		dir = filepath.Join(filepath.Dir(file), "..", "..", "shared")
+	}
+	path := filepath.Join(dir, name)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%s is not there: set ROOMD_SHARED to the folder that holds it", path)
+	}
+	return path
+}

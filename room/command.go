@@ -1,0 +1,237 @@
+package room
+
+import "encoding/json"
+
+// Verb is what a command asks for.
+type Verb string
+
+const (
+	Start     Verb = "start"      // a session with Playlist
+	Hold      Verb = "hold"       // keep the present phase open
+	Release   Verb = "release"    // let a held phase go on
+	Next      Verb = "next"       // end the present phase now
+	Extend    Verb = "extend"     // lengthen (or, negative, shorten) the present phase by By
+	SetLevel  Verb = "level"      // louder or softer by DB
+	Silence   Verb = "silence"    // fade the music out; the arc goes on
+	Resume    Verb = "resume"     // music again after silence or soften or emergency
+	Skip      Verb = "skip"       // the present track only
+	MarkNow   Verb = "mark"       // write the moment Name
+	BringBack Verb = "bring-back" // a composed early return
+	Soften    Verb = "soften"     // music far down in 3 s, light stays
+	Care      Verb = "care"       // lights for care: light to see by, music goes on
+	Emergency Verb = "emergency"  // music down, lights full, the clock runs on
+	End       Verb = "end"        // fade all over 20 s and close the session
+	Abort     Verb = "abort"      // close the session now (3 s)
+	Undo      Verb = "undo"       // take back command Of
+	SetScene  Verb = "scene"      // room lights to Scene; only while no session runs
+	Follow    Verb = "follow"     // command Role again after a hand moved it; empty: all, back to the arc after care
+)
+
+// Command is what a person or a schedule asks for. ID makes a repeat harmless: a command whose ID has been done is
+// acknowledged again and not done twice.
+type Command struct {
+	ID       string   `json:"id"` // UUID
+	Do       Verb     `json:"do"`
+	Playlist string   `json:"playlist,omitempty"` // start: a playlist's ID
+	Phase    string   `json:"phase,omitempty"`    // the phase that was meant; where set and no longer present, the command is refused
+	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"
+	DB       *float64 `json:"db,omitempty"`       // level: dB, relative
+	Name     string   `json:"name,omitempty"`     // mark: one of the room's marks
+	Of       string   `json:"of,omitempty"`       // undo: the ID of the command to take back
+	Scene    string   `json:"scene,omitempty"`    // scene
+	Role     string   `json:"role,omitempty"`     // follow
+	Clip     string   `json:"clip,omitempty"`     // skip: the clip that was meant; where set and no longer sounding, refused
+}
+
+// Refused says why a command was not done. Field is set where the command itself is at fault (422), empty where
+// the room can't do it at present (409).
+type Refused struct {
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"` // a sentence for a therapist
+}
+
+func (r *Refused) Error() string {
+	if r.Field != "" {
+		return r.Field + ": " + r.Reason
+	}
+	return r.Reason
+}
+
+// Ack answers a command that is journalled.
+type Ack struct {
+	ID  string `json:"id"`
+	Rev uint64 `json:"rev"` // the snapshot that first shows it
+}
+
+// Snapshot is all that a tablet shows. Times inside a session count in milliseconds from its start.
+type Snapshot struct {
+	Boot     string               `json:"boot"`   // of this process; another means the daemon was started again
+	Rev      uint64               `json:"rev"`    // grows with every change
+	NowMS    int64                `json:"now_ms"` // the room's monotonic clock, as /ws time answers
+	Version  string               `json:"version"`
+	Room     string               `json:"room"`
+	Session  *SessionView         `json:"session"`
+	Lights   map[string]LightView `json:"lights"`
+	Sound    SoundView            `json:"sound"`
+	Problems []Problem            `json:"problems"`
+	Schedule []ScheduleView       `json:"schedule,omitempty"`
+	Marks    []string             `json:"marks"`  // the room's marks
+	Scenes   []string             `json:"scenes"` // the room's scenes by name
+}
+
+// SessionState is where a session is.
+type SessionState string
+
+const (
+	Running SessionState = "running"
+	Ending  SessionState = "ending"
+	Ended   SessionState = "ended"
+)
+
+// SessionView is the session in a snapshot.
+type SessionView struct {
+	ID         string       `json:"id"`
+	Playlist   string       `json:"playlist"` // ID
+	Name       string       `json:"name"`     // the playlist's name
+	State      SessionState `json:"state"`
+	StartedMS  int64        `json:"started_ms"` // on the room's monotonic clock: elapsed = now_ms - started_ms
+	ElapsedMS  int64        `json:"elapsed_ms"`
+	EndsAtMS   int64        `json:"ends_at_ms"` // session time
+	PlannedMS  int64        `json:"planned_ms"` // session time of the end as it was planned at the start
+	Phase      PhaseView    `json:"phase"`
+	Phases     []PhaseView  `json:"phases"`
+	Music      *MusicView   `json:"music"`
+	Timeline   []ClipView   `json:"timeline"`   // what sounds when, for the picture
+	LevelDB    float64      `json:"level_db"`   // a person's level, dB against the playlist's own
+	CeilingDB  float64      `json:"ceiling_db"` // as far as LevelDB goes
+	Silent     bool         `json:"silent"`     // silenced by a person
+	Softened   bool         `json:"softened"`
+	Emergency  bool         `json:"emergency"`
+	Care       bool         `json:"care"`      // lights for care are on
+	Returning  bool         `json:"returning"` // bring-back was asked for
+	Marks      []MarkView   `json:"marks"`
+	Offer      []string     `json:"offer"`        // the mark buttons of this phase
+	Reminders  []RemindView `json:"reminders"`    // due and not yet answered
+	Undo       []UndoView   `json:"undo"`         // what can be taken back, the newest first
+	HoldEndsMS int64        `json:"hold_ends_ms"` // where the session would end if the phase were held now and let go a minute after its planned end
+}
+
+// PhaseView is one phase in a snapshot.
+type PhaseView struct {
+	Name    string `json:"name"`
+	Stage   string `json:"stage"`
+	StartMS int64  `json:"start_ms"`
+	EndMS   int64  `json:"end_ms"`
+	Held    bool   `json:"held"`    // by a person
+	Waiting string `json:"waiting"` // for this mark
+	Scene   string `json:"scene"`
+}
+
+// MusicView is what sounds now.
+type MusicView struct {
+	Clip    string `json:"clip"`
+	Title   string `json:"title"`
+	StartMS int64  `json:"start_ms"`
+	EndMS   int64  `json:"end_ms"`
+	Next    string `json:"next"`
+}
+
+// ClipView is one clip of the timeline.
+type ClipView struct {
+	Title   string `json:"title"`
+	StartMS int64  `json:"start_ms"`
+	EndMS   int64  `json:"end_ms"`
+	Bed     bool   `json:"bed"`
+}
+
+// MarkView is one mark that was tapped.
+type MarkView struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	AtMS int64  `json:"at_ms"`
+}
+
+// RemindView is a reminder that is due.
+type RemindView struct {
+	Say   string   `json:"say"`
+	DueMS int64    `json:"due_ms"`
+	Marks []string `json:"marks"`
+}
+
+// UndoView is a command that can be taken back until UntilMS (session time).
+type UndoView struct {
+	ID      string `json:"id"`
+	Do      Verb   `json:"do"`
+	Says    string `json:"says"` // "Extended by 5 min"
+	UntilMS int64  `json:"until_ms"`
+}
+
+// LightView is one role's light.
+type LightView struct {
+	Target LightLevel  `json:"target"`
+	Actual *LightLevel `json:"actual"`         // as last observed; null: not known
+	State  string      `json:"state"`          // unknown, following, held, lost
+	Says   string      `json:"says,omitempty"` // which lamp, and what to do
+}
+
+// LightLevel is light as people speak of it: L* from 0 to 100, and kelvin or a colour.
+type LightLevel struct {
+	Level  float64 `json:"level"`
+	Kelvin int     `json:"kelvin,omitempty"`
+	Color  string  `json:"color,omitempty"` // #rrggbb
+}
+
+// SoundView is the sound's health.
+type SoundView struct {
+	Output    string `json:"output"` // what plays, in words
+	State     string `json:"state"`  // playing, silent, lost, none
+	Underruns uint64 `json:"underruns"`
+	Reopened  uint64 `json:"reopened"`
+	LatencyMS int64  `json:"latency_ms"`
+}
+
+// Problem is something wrong, as a sentence a therapist understands, and what to do about it.
+type Problem struct {
+	Part string `json:"part"` // sound, lights, playlist, room, link, disk, clock
+	Says string `json:"says"`
+	Do   string `json:"do"`
+}
+
+// ScheduleView is one line of the schedule.
+type ScheduleView struct {
+	At   string `json:"at"`   // as written
+	Do   string `json:"do"`   // in words
+	Next string `json:"next"` // RFC 3339, local time
+	Last string `json:"last,omitempty"`
+}
+
+// SessionRecord is one session of the history.
+type SessionRecord struct {
+	ID       string          `json:"id"`
+	Playlist string          `json:"playlist"`
+	Name     string          `json:"name"`
+	State    SessionState    `json:"state"`
+	LengthMS int64           `json:"length_ms"`
+	Ending   string          `json:"ending"` // as planned, ended early, aborted, ended while the room was off
+	Events   []RecordedEvent `json:"events,omitempty"`
+}
+
+// RecordedEvent is one line of a session's journal.
+type RecordedEvent struct {
+	Seq  int64           `json:"seq"`
+	AtMS int64           `json:"at_ms"` // session time
+	Kind string          `json:"kind"`
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// PlaylistView is a playlist that can be chosen.
+type PlaylistView struct {
+	ID       string      `json:"id"`
+	Name     string      `json:"name"`
+	About    string      `json:"about"`
+	LengthMS int64       `json:"length_ms"`
+	Ready    bool        `json:"ready"` // it can be started
+	Phases   []PhaseView `json:"phases"`
+	Errors   []string    `json:"errors"` // FILE:LINE:COL: what is wrong (how to write it)
+	Warnings []string    `json:"warnings"`
+}

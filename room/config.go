@@ -1,0 +1,44 @@
+package room
+
+import (
+	"time"
+
+	"roomd/room/lights"
+)
+
+// Config is room.yaml: one physical room, its speaker, lights and schedule. Each field has a default.
+type Config struct {
+	Room     string
+	Listen   string // host:port; default ":8080"
+	Audio    AudioConfig
+	MQTT     MQTTConfig
+	Lights   map[string][]lights.Lamp // by role
+	Scenes   map[string]lights.Scene
+	Marks    []string
+	Schedule []Job
+	// File is the file's path; empty where there is none and all is default.
+	File string
+}
+
+// AudioConfig is the speaker.
+type AudioConfig struct {
+	Output    string   // alsa, none, command; "" for alsa if there is a device, else none
+	Device    string   // an ALSA device by its name; "" for the default one
+	Command   []string // with Output command: a child that eats PCM on standard input
+	Reference float64  // LUFS that a playlist's level 0 sounds at; default -23
+	Ceiling   float64  // dB over the reference that no one gets past; default 6
+}
+
+// MQTTConfig is the broker.
+type MQTTConfig struct {
+	Broker string // "embedded", or mqtt://user:password@host:1883, or mqtts://…
+	CA     string // PEM file, with mqtts
+	Base   string // of our own topics; default "roomd"
+}
+
+// Job is one line of the schedule.
+type Job struct {
+	At    string // five cron fields, local time
+	Scene string
+	Fade  time.Duration
+}
