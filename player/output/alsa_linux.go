@@ -1,0 +1,383 @@
+package output
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+)
+
+// alsa is one opened pcm. Every call into the library is made by the goroutine that run is, because any of them can
+// hang (the PulseAudio plugin's do, when its server dies); the line's owner hands it a block and waits with a watchdog.
+type alsa struct {
+	lib  *libasound
+	pcm  uintptr
+	info about
+	pace float64 // frames a second of real time
+
+	// Of the line's owner, but while run has a block in work.
+	q      quantiser
+	buf    []byte
+	chunk  int // frames that fit into buf
+	timer  *time.Timer
+	left   bool // run hangs and was left to itself
+	held   float64
+	heldAt time.Time
+
+	work chan int // frames in buf to play, or drainOut
+	done chan result
+	quit chan struct{} // closed by the owner: end soon
+	gone chan struct{} // closed by run: the pcm is given back
+
+	// Of run.
+	capacity int  // frames that the device may hold
+	buffer   int  // frames that it could hold
+	running  bool // it has been full once since it was prepared
+	frames   *int // where the library writes a delay
+	sleep    *time.Timer
+}
+
+const drainOut = -1
+
+type result struct {
+	waited bool
+	delay  int // frames
+	err    error
+}
+
+// openSystem opens cfg's ALSA device, and no other.
+func openSystem(cfg Config) (sink, error) {
+	lib, err := loadALSA()
+	if err != nil {
+		return nil, err
+	}
+	a := &alsa{
+		lib: lib, pace: cfg.pace(), timer: newTimer(), sleep: newTimer(), frames: new(int),
+		work: make(chan int, 1), done: make(chan result, 1), quit: make(chan struct{}), gone: make(chan struct{}),
+	}
+	name := lib.pcmName(cfg.Device)
+	if err := a.open(name, cfg); err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	a.chunk = max(1, a.capacity/2)
+	a.buf = make([]byte, a.chunk*a.q.frame())
+	go a.run()
+	return a, nil
+}
+
+func newTimer() *time.Timer {
+	t := time.NewTimer(0)
+	<-t.C
+	return t
+}
+
+// pcmName is the pcm for a device's name: a card's plughw, else the name as it is.
+func (lib *libasound) pcmName(device string) string {
+	switch {
+	case device == "":
+		return "default"
+	case !strings.ContainsAny(device, ":,") && lib.cardIndex(device) >= 0:
+		return "plughw:CARD=" + device + ",DEV=0"
+	}
+	return device
+}
+
+// open tries the device as it is, without any conversion, so that the format is the device's own and 16 bit get our
+// dither; then with ALSA's conversion of rate and channels, then of everything.
+func (a *alsa) open(name string, cfg Config) error {
+	var first error
+	for _, mode := range []int32{openNoFormat | openNoResample | openNoChannels, openNoFormat, 0} {
+		if err := a.lib.check("open", a.lib.open(&a.pcm, name, streamPlayback, openNonblock|mode)); err != nil {
+			return err
+		}
+		err := a.configure(cfg)
+		if err == nil {
+			a.info.device = name
+			a.info.resampled = mode&openNoResample == 0
+			return nil
+		}
+		a.lib.close(a.pcm)
+		if first == nil {
+			first = err
+		}
+		if !errors.Is(err, syscall.EINVAL) {
+			return err
+		}
+	}
+	return first
+}
+
+// configure sets the pcm up: stereo, cfg's rate, the best format, a buffer of the look-ahead in four periods.
+func (a *alsa) configure(cfg Config) error {
+	lib, pcm := a.lib, a.pcm
+	var hw, sw uintptr
+	if err := lib.check("parameters", lib.hwMalloc(&hw)); err != nil {
+		return err
+	}
+	defer lib.hwFree(hw)
+	if err := lib.check("parameters", lib.swMalloc(&sw)); err != nil {
+		return err
+	}
+	defer lib.swFree(sw)
+	if err := lib.check("parameters", lib.hwAny(pcm, hw)); err != nil {
+		return err
+	}
+	if err := lib.check("interleaved frames", lib.setAccess(pcm, hw, accessInterleaved)); err != nil {
+		return err
+	}
+	if err := lib.check("two channels", lib.setChannels(pcm, hw, 2)); err != nil {
+		return err
+	}
+	if err := lib.check(fmt.Sprintf("%d Hz", cfg.Rate), lib.setRate(pcm, hw, uint32(cfg.Rate), 0)); err != nil {
+		return err
+	}
+	answer := int32(-int32(syscall.EINVAL))
+	for _, f := range []format{s32, s243, s24, s16} {
+		if answer = lib.setFormat(pcm, hw, formatNumber[f.name]); answer >= 0 {
+			a.q = newQuantiser(f)
+			break
+		}
+	}
+	if err := lib.check("16, 24 or 32 bit", answer); err != nil {
+		return err
+	}
+	want := cfg.lookAheadFrames()
+	buffer, period, dir := uintptr(want), uintptr(want/4), int32(0)
+	if err := lib.check("buffer", lib.setBufferNear(pcm, hw, &buffer)); err != nil {
+		return err
+	}
+	if err := lib.check("period", lib.setPeriodNear(pcm, hw, &period, &dir)); err != nil {
+		return err
+	}
+	if err := lib.check("set up", lib.hwParams(pcm, hw)); err != nil {
+		return err
+	}
+	if err := lib.check("buffer", lib.getBuffer(hw, &buffer)); err != nil {
+		return err
+	}
+	a.buffer = int(buffer)
+	a.capacity = min(a.buffer, want)
+	if err := lib.check("software parameters", lib.swCurrent(pcm, sw)); err != nil {
+		return err
+	}
+	if err := lib.check("start threshold", lib.setStart(pcm, sw, uintptr(max(1, a.capacity/2)))); err != nil {
+		return err
+	}
+	if err := lib.check("software parameters", lib.swParams(pcm, sw)); err != nil {
+		return err
+	}
+	a.info.rate, a.info.format = cfg.Rate, a.q.name
+	return nil
+}
+
+func (a *alsa) about() about { return a.info }
+
+func (a *alsa) write(block [][2]float64) (waited bool, err error) {
+	for len(block) > 0 {
+		if a.left {
+			return waited, errHangs
+		}
+		n := min(len(block), a.chunk)
+		a.q.encode(a.buf, block[:n])
+		block = block[n:]
+		a.work <- n
+		r, ok := a.answer()
+		if !ok {
+			a.left = true
+			return waited, fmt.Errorf("write to %s: %w", a.info.device, errHangs)
+		}
+		waited = waited || r.waited
+		if r.err != nil {
+			return waited, fmt.Errorf("write to %s: %w", a.info.device, r.err)
+		}
+		a.held, a.heldAt = float64(r.delay), time.Now()
+	}
+	return waited, nil
+}
+
+// answer waits for run, but not for ever.
+func (a *alsa) answer() (result, bool) {
+	for range ticks {
+		a.timer.Reset(tick)
+		select {
+		case r := <-a.done:
+			a.timer.Stop()
+			return r, true
+		case <-a.timer.C:
+		}
+	}
+	return result{}, false
+}
+
+func (a *alsa) delay() float64 {
+	return max(0, a.held-time.Since(a.heldAt).Seconds()*a.pace)
+}
+
+func (a *alsa) close(drain bool) <-chan struct{} {
+	if drain && !a.left {
+		a.work <- drainOut
+	} else {
+		close(a.quit)
+	}
+	return a.gone
+}
+
+// run owns the pcm.
+func (a *alsa) run() {
+	defer close(a.gone)
+	defer a.lib.close(a.pcm)
+	for {
+		select {
+		case n := <-a.work:
+			if n == drainOut {
+				a.drain()
+				return
+			}
+			a.done <- a.play(n)
+		case <-a.quit:
+			return
+		}
+	}
+}
+
+// play hands n frames of buf to the device, waiting while it is full.
+func (a *alsa) play(n int) (r result) {
+	var (
+		frame  = a.q.frame()
+		step   = max(1, a.capacity/4)
+		off    = 0
+		lowest = a.buffer + 1 // what the device held at least since it last took something
+		polls  = 0
+		since  = time.Now()
+	)
+	for off < n {
+		avail := a.available()
+		if avail < 0 {
+			r.err = a.recover(avail)
+			return r
+		}
+		held := a.buffer - avail
+		if a.running && held <= 0 {
+			// The PulseAudio plugin says nothing of an underrun.
+			a.running = false
+			r.err = errUnderrun
+			return r
+		}
+		room := a.capacity - held
+		if room >= min(n-off, step) {
+			wrote := a.call(a.lib.writei, uintptr(unsafe.Pointer(&a.buf[off*frame])), uintptr(min(n-off, room)))
+			switch {
+			case wrote > 0:
+				off += wrote
+				lowest, polls, since = a.buffer+1, 0, time.Now()
+				continue
+			case wrote < 0 && !again(wrote):
+				r.err = a.recover(wrote)
+				return r
+			}
+		}
+		if a.lib.state(a.pcm) == statePrepared {
+			if err := a.lib.check("start", a.lib.start(a.pcm)); err != nil {
+				r.err = err
+				return r
+			}
+		}
+		r.waited, a.running = true, true
+		if held < lowest {
+			lowest, polls, since = held, 0, time.Now()
+		}
+		if polls++; polls > ticks && time.Since(since) > stall {
+			r.err = errStalled
+			return r
+		}
+		if !a.rest(min(n-off, step) - room) {
+			r.err = errHangs
+			return r
+		}
+	}
+	if a.call(a.lib.delay, uintptr(unsafe.Pointer(a.frames)), 0) == 0 {
+		r.delay = max(0, *a.frames)
+	}
+	return r
+}
+
+// rest waits about as long as the device takes to play so many frames. false: the owner has given the device up.
+func (a *alsa) rest(frames int) bool {
+	d := time.Duration(float64(frames) / a.pace * float64(time.Second))
+	a.sleep.Reset(min(max(d, time.Millisecond), 20*time.Millisecond))
+	select {
+	case <-a.sleep.C:
+		return true
+	case <-a.quit:
+		a.sleep.Stop()
+		return false
+	}
+}
+
+// available is how many frames the device has room for, or a negative error.
+func (a *alsa) available() int {
+	avail := a.call(a.lib.avail, 0, 0)
+	if again(avail) {
+		return 0
+	}
+	return min(avail, a.buffer)
+}
+
+func again(answer int) bool {
+	return answer == -int(syscall.EAGAIN) || answer == -int(syscall.EINTR)
+}
+
+// call calls a function of the library that takes the pcm and up to two more words and answers a long, without
+// allocating.
+func (a *alsa) call(fn, x, y uintptr) int {
+	answer, _, _ := purego.SyscallN(fn, a.pcm, x, y)
+	runtime.KeepAlive(a)
+	return int(answer)
+}
+
+// recover makes the device ready again after an underrun or a suspended computer; anything else is final.
+func (a *alsa) recover(answer int) error {
+	a.running = false
+	errno := syscall.Errno(-answer)
+	if errno == syscall.ESTRPIPE {
+		for range ticks {
+			if a.lib.resume(a.pcm) != -int32(syscall.EAGAIN) {
+				break
+			}
+			if !a.rest(a.capacity) {
+				return errHangs
+			}
+		}
+		errno = syscall.EPIPE
+	}
+	if errno == syscall.EPIPE {
+		if err := a.lib.check("prepare after an underrun", a.lib.prepare(a.pcm)); err != nil {
+			return err
+		}
+		return errUnderrun
+	}
+	return a.lib.check("play", int32(answer))
+}
+
+// drain waits until the device has played what it holds. ALSA's own drain can hang.
+func (a *alsa) drain() {
+	if a.lib.state(a.pcm) == statePrepared {
+		a.lib.start(a.pcm)
+	}
+	held := a.buffer
+	for deadline := time.Now().Add(time.Second); held > 0 && time.Now().Before(deadline); {
+		avail := a.available()
+		if avail < 0 {
+			return
+		}
+		held = a.buffer - avail
+		if !a.rest(held) {
+			return
+		}
+	}
+}

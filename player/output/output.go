@@ -1,0 +1,477 @@
+// Package output hands PCM to what makes it heard: an ALSA device, a child program, a WAV file, or nothing at all.
+//
+// A Line outlives its device: a device that is missing, pulled out, stalled or hanging is tried again until it is
+// back, and meanwhile the line keeps real time, so that the music is where it would have been. No other device is
+// ever taken instead.
+package output
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The kinds of output.
+const (
+	ALSA    = "alsa"    // the computer's own sound; beep's speaker where there is no ALSA
+	Command = "command" // a child that eats PCM on its standard input
+	None    = "none"    // silence, in real time
+	File    = "wav"     // a WAV file, as fast as it is written
+)
+
+const (
+	defaultRate      = 48000
+	defaultLookAhead = 200 * time.Millisecond
+	retry            = 250 * time.Millisecond // between two attempts to open
+	patience         = 5 * time.Second        // with an opening that does not answer
+	maxStuck         = 4                      // handles that hang, before no more are opened
+	stall            = 500 * time.Millisecond // a full device that takes nothing for so long is lost
+	tick             = 100 * time.Millisecond // of a watchdog; see ticks
+	// A process that was stopped finds its timers run out at once, though the device is well. So a watchdog counts
+	// ticks, of which a stop uses up only one.
+	ticks = int(stall/tick) + 3
+)
+
+// Config says where the sound goes. The zero value is the default ALSA device at 48 kHz.
+type Config struct {
+	Kind string // ALSA (also ""), Command, None or File
+	// Device is the name of an ALSA card ("DAC", played as plughw:CARD=DAC,DEV=0) or of any ALSA pcm; "" is the one
+	// called default. With File it is the path.
+	Device string
+	// Command is the child and its arguments, in which {rate}, {channels}, {bits} and {format} (S16_LE) stand for what
+	// it is fed. Its own buffer should stay under 100 ms: then its clock leads, else the computer's.
+	Command   []string
+	Bits      int           // of what a child eats: 16 (also 0) or 32
+	Rate      int           // Hz; 0 is 48000
+	LookAhead time.Duration // how far writing may be ahead of hearing; 0 is 200 ms
+	// Speed is how many times faster than time the sound goes, for tests with a card whose clock runs faster; 0 is 1.
+	Speed float64
+}
+
+func (c Config) withDefaults() Config {
+	if c.Kind == "" {
+		c.Kind = ALSA
+	}
+	if c.Rate <= 0 {
+		c.Rate = defaultRate
+	}
+	if c.LookAhead <= 0 {
+		c.LookAhead = defaultLookAhead
+	}
+	if c.Speed <= 0 {
+		c.Speed = 1
+	}
+	if c.Bits != 32 {
+		c.Bits = 16
+	}
+	return c
+}
+
+// pace is how many frames a second of real time takes.
+func (c Config) pace() float64 { return float64(c.Rate) * c.Speed }
+
+// lookAheadFrames is the look-ahead in frames.
+func (c Config) lookAheadFrames() int { return int(c.LookAhead.Seconds() * c.pace()) }
+
+// sink is one opened device. Its methods are called by the line's owner; none of them blocks for longer than the
+// watchdog allows.
+type sink interface {
+	// write blocks until the device took the block. waited: the device was full, so its own clock sets the pace.
+	// errUnderrun: the device had run dry; the block is thrown away and the device is ready for the next one.
+	write(block [][2]float64) (waited bool, err error)
+	// delay is what the device holds, in frames.
+	delay() float64
+	about() about
+	// close plays out what the device holds where drain is set, and gives the device back. The result is closed when
+	// that is done; it is not awaited with a device that hangs.
+	close(drain bool) <-chan struct{}
+}
+
+// about is what was negotiated with a device.
+type about struct {
+	device    string
+	rate      int
+	format    string
+	resampled bool // the device's rate is another one
+}
+
+var (
+	errUnderrun = errors.New("the device ran dry")
+	errStalled  = errors.New("the device takes no sound")
+	errHangs    = errors.New("the sound system does not answer")
+	errTooMany  = fmt.Errorf("%d handles hang: %w", maxStuck, errHangs)
+
+	// ErrClosed is what Write answers after Close.
+	ErrClosed = errors.New("the line is closed")
+)
+
+// Line is an output that comes back. Prepare, Write, Delay and Close belong to one goroutine, Health to all.
+type Line struct {
+	cfg  Config
+	log  *slog.Logger
+	open func() (sink, error)
+
+	// Owned by the goroutine that writes.
+	file    *WAV // instead of a sink, with File
+	fileErr error
+	sink    sink
+	paced   bool // the present device has set the pace itself
+	opening chan outcome
+	began   time.Time // the present attempt
+	due     time.Time // the next attempt
+	fails   int       // openings in a row that failed or were soon lost
+	opened  time.Time
+	last    <-chan struct{} // closed when the device before is given back
+	gen     uint64
+	clock   clock
+	timer   *time.Timer
+	closed  bool
+
+	stuck atomic.Int32 // handles that were given up and have not returned
+
+	mu     sync.Mutex
+	health Health // guarded by mu
+}
+
+type outcome struct {
+	sink sink
+	err  error
+}
+
+// Open returns a line whether or not its device is there; Health says which. It waits for the first attempt, at most
+// half a second.
+func Open(cfg Config, log *slog.Logger) *Line {
+	cfg = cfg.withDefaults()
+	var open func() (sink, error)
+	switch cfg.Kind {
+	case ALSA:
+		open = func() (sink, error) { return openSystem(cfg) }
+	case Command:
+		open = func() (sink, error) { return openCommand(cfg) }
+	case None, File:
+	default:
+		err := fmt.Errorf("unknown output %q (alsa, command, none, wav)", cfg.Kind)
+		open = func() (sink, error) { return nil, err }
+	}
+	return newLine(cfg, log, open)
+}
+
+func newLine(cfg Config, log *slog.Logger, open func() (sink, error)) *Line {
+	l := &Line{cfg: cfg, log: log, open: open, timer: time.NewTimer(0), clock: clock{rate: cfg.pace()}}
+	<-l.timer.C
+	l.health = Health{State: Opening, Kind: cfg.Kind, Device: cfg.Device, Rate: cfg.Rate}
+	switch {
+	case cfg.Kind == None:
+		l.gen = 1
+		l.health.State = Silent
+		l.health.Says, l.health.Do = "Sound is switched off: nothing is heard.", "Choose a sound output in the room's settings."
+	case cfg.Kind == File:
+		if l.file, l.fileErr = CreateWAV(cfg.Device, cfg.Rate); l.fileErr != nil {
+			l.fail(l.fileErr)
+			break
+		}
+		l.gen = 1
+		l.health.State, l.health.Format = Playing, "S24_3LE"
+	default:
+		l.attempt(time.Now())
+		l.timer.Reset(500 * time.Millisecond)
+		select {
+		case o := <-l.opening:
+			l.timer.Stop()
+			l.adopt(o, time.Now())
+		case <-l.timer.C:
+		}
+	}
+	return l
+}
+
+// Rate is the line's rate in Hz.
+func (l *Line) Rate() int { return l.cfg.Rate }
+
+// Prepare is called before each block is rendered; it never blocks. It opens a lost device again when that is due.
+// gen changes whenever the next block will not join what was heard before: at each opening and after an underrun; the
+// block must then fade in from silence, and Delay starts at 0 again, so what it is to sound is found anew from now + Delay. ok is false while nothing can be heard because the device is not there; with None,
+// which is silent on purpose, it is true.
+func (l *Line) Prepare() (gen uint64, ok bool) {
+	if l.sink != nil || l.cfg.Kind == None || l.cfg.Kind == File {
+		return l.gen, !l.closed && l.fileErr == nil
+	}
+	if l.closed {
+		return l.gen, false
+	}
+	now := time.Now()
+	switch {
+	case l.opening != nil:
+		select {
+		case o := <-l.opening:
+			l.adopt(o, now)
+		default:
+			if now.Sub(l.began) > patience {
+				l.giveUp()
+				l.due = now.Add(retry)
+				l.fail(fmt.Errorf("open %s: %w", l.name(), errHangs))
+			}
+		}
+	case !now.Before(l.due):
+		l.attempt(now)
+	}
+	return l.gen, l.sink != nil
+}
+
+// attempt opens the device in a goroutine of its own, since an opening can hang for ever.
+func (l *Line) attempt(now time.Time) {
+	if l.stuck.Load() >= maxStuck {
+		l.due = now.Add(retry)
+		l.fail(errTooMany)
+		return
+	}
+	l.began = now
+	result, last := make(chan outcome, 1), l.last
+	l.opening = result
+	go func() {
+		if last != nil {
+			select {
+			case <-last:
+			case <-time.After(retry):
+			}
+		}
+		s, err := l.open()
+		result <- outcome{s, err}
+	}()
+}
+
+// giveUp leaves an opening to itself; what it still brings is closed.
+func (l *Line) giveUp() {
+	result := l.opening
+	l.opening = nil
+	l.stuck.Add(1)
+	go func() {
+		if o := <-result; o.sink != nil {
+			<-o.sink.close(false)
+		}
+		l.stuck.Add(-1)
+	}()
+}
+
+func (l *Line) adopt(o outcome, now time.Time) {
+	l.opening = nil
+	if o.err != nil {
+		l.due = now.Add(l.pause())
+		l.fail(o.err)
+		return
+	}
+	l.sink, l.paced, l.opened = o.sink, false, now
+	l.gen++
+	l.clock.restart(now)
+	a := o.sink.about()
+	l.log.Info("sound device opened", "device", a.device, "rate", a.rate, "format", a.format, "resampled", a.resampled)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := &l.health
+	if h.openings > 0 {
+		h.Reopenings++
+	}
+	h.openings++
+	h.State, h.Device, h.Rate, h.Format, h.Resampled = Playing, a.device, a.rate, a.format, a.resampled
+	h.Error, h.Says, h.Do = "", "", ""
+}
+
+// pause is how long to wait before the next attempt: always the same for a device, longer and longer for a child that
+// ends as soon as it is started.
+func (l *Line) pause() time.Duration {
+	l.fails++
+	if l.cfg.Kind != Command {
+		return retry
+	}
+	return min(retry<<min(l.fails-1, 5), patience)
+}
+
+// lose gives the present device up after err.
+func (l *Line) lose(err error, now time.Time) {
+	l.release(false)
+	if now.Sub(l.opened) > patience {
+		l.fails = 0
+	}
+	l.due = now.Add(l.pause())
+	l.fail(err)
+}
+
+func (l *Line) release(drain bool) {
+	done := l.sink.close(drain)
+	l.sink, l.last = nil, done
+	l.stuck.Add(1)
+	go func() {
+		<-done
+		l.stuck.Add(-1)
+	}()
+}
+
+// fail notes why nothing is heard. The log gets each reason once, not four times a second.
+func (l *Line) fail(err error) {
+	l.mu.Lock()
+	h := &l.health
+	if h.openings > 0 {
+		h.State = Lost
+	} else {
+		h.State = Missing
+	}
+	changed := h.Error != err.Error()
+	h.Error, h.Latency = err.Error(), 0
+	h.Says, h.Do = explain(l.cfg, err)
+	l.mu.Unlock()
+	if changed {
+		l.log.Warn("sound device is not playing", "device", l.name(), "err", err)
+	}
+}
+
+// name is the device as it was asked for.
+func (l *Line) name() string {
+	switch {
+	case l.cfg.Kind == Command && len(l.cfg.Command) > 0:
+		return l.cfg.Command[0]
+	case l.cfg.Device == "":
+		return "default"
+	}
+	return l.cfg.Device
+}
+
+// Write plays the block and keeps the pace: it returns when the device took the block or, where the device is not there
+// or swallows faster than sound, when writing is no more than the look-ahead ahead of the monotonic clock. With File it
+// does not wait. A device that fails is no error, it is tried again; an error means that the file cannot be written, or
+// that the line is closed.
+func (l *Line) Write(block [][2]float64) error {
+	switch {
+	case l.closed:
+		return ErrClosed
+	case l.fileErr != nil:
+		return l.fileErr
+	case l.file != nil:
+		if err := l.file.Write(block); err != nil {
+			l.fail(err)
+			return err
+		}
+		return nil
+	}
+	waited := false
+	if l.sink != nil {
+		var err error
+		waited, err = l.sink.write(block)
+		now := time.Now()
+		switch {
+		case errors.Is(err, errUnderrun):
+			l.gen++
+			l.paced, waited = false, false
+			l.clock.restart(now)
+			l.mu.Lock()
+			l.health.Underruns++
+			n := l.health.Underruns
+			l.mu.Unlock()
+			l.log.Warn("sound ran dry", "underruns", n)
+			return nil
+		case err != nil:
+			waited = false
+			l.lose(err, now)
+		}
+	}
+	now := time.Now()
+	limit := l.cfg.LookAhead
+	if waited {
+		l.paced = true
+		l.clock.set(now, limit)
+	} else {
+		l.clock.add(now, len(block))
+	}
+	if l.sink != nil && l.paced {
+		// A device takes sound in gulps, and its clock may be faster than ours: only its own fullness may hold
+		// writing back, or it would run dry after an hour.
+		limit += limit / 2
+	}
+	if wait := l.clock.ahead(now) - limit; wait > 0 {
+		l.timer.Reset(wait)
+		<-l.timer.C
+	}
+	if l.sink != nil {
+		l.mu.Lock()
+		l.health.Latency = l.Delay()
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// Delay is how long from now the next frame that is written will be heard, or would be without a device.
+func (l *Line) Delay() time.Duration {
+	switch {
+	case l.file != nil:
+		return 0
+	case l.sink != nil && l.paced:
+		return time.Duration(l.sink.delay() / l.cfg.pace() * float64(time.Second))
+	}
+	return max(0, l.clock.ahead(time.Now()))
+}
+
+// Close plays out what was written and gives the device back, within a second. A WAV file is whole only after it.
+func (l *Line) Close() error {
+	if l.closed {
+		return nil
+	}
+	l.closed = true
+	var err error
+	switch {
+	case l.file != nil:
+		err = l.file.Close()
+	case l.sink != nil:
+		l.release(true)
+		l.timer.Reset(l.cfg.LookAhead + time.Second)
+		select {
+		case <-l.last:
+		case <-l.timer.C:
+			l.log.Warn("sound device does not close", "device", l.name())
+		}
+	case l.opening != nil:
+		l.giveUp()
+	default:
+		if wait := l.clock.ahead(time.Now()); wait > 0 {
+			l.timer.Reset(wait)
+			<-l.timer.C
+		}
+	}
+	l.mu.Lock()
+	l.health.State, l.health.Latency = Closed, 0
+	l.mu.Unlock()
+	return err
+}
+
+// clock tells by the monotonic clock how far writing is ahead of sounding.
+type clock struct {
+	rate   float64   // frames a second of real time
+	at     time.Time // when the first of frames sounds
+	frames float64   // written since
+}
+
+func (c *clock) end() time.Time {
+	return c.at.Add(time.Duration(c.frames / c.rate * float64(time.Second)))
+}
+
+// ahead is how much longer what was written will sound.
+func (c *clock) ahead(now time.Time) time.Duration { return c.end().Sub(now) }
+
+func (c *clock) restart(now time.Time) { c.at, c.frames = now, 0 }
+
+// set says that what was written will sound for ahead from now.
+func (c *clock) set(now time.Time, ahead time.Duration) { c.at, c.frames = now.Add(ahead), 0 }
+
+// add counts written frames. Time in which nothing was there to sound is not made up for.
+func (c *clock) add(now time.Time, frames int) {
+	if c.end().Before(now) {
+		c.restart(now)
+	}
+	c.frames += float64(frames)
+	// Folded each second, so that the sum stays exact however long it runs.
+	for c.frames >= c.rate {
+		c.frames -= c.rate
+		c.at = c.at.Add(time.Second)
+	}
+}

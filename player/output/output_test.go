@@ -1,0 +1,304 @@
+package output
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"roomd/rig"
+)
+
+// libasound reads its configuration once from the environment, so a test that plays does so in a child: this test binary
+// started again.
+
+const childEnv = "ROOMD_OUTPUT_PLAY"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		playChild(spec)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// report is a line that the child prints: at the start, at the end, and whenever something changed.
+type report struct {
+	At      time.Duration // since the child's start
+	Gen     uint64
+	OK      bool
+	Written int // frames
+	Delay   time.Duration
+	Health  Health
+	List    []Device
+	Has     bool
+	End     bool
+}
+
+type play struct {
+	Config Config
+	For    time.Duration // of sound
+	List   bool          // list the devices and end
+}
+
+// count is the sound that the child plays: frame k is k+1 steps of 32 bits on the left, less on the right, so that a
+// recording tells which frame it is.
+func count(k int) [2]float64 {
+	v := float64(k+1) / (1 << 31)
+	return [2]float64{v, -v}
+}
+
+func playChild(spec string) {
+	start := time.Now()
+	var p play
+	if err := json.Unmarshal([]byte(spec), &p); err != nil {
+		panic(err)
+	}
+	out := json.NewEncoder(os.Stdout)
+	if p.List {
+		list, err := Devices()
+		r := report{List: list, Has: HasDevice(p.Config.Device)}
+		if err != nil {
+			r.Health.Error = err.Error()
+		}
+		_ = out.Encode(r)
+		return
+	}
+	l := Open(p.Config, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	frames := int(p.For.Seconds() * float64(l.Rate()))
+	block := make([][2]float64, l.Rate()/50)
+	var was report
+	for k := 0; k < frames; {
+		gen, ok := l.Prepare()
+		h := l.Health()
+		now := report{Gen: gen, OK: ok, Health: h}
+		now.Health.Latency = 0
+		if was.Gen != now.Gen || was.OK != now.OK || was.Health != now.Health {
+			was = now
+			now.At, now.Written, now.Delay = time.Since(start), k, l.Delay()
+			_ = out.Encode(now)
+		}
+		n := min(len(block), frames-k)
+		for i := range n {
+			block[i] = count(k + i)
+		}
+		if err := l.Write(block[:n]); err != nil {
+			panic(err)
+		}
+		k += n
+	}
+	end := report{At: time.Since(start), Written: frames, Delay: l.Delay(), Health: l.Health(), OK: l.sink != nil, Gen: l.gen, End: true}
+	if err := l.Close(); err != nil {
+		panic(err)
+	}
+	_ = out.Encode(end)
+}
+
+// child is a playing child.
+type playing struct {
+	t *testing.T
+	*exec.Cmd
+	mu    sync.Mutex
+	all   []report
+	ended chan struct{}
+}
+
+func start(t *testing.T, env []string, p play) *playing {
+	t.Helper()
+	spec, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &playing{t: t, Cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
+	c.Env = append(append(os.Environ(), env...), childEnv+"="+string(spec))
+	c.Stderr = t.Output()
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		<-c.ended
+		_ = c.Wait()
+	})
+	go func() {
+		defer close(c.ended)
+		for lines := bufio.NewScanner(stdout); lines.Scan(); {
+			var r report
+			if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+				t.Errorf("child: %s", lines.Bytes())
+				continue
+			}
+			c.mu.Lock()
+			c.all = append(c.all, r)
+			c.mu.Unlock()
+		}
+	}()
+	return c
+}
+
+func (c *playing) reports() []report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.all)
+}
+
+// until waits for a report.
+func (c *playing) until(d time.Duration, what string, ok func(report) bool) report {
+	c.t.Helper()
+	var found report
+	rig.Eventually(c.t, d, what, func() bool {
+		for _, r := range c.reports() {
+			if ok(r) {
+				found = r
+				return true
+			}
+		}
+		return false
+	})
+	return found
+}
+
+// end waits for the child's end.
+func (c *playing) end(d time.Duration) report {
+	c.t.Helper()
+	return c.until(d, "the child ends", func(r report) bool { return r.End })
+}
+
+// counted checks that every frame from first on is there once and in order, and answers how many there are.
+func counted(frames [][2]float64, first int) (int, error) {
+	for i, f := range frames {
+		if f != count(first+i) {
+			return i, fmt.Errorf("frame %d is %v, want %v", i, [2]float64{f[0] * (1 << 31), f[1] * (1 << 31)}, first+i+1)
+		}
+	}
+	return len(frames), nil
+}
+
+// counts cuts a recording into stretches of consecutive frames: [first, last] of each.
+func counts(frames [][2]float64) (runs [][2]int) {
+	for _, f := range frames {
+		k := int(f[0]*(1<<31)) - 1
+		switch n := len(runs); {
+		case k < 0 || f[1] != -f[0]:
+		case n > 0 && runs[n-1][1]+1 == k:
+			runs[n-1][1] = k
+		default:
+			runs = append(runs, [2]int{k, k})
+		}
+	}
+	return runs
+}
+
+func TestPlaysEachFrameOnce(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	c := start(t, card.Env(), play{Config: Config{}, For: 1500 * time.Millisecond})
+	end := c.end(5 * time.Second)
+	played := card.Played()
+	n, err := counted(played.Frames, 0)
+	if err != nil || n != 72000 || played.Rate != 48000 || played.Bits != 32 {
+		t.Errorf("%d frames at %d Hz, %d bits: %v", n, played.Rate, played.Bits, err)
+	}
+	if h := end.Health; h.Format != "S32_LE" || h.Rate != 48000 || h.Underruns != 0 || h.Reopenings != 0 || h.State != Playing || h.Resampled {
+		t.Errorf("health %+v", h)
+	}
+	// All but the look-ahead has taken its time.
+	if end.At < 1250*time.Millisecond || end.At > 2*time.Second || end.Delay < 130*time.Millisecond || end.Delay > 210*time.Millisecond {
+		t.Errorf("1.5 s of sound took %v, of which %v is still to be heard", end.At, end.Delay)
+	}
+}
+
+func TestComesBackWithinASecond(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	c := start(t, card.Env(), play{Config: Config{Device: "usbdac"}, For: 3 * time.Second})
+	c.until(5*time.Second, "it plays", func(r report) bool { return r.OK })
+	time.Sleep(300 * time.Millisecond)
+	card.Unplug()
+	lost := c.until(time.Second, "the loss is noticed", func(r report) bool { return r.Health.State == Lost })
+	if h := lost.Health; h.Error == "" || h.Says != `The sound device "usbdac" is not there.` {
+		t.Errorf("health %+v", h)
+	}
+	time.Sleep(700 * time.Millisecond)
+	plugged := time.Now()
+	card.Plug()
+	back := c.until(time.Second, "it plays again", func(r report) bool { return r.OK && r.Health.Reopenings == 1 })
+	t.Logf("back %v after the plug", time.Since(plugged).Round(time.Millisecond))
+	if back.Gen == lost.Gen || back.Health.Error != "" {
+		t.Errorf("lost %+v\nback %+v", lost, back)
+	}
+	end := c.end(5 * time.Second)
+	// The look-ahead that was lost with the device, and that at the end.
+	if end.At < 2500*time.Millisecond || end.At > 3200*time.Millisecond {
+		t.Errorf("real time did not go on: 3 s took %v", end.At)
+	}
+	runs := counts(card.Played().Frames)
+	if len(runs) != 2 || runs[0][0] != 0 || runs[1][0] != back.Written || runs[1][1] < 3*48000-100 {
+		t.Errorf("heard %v, back from frame %d", runs, back.Written)
+	}
+}
+
+func TestRecoversFromAStop(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	c := start(t, card.Env(), play{For: 2 * time.Second})
+	c.until(5*time.Second, "it plays", func(r report) bool { return r.OK })
+	time.Sleep(300 * time.Millisecond)
+	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+		if err := c.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+	}
+	end := c.end(5 * time.Second)
+	if h := end.Health; h.Underruns != 1 || h.Reopenings != 0 || end.Gen != 2 {
+		t.Errorf("gen %d, health %+v", end.Gen, h)
+	}
+	// What was rendered before the stop is not heard after it.
+	runs := counts(card.Played().Frames)
+	if len(runs) != 2 || runs[1][0] <= runs[0][1]+1 || runs[1][1] != 2*48000-1 {
+		t.Errorf("heard %v", runs)
+	}
+}
+
+func TestMissingDeviceIsNamedAndNotReplaced(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	c := start(t, card.Env(), play{Config: Config{Device: "Willow"}, For: time.Second})
+	end := c.end(5 * time.Second)
+	h := end.Health
+	if h.State != Missing || h.Device != "Willow" || h.Says != `The sound device "Willow" is not there.` || h.Do == "" || end.OK {
+		t.Errorf("health %+v", h)
+	}
+	if end.At < 750*time.Millisecond || end.At > 2*time.Second {
+		t.Errorf("1 s of sound took %v", end.At)
+	}
+	if log := card.Log(); log != "" {
+		t.Errorf("another device was opened:\n%s", log)
+	}
+}
+
+func TestNullDeviceTakesRealTime(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	c := start(t, card.Env(), play{Config: Config{Device: "null"}, For: 2 * time.Second})
+	end := c.end(5 * time.Second)
+	if heard := end.At + end.Delay; heard < 1990*time.Millisecond || heard > 2300*time.Millisecond || end.Health.State != Playing {
+		t.Errorf("2 s of sound took %v and %v more, %+v", end.At, end.Delay, end.Health)
+	}
+	if end.Health.Underruns != 0 {
+		t.Errorf("%d underruns", end.Health.Underruns)
+	}
+}
+

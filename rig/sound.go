@@ -1,0 +1,209 @@
+package rig
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Card is a sound card that can be unplugged, in real time or faster. Its pcm is called "usbdac" and "default".
+type Card struct {
+	t   testing.TB
+	dir string
+}
+
+// SoundCard builds a card whose clock runs speed times as fast as time. It is there for programs that run with Env.
+func SoundCard(t testing.TB, speed float64) *Card {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.Command(filepath.Join(Shared(t, "fakedac"), "build"), dir, strconv.FormatFloat(speed, 'f', -1, 64))
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the sound card: %v\n%s", err, out)
+	}
+	return &Card{t, dir}
+}
+
+// Env is what a program needs in its environment to find the card.
+func (c *Card) Env() []string {
+	return []string{"ALSA_CONFIG_PATH=" + filepath.Join(c.dir, "asound.conf")}
+}
+
+// Configure adds text to the card's ALSA configuration, further pcms for instance.
+func (c *Card) Configure(text string) {
+	c.t.Helper()
+	f, err := os.OpenFile(filepath.Join(c.dir, "asound.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text + "\n"); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Unplug pulls the card out.
+func (c *Card) Unplug() {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, "unplugged"), nil, 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Plug puts the card back.
+func (c *Card) Plug() {
+	c.t.Helper()
+	if err := os.Remove(filepath.Join(c.dir, "unplugged")); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// Log is the card's log: a line for each opening, start, underrun (XRUN) and closing.
+func (c *Card) Log() string {
+	c.t.Helper()
+	b, err := os.ReadFile(filepath.Join(c.dir, "log"))
+	if err != nil && !os.IsNotExist(err) {
+		c.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Sound is what was heard: 1 is full scale.
+type Sound struct {
+	Rate   int
+	Bits   int
+	Frames [][2]float64
+}
+
+// Played is all that the card has played, over every opening, in the rate and format of the last one. A card that is still open keeps
+// back its last few hundred frames.
+func (c *Card) Played() Sound {
+	c.t.Helper()
+	log := c.Log()
+	last := func(what string) int {
+		all := regexp.MustCompile(`hw `+what+` (\d+)`).FindAllStringSubmatch(log, -1)
+		if len(all) == 0 {
+			c.t.Fatalf("the card was never opened:\n%s", log)
+		}
+		n, _ := strconv.Atoi(all[len(all)-1][1])
+		return n
+	}
+	raw, err := os.ReadFile(filepath.Join(c.dir, "pcm.raw"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	bits := map[int]int{2: 16, 32: 24, 10: 32}[last("format")]
+	if bits == 0 {
+		c.t.Fatalf("the card was opened in an unknown format:\n%s", log)
+	}
+	return Sound{Rate: last("rate"), Bits: bits, Frames: Frames(raw, bits)}
+}
+
+// Frames reads interleaved little-endian stereo PCM of 16, 24 (in three bytes) or 32 bits. A last broken frame is dropped.
+func Frames(raw []byte, bits int) [][2]float64 {
+	size := bits / 8
+	frames := make([][2]float64, len(raw)/(2*size))
+	for i := range frames {
+		for ch := range 2 {
+			b := raw[(2*i+ch)*size:]
+			var n int32
+			switch bits {
+			case 16:
+				n = int32(binary.LittleEndian.Uint16(b)) << 16
+			case 24:
+				n = int32(b[0])<<8 | int32(b[1])<<16 | int32(b[2])<<24
+			default:
+				n = int32(binary.LittleEndian.Uint32(b))
+			}
+			frames[i][ch] = float64(n) / (1 << 31)
+		}
+	}
+	return frames
+}
+
+// Pulse is a PulseAudio server of the test's own with one null sink, 48 kHz and 32 bit, called "room".
+type Pulse struct {
+	*Process
+	t   testing.TB
+	dir string
+}
+
+// PulseServer starts the server.
+func PulseServer(t testing.TB) *Pulse {
+	t.Helper()
+	// Not t.TempDir: a socket's path has to be short.
+	dir, err := os.MkdirTemp("", "pulse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	conf := `</usr/share/alsa/alsa.conf>
+pcm.pulse { type pulse }
+pcm.!default { type pulse }
+ctl.!default { type pulse }
+`
+	if err := os.WriteFile(filepath.Join(dir, "asound.conf"), []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := &Pulse{t: t, dir: dir}
+	p.Start()
+	return p
+}
+
+// Start starts the server again after Kill.
+func (p *Pulse) Start() {
+	p.t.Helper()
+	socket := filepath.Join(p.dir, "socket")
+	_ = os.Remove(socket)
+	p.Process = Run(p.t, p.dir, "pulseaudio", p.Env(), "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
+		"--high-priority=no", "--realtime=no", "--log-target=stderr",
+		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+socket,
+		"-L", "module-null-sink sink_name=room rate=48000 format=s32le channels=2")
+	Eventually(p.t, 5*time.Second, "pulseaudio listens", func() bool {
+		return exec.Command("pactl", "--server=unix:"+socket, "info").Run() == nil
+	})
+}
+
+// Env is what a program needs in its environment to play into the server, by libpulse or by ALSA's default device.
+func (p *Pulse) Env() []string {
+	return []string{
+		"PULSE_SERVER=unix:" + filepath.Join(p.dir, "socket"), "HOME=" + p.dir, "XDG_RUNTIME_DIR=" + p.dir,
+		"ALSA_CONFIG_PATH=" + filepath.Join(p.dir, "asound.conf"),
+	}
+}
+
+// Recording is a running recording of all that the server plays.
+type Recording struct {
+	*Process
+	t    testing.TB
+	path string
+}
+
+// Record starts to record. The first few hundred milliseconds can be missing; while nothing plays it records silence.
+func (p *Pulse) Record() *Recording {
+	p.t.Helper()
+	r := &Recording{t: p.t, path: filepath.Join(p.dir, fmt.Sprintf("recorded-%d", time.Now().UnixNano()))}
+	r.Process = Run(p.t, p.dir, "parec", p.Env(), "--raw", "--device=room.monitor", "--rate=48000", "--format=s32le", "--channels=2",
+		"--latency-msec=50", r.path)
+	Eventually(p.t, 5*time.Second, "parec records", func() bool {
+		info, err := os.Stat(r.path)
+		return err == nil && info.Size() > 0
+	})
+	return r
+}
+
+// Stop ends the recording.
+func (r *Recording) Stop() Sound {
+	r.t.Helper()
+	r.Kill()
+	raw, err := os.ReadFile(r.path)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return Sound{Rate: 48000, Bits: 32, Frames: Frames(raw, 32)}
+}
