@@ -1,0 +1,282 @@
+package room
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"roomd/player"
+	"roomd/playlists"
+)
+
+// cutting says what of the sounding music a new composition ends.
+type cutting int
+
+const (
+	cutNothing cutting = iota // what sounds goes on, if its phase does
+	cutCurrent                // a skip: the present piece fades over the phase's crossfade
+	cutAll                    // a phase was left by a tap: all that sounds fades over the new phase's crossfade
+)
+
+func (s *Session) recompose(now time.Duration, cut cutting, eff *Effects) {
+	s.compose(now, cut)
+	eff.Score = true
+}
+
+// compose lays the music from now on: the present phase from what sounds in it, then each later phase. An open
+// phase is laid openFor ahead and nothing behind it, as nobody knows when it ends.
+func (s *Session) compose(now time.Duration, cut cutting) {
+	kept := slices.DeleteFunc(s.Pieces, func(p placed) bool { return p.Start > now })
+	fresh := len(kept)
+	cross := s.phase(s.Current).Crossfade
+	var carry *placed
+	fading := false
+	for k := range kept {
+		p := &kept[k]
+		if p.End <= now {
+			continue
+		}
+		if cut == cutNothing && p.Phase == s.Current && !s.broken(*p) {
+			carry = p
+			continue
+		}
+		if cut != cutNothing || p.Phase > s.Current || s.broken(*p) {
+			p.End, p.Cut = min(p.End, now+cross), true
+			fading = true
+		}
+	}
+	// The piece that was begun last goes on; an older one of the same phase is in its crossfade and ends as it was to.
+	begin := s.Spans[s.Current].Start
+	if fading || begin < now {
+		begin = now
+	}
+	for i := s.Current; i >= 0; i = s.following(i) {
+		sp, ph := &s.Spans[i], s.phase(i)
+		st := stretch{
+			order: ph.Order, seed: s.Begin.Seed + uint64(i), begin: begin,
+			nominal: sp.Nominal, flex: s.flex(i), crossfade: ph.Crossfade,
+		}
+		if sp.open() && i == s.Current {
+			st.nominal, st.flex = max(sp.Nominal, now)+openFor, 0
+			s.laid = st.nominal
+		}
+		if i == s.Current && carry != nil {
+			c := carry.piece
+			c.End = carry.natural
+			c.Cut = false
+			st.carry = &c
+		}
+		var pieces []piece
+		end := st.nominal
+		if !s.silent(i) {
+			s.material(&st, i, kept)
+			pieces, end = fit(st)
+		}
+		if st.carry != nil && len(pieces) > 0 {
+			carry.End, carry.Cut = pieces[0].End, pieces[0].Cut
+			pieces = pieces[1:]
+		}
+		for _, p := range pieces {
+			kept = append(kept, s.place(i, p))
+		}
+		if sp.open() && i == s.Current {
+			sp.End = sp.Nominal
+			break
+		}
+		sp.End = end
+		j := s.following(i)
+		if j < 0 {
+			break
+		}
+		s.Spans[j].Start = end
+		begin = end
+		if n := len(kept); n > 0 && kept[n-1].End == end && !s.silent(j) {
+			last := kept[n-1]
+			begin = end - min(s.phase(j).Crossfade, (last.End-last.Start)/2)
+		}
+	}
+	s.Pieces = kept
+	s.join(now, fresh)
+}
+
+// flex is how far phase i's end may move: what the file says, and never so far that the phase or the next one is
+// left with less than half of its time.
+func (s *Session) flex(i int) time.Duration {
+	f := min(s.phase(i).Flex, (s.Spans[i].Nominal-s.Spans[i].Start)/2)
+	if j := s.following(i); j >= 0 {
+		f = min(f, (s.Spans[j].Nominal-s.Spans[i].Nominal)/2)
+	}
+	return max(f, 0)
+}
+
+// join gives the pieces their fades: neighbours that overlap cross, in equal power; what follows silence fades in;
+// what is cut before silence fades out. Pieces before fresh were there before and keep the fade-in they had.
+func (s *Session) join(now time.Duration, fresh int) {
+	for k := range s.Pieces {
+		p := &s.Pieces[k]
+		if k >= fresh && k == 0 {
+			p.fadeIn = s.phase(p.Phase).Crossfade
+		}
+		if p.End <= now && now > 0 {
+			continue
+		}
+		var q *placed
+		if k+1 < len(s.Pieces) {
+			q = &s.Pieces[k+1]
+		}
+		switch {
+		case q == nil || q.Start >= p.End:
+			p.fadeOut = 0
+			if p.Cut {
+				p.fadeOut = min(s.phase(p.Phase).Crossfade, p.End-p.Start)
+			}
+			if q != nil && k+1 >= fresh && !q.Joined {
+				q.fadeIn = s.phase(q.Phase).Crossfade
+			}
+		case k+1 >= fresh:
+			x := p.End - q.Start
+			p.fadeOut = x
+			q.fadeIn = min(x, q.End-q.Start)
+		}
+	}
+	if fresh > 0 && fresh < len(s.Pieces) {
+		if p, q := s.Pieces[fresh-1], &s.Pieces[fresh]; p.End <= now && !q.Joined {
+			q.fadeIn = s.phase(q.Phase).Crossfade
+		}
+	}
+}
+
+// silent says whether phase i is planned silence.
+func (s *Session) silent(i int) bool {
+	m := s.phase(i).Music
+	return len(m) == 1 && m[0].Silence
+}
+
+// broken says whether a piece's track turned out not to play.
+func (s *Session) broken(p placed) bool { return s.failed[[2]int{p.Phase, p.Item}] }
+
+// material fills in what there is to play in phase i, and what of it is still to come after the kept pieces.
+func (s *Session) material(st *stretch, i int, kept []placed) {
+	st.heard = map[int]int{}
+	last := -1 // the item begun last
+	played := map[int]bool{}
+	for _, p := range kept {
+		if p.Phase == i && p.Item >= 0 {
+			last = p.Item
+			played[p.Item] = true
+			st.heard[p.Item]++
+		}
+	}
+	for k, it := range s.phase(i).Music {
+		src := source{item: k}
+		switch {
+		case it.Track != nil:
+			src.length = audible(it.Track)
+			if it.Track.Problem != "" || src.length <= 0 || s.failed[[2]int{i, k}] {
+				continue
+			}
+			src.joined = it.Track.Joined
+			st.heard[k] += s.Begin.Heard[it.Track.File]
+		case it.Bed == "":
+			continue
+		}
+		st.full = append(st.full, src)
+		switch {
+		case st.order == playlists.BestFit && played[k]:
+		case st.order == playlists.Listed && k <= last:
+		default:
+			st.sources = append(st.sources, src)
+		}
+	}
+}
+
+// audible is the part of a track from its first sound to its last.
+func audible(t *playlists.Track) time.Duration {
+	return (t.Length - t.LeadIn - t.LeadOut).Truncate(time.Microsecond)
+}
+
+// place makes a piece of the fit a piece of the session, with a name of its own.
+func (s *Session) place(phase int, p piece) placed {
+	s.next++
+	out := placed{ID: fmt.Sprintf("p%d.%d", phase+1, s.next), Phase: phase, piece: p, seq: s.next}
+	if p.Item >= 0 {
+		if t := s.phase(phase).Music[p.Item].Track; t != nil {
+			out.natural = p.Start + audible(t)
+		}
+	}
+	return out
+}
+
+// bedOf is the bed that a piece plays; empty for a track.
+func (s *Session) bedOf(p placed) playlists.Bed {
+	if p.Item < 0 {
+		return s.Begin.Playlist.Bed
+	}
+	return s.phase(p.Phase).Music[p.Item].Bed
+}
+
+// title is a piece's name on the page.
+func (s *Session) title(p placed) string {
+	if b := string(s.bedOf(p)); b != "" {
+		return strings.ToUpper(b[:1]) + b[1:]
+	}
+	return s.phase(p.Phase).Music[p.Item].Track.Title
+}
+
+// target is the loudness that phase i plays at, LUFS.
+func (s *Session) target(i int) float64 { return s.Begin.Reference + s.phase(i).Level }
+
+// gain brings a piece to its phase's target.
+func (s *Session) gain(p placed) float64 {
+	loud := bedLUFS
+	if s.bedOf(p) == "" {
+		t := s.phase(p.Phase).Music[p.Item].Track
+		loud = assumed
+		if t.HasLoudness {
+			loud = t.Loudness
+		}
+	}
+	return min(s.target(p.Phase)-loud, maxGain)
+}
+
+// Score is what the session sounds like, as it stands.
+func (s *Session) Score() player.Score {
+	sc := player.Score{Cover: string(s.Begin.Playlist.Bed), Seed: s.Begin.Seed}
+	for _, p := range s.Pieces {
+		c := player.Clip{
+			ID: p.ID, Title: s.title(p), Start: p.Start, End: p.End,
+			FadeIn: p.fadeIn, FadeOut: p.fadeOut, Gain: s.gain(p), Bed: string(s.bedOf(p)),
+		}
+		if c.Bed == "" {
+			t := s.phase(p.Phase).Music[p.Item].Track
+			c.File, c.From = t.File, t.LeadIn
+		} else {
+			// Two stretches of one bed that cross must not be the same sound, or they would add up in phase.
+			c.From = p.Start + time.Duration(p.seq%7)*5*time.Hour
+		}
+		sc.Clips = append(sc.Clips, c)
+	}
+	for i, sp := range s.Spans {
+		if !sp.Passed {
+			sc.Levels = append(sc.Levels, player.Level{At: sp.Start, Target: s.target(i)})
+		}
+	}
+	switch {
+	case s.State != Running:
+		sc.End = s.EndAt
+	case !s.Spans[s.Current].open():
+		sc.End = s.Spans[s.lastPhase()].End
+	}
+	return sc
+}
+
+// lastPhase is the last phase that is to be played.
+func (s *Session) lastPhase() int {
+	for i := len(s.Spans) - 1; i > s.Current; i-- {
+		if !s.Spans[i].Passed {
+			return i
+		}
+	}
+	return s.Current
+}
