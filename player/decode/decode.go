@@ -1,0 +1,155 @@
+// Package decode is the one door from files to samples: stereo frames at the session's one rate, read ahead, so
+// that the sound never waits for a disk or a child process.
+//
+// Behind the door are two ways. Where ffmpeg is installed a child process decodes and resamples: it knows every format,
+// is gapless, and a bad file breaks a child. Where it is not, the Go decoders that beep is built on do mp3, flac, ogg
+// vorbis, and a reader of our own does wav, each behind a guard: a panic, an endless loop or an absurd length costs that file only.
+// Both ways mix down to stereo with the same coefficients (see mixer) and give the same number of frames.
+package decode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Options say how a file is opened.
+type Options struct {
+	// Rate is the rate of the frames handed out, in Hz: 8000 to 192000.
+	Rate int
+	// From is the place in the file of the first frame handed out, 0 or more. It is rounded to a frame at Rate.
+	From time.Duration
+	// Native asks for the Go decoders even where ffmpeg is installed.
+	Native bool
+	// Ahead is how much is decoded ahead at most; 0 means 4 s.
+	Ahead time.Duration
+}
+
+var (
+	// ErrUnsupported: no decoder here plays this kind of file.
+	ErrUnsupported = errors.New("no decoder for this kind of file")
+	// ErrDamaged: the file's sound is broken or ends too early. What was sound has been handed out.
+	ErrDamaged = errors.New("damaged file")
+	// ErrNoSound: there is not one frame to hand out, or none after Options.From.
+	ErrNoSound = errors.New("no sound in it")
+	// ErrClosed: the stream was closed before its end.
+	ErrClosed = errors.New("stream closed")
+)
+
+// openTimeout bounds how long the first frames of a file may take: a disk that sleeps, a seek in a long file.
+const openTimeout = 10 * time.Second
+
+// Open starts to decode a file and returns when its first frames are there. ctx bounds the opening alone: the stream
+// lives until it is closed, and its caller must close it. The error is one of fs.ErrNotExist, fs.ErrPermission,
+// ErrUnsupported, ErrDamaged, ErrNoSound or ctx's own, wrapped with what the decoder said; Says puts it in a sentence.
+func Open(ctx context.Context, path string, opt Options) (*Stream, error) {
+	s, err := open(ctx, path, opt)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(ctx context.Context, path string, opt Options) (*Stream, error) {
+	if opt.Rate < 8000 || opt.Rate > 192000 {
+		return nil, fmt.Errorf("a rate of %d Hz is not within 8000 to 192000", opt.Rate)
+	}
+	if opt.From < 0 {
+		return nil, fmt.Errorf("can't start at %v, before the file's start", opt.From)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	size, err := regular(path)
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		return nil, ErrNoSound
+	}
+	var src source
+	var skip int64
+	if t := tools(); t.ffmpeg != "" && !opt.Native {
+		src, skip, err = openFFmpeg(t, path, opt)
+	} else {
+		src, skip, err = openNative(path, opt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := newStream(src, opt, skip)
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := s.prime(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// regular is the size of a file that can be read. A FIFO or a device would block or never end.
+func regular(path string) (int64, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	if !st.Mode().IsRegular() {
+		return 0, fmt.Errorf("%w: not a regular file", ErrUnsupported)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), f.Close()
+}
+
+// Says is an error of this package as a sentence for a therapist.
+func Says(err error) string {
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, fs.ErrNotExist):
+		return "The file is not there. Check its name, or that the disk is plugged in."
+	case errors.Is(err, fs.ErrPermission):
+		return "The file may not be read. Allow roomd to read it."
+	case errors.Is(err, ErrUnsupported):
+		if m := Formats().Missing; m != "" {
+			return "This kind of file can't be played here. " + m
+		}
+		return "This kind of file can't be played. Use flac or mp3."
+	case errors.Is(err, ErrNoSound):
+		return "There is no sound in this file. Copy it again."
+	case errors.Is(err, ErrDamaged):
+		return "The file is damaged. Copy it again."
+	case errors.Is(err, context.DeadlineExceeded):
+		return "The file takes too long to read. Check its disk."
+	}
+	return "The file can't be played. Copy it again."
+}
+
+// Playable is what can be played here.
+type Playable struct {
+	FFmpeg  bool     // the ffmpeg way is used
+	Version string   // of ffmpeg, as it says itself
+	Endings []string // file name endings, lower case with the dot
+	Missing string   // what can't be played and what to do, as a sentence; empty: nothing
+}
+
+var (
+	nativeEndings = []string{".mp3", ".flac", ".ogg", ".oga", ".wav"}
+	ffmpegEndings = append(append([]string{}, nativeEndings...), ".opus", ".m4a", ".m4b", ".mp4", ".aac", ".aif", ".aiff", ".aifc",
+		".wma", ".caf", ".w64", ".wv", ".ape", ".mka", ".webm", ".mp2", ".ac3", ".dsf", ".mpc", ".tta", ".au")
+)
+
+// Formats says what can be played here.
+func Formats() Playable {
+	t := tools()
+	if t.ffmpeg != "" {
+		return Playable{FFmpeg: true, Version: t.version, Endings: ffmpegEndings}
+	}
+	return Playable{Endings: nativeEndings, Missing: "Without ffmpeg only mp3, flac, ogg vorbis and wav are played; " +
+		"for m4a, opus, aiff, wma and the rest install ffmpeg (sudo apt install ffmpeg) and start roomd again."}
+}

@@ -1,0 +1,5 @@
+package decode
+
+func openNative(path string, opt Options) (source, int64, error) {
+	return nil, 0, ErrUnsupported
+}

@@ -1,0 +1,165 @@
+package decode
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Info is what a file says about itself, without its sound being decoded.
+type Info struct {
+	Codec    string        `json:"codec"`    // as ffmpeg names it: mp3, flac, vorbis, pcm_s16le …
+	Rate     int           `json:"rate"`     // the file's own, in Hz
+	Channels int           `json:"channels"` // the file's own
+	Frames   int64         `json:"frames"`   // at Rate; 0: unknown
+	Exact    bool          `json:"exact"`    // Frames is exact if the file is whole; else it is an estimate
+	Duration time.Duration `json:"duration"` // of Frames; 0: unknown
+
+	Title  string `json:"title,omitempty"`
+	Artist string `json:"artist,omitempty"`
+	Album  string `json:"album,omitempty"`
+	Track  int    `json:"track,omitempty"` // number on the album; 0: none
+	Disc   int    `json:"disc,omitempty"`  // number in the set; 0: none
+
+	// Loudness is the track's integrated loudness in LUFS as its tags claim it: -18 minus ReplayGain's track gain
+	// (ReplayGain 2.0), or -23 minus R128's (RFC 7845, which also adds the header's output gain). HasLoudness is
+	// false where there is no such tag or it is absurd.
+	Loudness    float64 `json:"loudness,omitempty"`
+	HasLoudness bool    `json:"has_loudness,omitempty"`
+}
+
+// GainToR128 is the gain in dB that brings the track to -23 LUFS; 0 where nothing is known.
+func (i Info) GainToR128() float64 {
+	if !i.HasLoudness {
+		return 0
+	}
+	return -23 - i.Loudness
+}
+
+// Probe reads a file's headers and tags. Its errors are those of Open.
+func Probe(ctx context.Context, path string) (Info, error) {
+	info, err := probe(ctx, path)
+	if err != nil {
+		return Info{}, fmt.Errorf("probe %s: %w", path, err)
+	}
+	return info, nil
+}
+
+func probe(ctx context.Context, path string) (Info, error) {
+	size, err := regular(path)
+	if err != nil {
+		return Info{}, err
+	}
+	if size == 0 {
+		return Info{}, ErrNoSound
+	}
+	t := tools()
+	return probeFFprobe(ctx, t, path)
+}
+
+// ffprobeOut is the part of ffprobe's answer that is used.
+type ffprobeOut struct {
+	Streams []struct {
+		Codec      string            `json:"codec_name"`
+		Rate       string            `json:"sample_rate"`
+		Channels   int               `json:"channels"`
+		TimeBase   string            `json:"time_base"`
+		DurationTS int64             `json:"duration_ts"`
+		Duration   string            `json:"duration"`
+		Tags       map[string]string `json:"tags"`
+	} `json:"streams"`
+	Format struct {
+		Name     string            `json:"format_name"`
+		Duration string            `json:"duration"`
+		Tags     map[string]string `json:"tags"`
+	} `json:"format"`
+}
+
+func probeFFprobe(ctx context.Context, t toolset, path string) (Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, t.ffprobe, "-v", "error", "-hide_banner", "-protocol_whitelist", "file", "-select_streams", "a:0",
+		"-show_entries", "stream=codec_name,sample_rate,channels,time_base,duration_ts,duration:stream_tags:format=format_name,duration:format_tags",
+		"-of", "json", "-i", "file:"+path)
+	var said tail
+	cmd.Stderr = &said
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if cerr := ctx.Err(); cerr != nil {
+		return Info{}, cerr
+	}
+	if err != nil {
+		return Info{}, fmt.Errorf("%w: ffprobe: %w: %s", ErrDamaged, err, said.String())
+	}
+	var p ffprobeOut
+	if err := json.Unmarshal(out, &p); err != nil {
+		return Info{}, fmt.Errorf("ffprobe: %w", err)
+	}
+	if len(p.Streams) == 0 {
+		return Info{}, ErrNoSound
+	}
+	s := p.Streams[0]
+	info := Info{Codec: s.Codec, Channels: s.Channels}
+	info.Rate, _ = strconv.Atoi(s.Rate)
+	if info.Rate <= 0 || s.Channels <= 0 {
+		return Info{}, fmt.Errorf("%w: ffprobe finds %d channels at %s Hz", ErrDamaged, s.Channels, s.Rate)
+	}
+	seconds, err := strconv.ParseFloat(s.Duration, 64)
+	if err != nil {
+		seconds, _ = strconv.ParseFloat(p.Format.Duration, 64)
+	}
+	if seconds > 0 && seconds < maxLength.Seconds() {
+		info.Frames = int64(math.Round(seconds * float64(info.Rate)))
+		info.Duration = framesTime(info.Frames, info.Rate)
+	}
+	tags := map[string]string{}
+	for _, m := range []map[string]string{s.Tags, p.Format.Tags} {
+		for k, v := range m {
+			tags[strings.ToLower(k)] = v
+		}
+	}
+	info.tags(tags)
+	return info, nil
+}
+
+// framesTime is the length of n frames.
+func framesTime(n int64, rate int) time.Duration {
+	return time.Duration(n/int64(rate))*time.Second + time.Duration(n%int64(rate))*time.Second/time.Duration(rate)
+}
+
+// tags takes what is used from tags with lower-case names.
+func (i *Info) tags(t map[string]string) {
+	first := func(names ...string) string {
+		for _, n := range names {
+			if v := strings.TrimSpace(strings.ToValidUTF8(t[n], "")); v != "" {
+				return v[:min(len(v), 500)]
+			}
+		}
+		return ""
+	}
+	number := func(s string) int {
+		s, _, _ = strings.Cut(s, "/")
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 0 || n > 9999 {
+			return 0
+		}
+		return n
+	}
+	i.Title, i.Artist, i.Album = first("title"), first("artist", "album_artist", "albumartist"), first("album")
+	i.Track, i.Disc = number(first("track", "tracknumber")), number(first("disc", "discnumber"))
+	gain := func(s string) (float64, bool) {
+		s = strings.TrimSpace(strings.TrimSuffix(strings.ToLower(s), "db"))
+		v, err := strconv.ParseFloat(s, 64)
+		return v, err == nil && v >= -60 && v <= 60
+	}
+	if v, ok := gain(first("replaygain_track_gain")); ok {
+		i.Loudness, i.HasLoudness = -18-v, true
+	} else if q, err := strconv.Atoi(first("r128_track_gain")); err == nil && q >= -32768 && q <= 32767 {
+		i.Loudness, i.HasLoudness = -23-float64(q)/256, true
+	}
+}
