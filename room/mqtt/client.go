@@ -1,0 +1,477 @@
+// Package mqtt is the room's connection to its broker, and the broker itself where the room has none. It is the only
+// place that knows paho.
+//
+// Two kinds of message leave by it. A command (Publish) is worth something now or never: QoS 0, never retained, an error
+// at once where the connection is not open, and never delivered late. A fact about the room (Retain) is worth something
+// until the next one: it is retained, and all of them are published again at each connect, because a broker that was killed
+// has lost them.
+package mqtt
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+// ErrNotOpen is the error of a command while there is no connection.
+var ErrNotOpen = errors.New("no connection to the broker")
+
+// ErrBusy is the error of a command while the broker takes nothing.
+var ErrBusy = errors.New("the broker takes no messages")
+
+const (
+	outQueue   = 256                    // commands that wait for the connection's writer
+	inQueue    = 2048                   // messages that wait for their handlers
+	inBytes    = 8 << 20                // and their size together
+	commandAge = 500 * time.Millisecond // a command that waited longer is stale and is dropped
+)
+
+// Options says which broker, and as whom.
+type Options struct {
+	Broker   string // mqtt://user:password@host:1883, or mqtts://…
+	CA       string // PEM file that signs an mqtts broker's certificate; empty for the system's
+	ClientID string // empty for a random one: two clients of one name throw each other out for ever
+	Status   string // topic of the last will; empty for none. It says {"state":"online"} or {"state":"offline"}, retained
+	Boot     string // of this process, told in the status: a late will can't mark a restarted room dead
+	Log      *slog.Logger
+}
+
+// Problem is what is wrong with the connection, in words for a therapist, and what to do.
+type Problem struct {
+	Says string
+	Do   string
+}
+
+// Client is one connection to a broker that comes back by itself. Its methods may be called from anywhere and never
+// wait for the network.
+type Client struct {
+	log    *slog.Logger
+	paho   paho.Client
+	host   string
+	status string
+	boot   string
+
+	out   chan command
+	in    chan message
+	wake  chan struct{} // there is something in dirty or unsent
+	done  chan struct{}
+	ended sync.WaitGroup
+
+	waiting atomic.Int64  // bytes in in
+	gen     atomic.Uint64 // of the connection; a command belongs to the one it was given to
+	open    atomic.Bool
+
+	droppedIn, droppedOut, stale atomic.Uint64
+
+	mu       sync.Mutex // guards what follows
+	subs     []subscription
+	unsent   []string          // filters that the broker has not seen yet
+	retained map[string][]byte // ours, by topic
+	dirty    []string          // topics of retained whose value the broker has not seen yet
+	hooks    []func(bool)
+	problem  *Problem
+	denied   []string
+	closing  bool
+}
+
+type command struct {
+	topic   string
+	payload []byte
+	gen     uint64
+	at      time.Time
+}
+
+type message struct {
+	topic    string
+	payload  []byte
+	retained bool
+}
+
+type subscription struct {
+	filter string
+	handle func(topic string, payload []byte, retained bool)
+}
+
+// Dial starts to connect and returns at once; an error means that the options can't be used. Whether the broker
+// answers is told by OnConnect, Open and Problem.
+func Dial(o Options) (*Client, error) {
+	u, err := url.Parse(o.Broker)
+	if err != nil {
+		// url.Error holds the whole address, and with it the password.
+		var bad *url.Error
+		if errors.As(err, &bad) {
+			err = bad.Err
+		}
+		return nil, fmt.Errorf("broker address: %w", err)
+	}
+	port := map[string]string{"mqtt": "1883", "mqtts": "8883"}[u.Scheme]
+	if port == "" || u.Hostname() == "" {
+		return nil, fmt.Errorf("broker address %s is not mqtt://HOST or mqtts://HOST", u.Redacted())
+	}
+	if u.Port() == "" {
+		u.Host += ":" + port
+	}
+	c := &Client{
+		log: o.Log, host: u.Host, status: o.Status, boot: o.Boot,
+		out: make(chan command, outQueue), in: make(chan message, inQueue),
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		retained: map[string][]byte{},
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	c.problem = c.explain(nil)
+	if o.ClientID == "" {
+		var b [6]byte
+		rand.Read(b[:])
+		o.ClientID = "roomd-" + hex.EncodeToString(b[:])
+	}
+	po := paho.NewClientOptions()
+	if u.Scheme == "mqtts" {
+		t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}
+		if o.CA != "" {
+			pem, err := os.ReadFile(o.CA)
+			if err != nil {
+				return nil, fmt.Errorf("broker certificate authority: %w", err)
+			}
+			t.RootCAs = x509.NewCertPool()
+			if !t.RootCAs.AppendCertsFromPEM(pem) {
+				return nil, fmt.Errorf("broker certificate authority: no certificate in %s", o.CA)
+			}
+		}
+		po.SetTLSConfig(t)
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		po.SetUsername(u.User.Username()).SetPassword(password)
+		u.User = nil
+	}
+	po.AddBroker(u.String()).
+		SetClientID(o.ClientID).
+		SetProtocolVersion(4). // else a refused password is tried a second time as MQTT 3.1
+		SetCleanSession(true). // nothing of the last connection is delivered in the next
+		SetKeepAlive(5 * time.Second).SetPingTimeout(2 * time.Second).
+		SetConnectTimeout(3 * time.Second).SetWriteTimeout(2 * time.Second).
+		// paho's back-off grows to ten minutes and is kept over good connections.
+		SetMaxReconnectInterval(time.Second).
+		SetConnectRetry(true).SetConnectRetryInterval(time.Second).
+		// Handlers run in order, because receive only queues; out of order paho starts a goroutine for each message.
+		SetOrderMatters(true).
+		SetDefaultPublishHandler(c.receive).
+		SetConnectionNotificationHandler(c.notified)
+	if c.status != "" {
+		po.SetWill(c.status, c.says("offline"), 1, true)
+		c.retained[c.status] = []byte(c.says("online"))
+	}
+	c.paho = paho.NewClient(po)
+	c.ended.Go(c.write)
+	c.ended.Go(c.dispatch)
+	c.paho.Connect() // its token never completes while a password is wrong: never wait for it
+	return c, nil
+}
+
+func (c *Client) says(state string) string {
+	return fmt.Sprintf(`{"state":%q,"boot":%q}`, state, c.boot)
+}
+
+// Open tells whether the connection stands.
+func (c *Client) Open() bool { return c.open.Load() }
+
+// OnConnect has hook called after each connect, with our subscriptions and retained topics in place, and after each
+// loss. It must not wait.
+func (c *Client) OnConnect(hook func(open bool)) {
+	c.mu.Lock()
+	c.hooks = append(c.hooks, hook)
+	c.mu.Unlock()
+	if c.Open() {
+		hook(true)
+	}
+}
+
+// Publish sends a command: QoS 0, never retained. It returns ErrNotOpen where there is no connection and ErrBusy where
+// the broker takes nothing; a nil error says that it was handed over, not that anybody got it.
+func (c *Client) Publish(topic string, payload []byte) error {
+	if !c.Open() {
+		return ErrNotOpen
+	}
+	select {
+	case c.out <- command{topic, payload, c.gen.Load(), time.Now()}:
+		return nil
+	default:
+		c.droppedOut.Add(1)
+		return ErrBusy
+	}
+}
+
+// Retain makes payload the retained message of topic, now and after every connect; an empty payload removes it.
+func (c *Client) Retain(topic string, payload []byte) {
+	c.mu.Lock()
+	c.retained[topic] = slices.Clone(payload)
+	if !slices.Contains(c.dirty, topic) {
+		c.dirty = append(c.dirty, topic)
+	}
+	c.mu.Unlock()
+	c.poke()
+}
+
+// Subscribe has handle called for each message on the topics of filter, over all connections, in the order of their
+// arrival. Handlers share one goroutine: one that waits holds up the others, and messages that pile up are dropped and counted.
+func (c *Client) Subscribe(filter string, handle func(topic string, payload []byte, retained bool)) {
+	c.mu.Lock()
+	c.subs = append(c.subs, subscription{filter, handle})
+	c.unsent = append(c.unsent, filter)
+	c.mu.Unlock()
+	c.poke()
+}
+
+// Problem is what is wrong with the connection; nil when nothing is.
+func (c *Client) Problem() *Problem {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.problem == nil && len(c.denied) > 0 {
+		return &Problem{
+			Says: "The light bridge's broker does not let roomd listen to " + strings.Join(c.denied, ", ") + ".",
+			Do:   "Give roomd's user the right to read these topics in the broker's access list.",
+		}
+	}
+	return c.problem
+}
+
+// Dropped counts the messages that were lost on purpose, by reason: "in" came faster than they were handled, "out"
+// found the broker busy, "stale" waited too long to be sent.
+func (c *Client) Dropped() map[string]uint64 {
+	return map[string]uint64{"in": c.droppedIn.Load(), "out": c.droppedOut.Load(), "stale": c.stale.Load()}
+}
+
+// Close says goodbye: the status becomes offline and the connection ends. It takes half a second at most.
+func (c *Client) Close() {
+	c.mu.Lock()
+	if c.closing {
+		c.mu.Unlock()
+		return
+	}
+	c.closing = true
+	c.mu.Unlock()
+	if c.Open() && c.status != "" {
+		c.paho.Publish(c.status, 1, true, c.says("offline")).WaitTimeout(250 * time.Millisecond)
+	}
+	c.paho.Disconnect(250)
+	c.open.Store(false)
+	close(c.done)
+	c.ended.Wait()
+}
+
+func (c *Client) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// receive runs in paho's reader and must not wait.
+func (c *Client) receive(_ paho.Client, m paho.Message) {
+	size := int64(len(m.Payload()))
+	if c.waiting.Add(size) > inBytes {
+		c.waiting.Add(-size)
+		c.droppedIn.Add(1)
+		return
+	}
+	select {
+	case c.in <- message{m.Topic(), m.Payload(), m.Retained()}:
+	default:
+		c.waiting.Add(-size)
+		c.droppedIn.Add(1)
+	}
+}
+
+func (c *Client) dispatch() {
+	for {
+		select {
+		case <-c.done:
+			return
+		case m := <-c.in:
+			c.waiting.Add(-int64(len(m.payload)))
+			c.mu.Lock()
+			subs := c.subs // only ever appended to
+			c.mu.Unlock()
+			for _, s := range subs {
+				if Match(s.filter, m.topic) {
+					s.handle(m.topic, m.payload, m.retained)
+				}
+			}
+		}
+	}
+}
+
+// write is the only goroutine that hands messages to paho, so that a broker that takes nothing holds up nobody else.
+func (c *Client) write() {
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-c.wake:
+			c.catchUp()
+		case m := <-c.out:
+			if m.gen != c.gen.Load() || time.Since(m.at) > commandAge || !c.Open() {
+				c.stale.Add(1)
+				continue
+			}
+			// A subscription made before this command has to be there before its answer.
+			c.catchUp()
+			c.paho.Publish(m.topic, 0, false, m.payload)
+		}
+	}
+}
+
+// catchUp sends the subscriptions and retained values that the broker has not seen.
+func (c *Client) catchUp() {
+	c.mu.Lock()
+	if !c.Open() || len(c.unsent)+len(c.dirty) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	filters, topics := c.unsent, c.dirty
+	c.unsent, c.dirty = nil, nil
+	values := make([][]byte, len(topics))
+	for i, t := range topics {
+		values[i] = c.retained[t]
+		if len(values[i]) == 0 {
+			delete(c.retained, t)
+		}
+	}
+	c.mu.Unlock()
+	if len(filters) > 0 {
+		want := map[string]byte{}
+		for _, f := range filters {
+			want[f] = 0
+		}
+		token := c.paho.SubscribeMultiple(want, nil)
+		go c.granted(token)
+	}
+	for i, t := range topics {
+		c.paho.Publish(t, 1, true, values[i])
+	}
+}
+
+// granted looks at the broker's answer to a subscription. Some brokers (mosquitto 2.0) grant what they then withhold.
+func (c *Client) granted(token paho.Token) {
+	if !token.WaitTimeout(5*time.Second) || token.Error() != nil {
+		return // the connection went; the next one subscribes again
+	}
+	var refused []string
+	for f, code := range token.(*paho.SubscribeToken).Result() {
+		if code == 0x80 {
+			refused = append(refused, f)
+		}
+	}
+	if len(refused) == 0 {
+		return
+	}
+	c.log.Error("broker refuses subscriptions", "topics", refused)
+	c.mu.Lock()
+	for _, f := range refused {
+		if !slices.Contains(c.denied, f) {
+			c.denied = append(c.denied, f)
+		}
+	}
+	c.mu.Unlock()
+}
+
+// notified gets paho's news of the connection, each in a goroutine of its own or in the connecting one.
+func (c *Client) notified(_ paho.Client, n paho.ConnectionNotification) {
+	switch n := n.(type) {
+	case paho.ConnectionNotificationConnected:
+		c.connected()
+	case paho.ConnectionNotificationLost:
+		c.lost(n.Reason)
+	case paho.ConnectionNotificationFailed:
+		p := c.explain(n.Reason)
+		c.mu.Lock()
+		news := c.problem == nil || *c.problem != *p
+		c.problem = p
+		c.mu.Unlock()
+		if news {
+			c.log.Warn("broker can't be reached", "broker", c.host, "err", n.Reason)
+		}
+	}
+}
+
+func (c *Client) connected() {
+	c.mu.Lock()
+	if !c.paho.IsConnectionOpen() || c.closing {
+		c.mu.Unlock()
+		return
+	}
+	c.problem, c.denied = nil, nil
+	c.unsent, c.dirty = nil, nil
+	for _, s := range c.subs {
+		if !slices.Contains(c.unsent, s.filter) {
+			c.unsent = append(c.unsent, s.filter)
+		}
+	}
+	for t := range c.retained {
+		c.dirty = append(c.dirty, t)
+	}
+	slices.Sort(c.dirty)
+	c.gen.Add(1)
+	c.open.Store(true)
+	hooks := slices.Clone(c.hooks)
+	c.mu.Unlock()
+	c.poke()
+	c.log.Info("broker connected", "broker", c.host)
+	for _, hook := range hooks {
+		hook(true)
+	}
+}
+
+func (c *Client) lost(err error) {
+	c.mu.Lock()
+	// Both notifications come in goroutines of their own: a loss that is told after the next connect is old news.
+	if c.paho.IsConnectionOpen() || c.closing {
+		c.mu.Unlock()
+		return
+	}
+	c.open.Store(false)
+	c.gen.Add(1)
+	c.problem = c.explain(err)
+	hooks := slices.Clone(c.hooks)
+	c.mu.Unlock()
+	c.log.Warn("broker lost", "broker", c.host, "err", err)
+	for _, hook := range hooks {
+		hook(false)
+	}
+}
+
+// Match tells whether an MQTT filter covers a topic (MQTT 3.1.1, 4.7).
+func Match(filter, topic string) bool {
+	if strings.HasPrefix(topic, "$") != strings.HasPrefix(filter, "$") {
+		return false
+	}
+	for {
+		f, frest, fmore := strings.Cut(filter, "/")
+		if f == "#" {
+			return true
+		}
+		t, trest, tmore := strings.Cut(topic, "/")
+		if f != "+" && f != t {
+			return false
+		}
+		if !fmore || !tmore {
+			return fmore == tmore || (fmore && frest == "#")
+		}
+		filter, topic = frest, trest
+	}
+}

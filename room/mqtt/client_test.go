@@ -1,0 +1,324 @@
+package mqtt_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room/mqtt"
+)
+
+// box keeps what was heard, by topic.
+type box struct {
+	mu  sync.Mutex
+	got map[string][]string
+}
+
+func (b *box) put(topic string, payload []byte, retained bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.got == nil {
+		b.got = map[string][]string{}
+	}
+	b.got[topic] = append(b.got[topic], fmt.Sprintf("%s%s", payload, map[bool]string{true: " retained"}[retained]))
+}
+
+func (b *box) all(topic string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.got[topic]...)
+}
+
+func (b *box) count(topic string) int { return len(b.all(topic)) }
+
+func dial(t *testing.T, o mqtt.Options) *mqtt.Client {
+	t.Helper()
+	c, err := mqtt.Dial(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func open(t *testing.T, c *mqtt.Client) {
+	t.Helper()
+	rig.Eventually(t, 5*time.Second, "connected", c.Open)
+}
+
+func TestMatch(t *testing.T) {
+	for _, x := range []struct {
+		filter, topic string
+		want          bool
+	}{
+		{"a/b", "a/b", true}, {"a/b", "a/b/c", false}, {"a/b/c", "a/b", false},
+		{"a/+", "a/b", true}, {"a/+", "a", false}, {"+/b", "a/b", true}, {"a/+/c", "a/b/c", true}, {"a/+/c", "a/b/d", false},
+		{"#", "a/b", true}, {"a/#", "a/b/c", true}, {"a/#", "a", true}, {"a/#", "b", false}, {"a/b/#", "a", false},
+		{"#", "$SYS/x", false}, {"+/x", "$SYS/x", false}, {"$SYS/#", "$SYS/x", true},
+	} {
+		if got := mqtt.Match(x.filter, x.topic); got != x.want {
+			t.Errorf("Match(%q, %q) = %v", x.filter, x.topic, got)
+		}
+	}
+}
+
+func TestNothingIsPublishedWithoutConnection(t *testing.T) {
+	c := dial(t, mqtt.Options{Broker: fmt.Sprintf("mqtt://127.0.0.1:%d", rig.FreePort(t))})
+	begin := time.Now()
+	if err := c.Publish("x", []byte("1")); err != mqtt.ErrNotOpen {
+		t.Fatalf("got %v", err)
+	}
+	if d := time.Since(begin); d > 10*time.Millisecond {
+		t.Fatalf("took %v", d)
+	}
+	rig.Eventually(t, 3*time.Second, "the problem is told", func() bool {
+		p := c.Problem()
+		return p != nil && strings.Contains(p.Says, "does not answer") && strings.Contains(p.Do, "127.0.0.1")
+	})
+}
+
+// A mosquitto that is killed forgets what is retained, and who was subscribed.
+func TestBrokerKilled(t *testing.T) {
+	b := rig.Mosquitto(t)
+	c := dial(t, mqtt.Options{Broker: b.URL, Status: "roomd/willow/status", Boot: "b1"})
+	var in box
+	c.Subscribe("lamp/+", in.put)
+	c.Retain("roomd/willow/state", []byte("1"))
+	c.Retain("roomd/willow/gone", []byte("x"))
+	var mu sync.Mutex
+	var hooks []bool
+	c.OnConnect(func(open bool) { mu.Lock(); hooks = append(hooks, open); mu.Unlock() })
+	open(t, c)
+	c.Retain("roomd/willow/state", []byte("2"))
+	c.Retain("roomd/willow/gone", nil)
+
+	look := func() *box {
+		var seen box
+		p := rig.Dial(t, b.URL)
+		p.Hear("roomd/#", seen.put)
+		rig.Eventually(t, 3*time.Second, "retained state and status", func() bool {
+			return slicesEqual(seen.all("roomd/willow/state"), "2 retained") &&
+				slicesEqual(seen.all("roomd/willow/status"), `{"state":"online","boot":"b1"} retained`)
+		})
+		if n := seen.count("roomd/willow/gone"); n != 0 {
+			t.Fatalf("a removed topic is retained: %v", seen.all("roomd/willow/gone"))
+		}
+		p.Say("lamp/one", "hello", false)
+		return &seen
+	}
+	look()
+	rig.Eventually(t, time.Second, "heard", func() bool { return in.count("lamp/one") == 1 })
+
+	for i := range 2 {
+		b.Kill()
+		rig.Eventually(t, time.Second, "loss is noticed", func() bool { return !c.Open() })
+		if err := c.Publish("lamp/one/set", []byte("stale")); err != mqtt.ErrNotOpen {
+			t.Fatalf("publish while lost: %v", err)
+		}
+		var late box
+		b.Start()
+		rig.Dial(t, b.URL).Hear("lamp/one/set", late.put)
+		back := time.Now()
+		open(t, c)
+		if d := time.Since(back); d > 3*time.Second {
+			t.Fatalf("connected %v after the broker's return", d)
+		}
+		look()
+		rig.Eventually(t, time.Second, "heard again", func() bool { return in.count("lamp/one") == 2+i })
+		if n := late.count("lamp/one/set"); n != 0 {
+			t.Fatalf("a stale command was delivered: %v", late.all("lamp/one/set"))
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if got := fmt.Sprint(hooks); got != "[true false true false true]" {
+		t.Fatalf("hooks: %v", got)
+	}
+}
+
+func slicesEqual(got []string, want ...string) bool { return fmt.Sprint(got) == fmt.Sprint(want) }
+
+func TestBrokerFrozen(t *testing.T) {
+	b := rig.Mosquitto(t)
+	c := dial(t, mqtt.Options{Broker: b.URL})
+	open(t, c)
+	b.Freeze()
+	defer b.Thaw()
+	// Commands are never held up by a broker that takes nothing.
+	var worst time.Duration
+	for range 2000 {
+		begin := time.Now()
+		_ = c.Publish("x/set", make([]byte, 8<<10))
+		worst = max(worst, time.Since(begin))
+	}
+	if worst > 100*time.Millisecond {
+		t.Errorf("a command took %v", worst)
+	}
+	rig.Eventually(t, 8*time.Second, "the frozen broker is noticed", func() bool { return !c.Open() && c.Problem() != nil })
+	b.Thaw()
+	rig.Eventually(t, 4*time.Second, "connected again", c.Open)
+	if p := c.Problem(); p != nil {
+		t.Errorf("problem after the return: %+v", p)
+	}
+}
+
+func TestLastWill(t *testing.T) {
+	b := rig.Mosquitto(t)
+	var seen box
+	rig.Dial(t, b.URL).Hear("roomd/+/status", seen.put)
+	c, err := mqtt.Dial(mqtt.Options{Broker: b.URL, Status: "roomd/willow/status", Boot: "b1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(t, c)
+	rig.Eventually(t, time.Second, "online", func() bool { return seen.count("roomd/willow/status") == 1 })
+	c.Close()
+	rig.Eventually(t, time.Second, "offline", func() bool {
+		return slicesEqual(seen.all("roomd/willow/status"), `{"state":"online","boot":"b1"}`, `{"state":"offline","boot":"b1"}`)
+	})
+	c.Close()
+}
+
+// A handler that is slow, or a flood, costs messages and never the connection or memory.
+func TestFlood(t *testing.T) {
+	b := rig.Mosquitto(t)
+	c := dial(t, mqtt.Options{Broker: b.URL})
+	hold := make(chan struct{})
+	var got box
+	c.Subscribe("flood", func(string, []byte, bool) { <-hold })
+	c.Subscribe("after", got.put)
+	open(t, c)
+	p := rig.Dial(t, b.URL)
+	rig.Eventually(t, 3*time.Second, "subscribed", func() bool { p.Say("flood", "x", false); return len(hold) == 0 && true })
+	for range 5000 {
+		p.Publish("flood", 0, false, "x")
+	}
+	rig.Eventually(t, 5*time.Second, "messages are dropped and counted", func() bool { return c.Dropped()["in"] > 1000 })
+	if !c.Open() {
+		t.Error("the flood cost the connection")
+	}
+	close(hold)
+	rig.Eventually(t, 5*time.Second, "messages are handled again", func() bool {
+		p.Say("after", "y", false)
+		return got.count("after") > 0
+	})
+}
+
+func TestWrongPassword(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "passwd")
+	if out, err := exec.Command("mosquitto_passwd", "-c", "-b", file, "willow", "rightsecret").CombinedOutput(); err != nil {
+		t.Fatalf("mosquitto_passwd: %v %s", err, out)
+	}
+	b := rig.Mosquitto(t, "allow_anonymous false", "password_file "+file)
+	wrong := strings.Replace(b.URL, "mqtt://", "mqtt://willow:wrongsecret@", 1)
+	c := dial(t, mqtt.Options{Broker: wrong})
+	rig.Eventually(t, 5*time.Second, "the password is named", func() bool {
+		p := c.Problem()
+		return p != nil && strings.Contains(p.Says, "password") && strings.Contains(p.Do, "room file")
+	})
+	if p := c.Problem(); strings.Contains(p.Says+p.Do, "wrongsecret") {
+		t.Errorf("the password is told: %+v", p)
+	}
+	c = dial(t, mqtt.Options{Broker: strings.Replace(b.URL, "mqtt://", "mqtt://willow:rightsecret@", 1)})
+	open(t, c)
+}
+
+func TestBadAddressKeepsThePassword(t *testing.T) {
+	for _, address := range []string{"mqtt://u:hush@ho st:1", "http://u:hush@host", "mqtt://u:hush@host:port", "::", ""} {
+		_, err := mqtt.Dial(mqtt.Options{Broker: address})
+		if err == nil {
+			t.Errorf("%q was taken", address)
+		} else if strings.Contains(err.Error(), "hush") {
+			t.Errorf("the error tells the password: %v", err)
+		}
+	}
+}
+
+// sign makes a certificate for the host, valid between two times, signed by its own authority; it returns file names.
+func sign(t *testing.T, host string, from, to time.Time) (ca, cert, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	caKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	caCert := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clinic"}, IsCA: true,
+		BasicConstraintsValid: true, NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign}
+	caDER, err := x509.CreateCertificate(rand.Reader, caCert, caCert, &caKey.PublicKey, caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ownKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	own := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host}, NotBefore: from, NotAfter: to,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	if ip := net.ParseIP(host); ip != nil {
+		own.IPAddresses = []net.IP{ip}
+	} else {
+		own.DNSNames = []string{host}
+	}
+	ownDER, err := x509.CreateCertificate(rand.Reader, own, caCert, &ownKey.PublicKey, caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, _ := x509.MarshalECPrivateKey(ownKey)
+	return write("ca.crt", "CERTIFICATE", caDER), write("own.crt", "CERTIFICATE", ownDER), write("own.key", "EC PRIVATE KEY", keyDER)
+}
+
+func TestCertificates(t *testing.T) {
+	now := time.Now()
+	otherCA, _, _ := sign(t, "x", now, now)
+	for name, x := range map[string]struct {
+		host     string
+		from, to time.Time
+		ca       string
+		says     string
+	}{
+		"good":     {"127.0.0.1", now.Add(-time.Hour), now.Add(time.Hour), "", ""},
+		"expired":  {"127.0.0.1", now.Add(-2 * time.Hour), now.Add(-time.Hour), "", "expired"},
+		"early":    {"127.0.0.1", now.Add(time.Hour), now.Add(2 * time.Hour), "", "not valid yet"},
+		"name":     {"broker.clinic", now.Add(-time.Hour), now.Add(time.Hour), "", "another name"},
+		"stranger": {"127.0.0.1", now.Add(-time.Hour), now.Add(time.Hour), otherCA, "does not know"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ca, cert, key := sign(t, x.host, x.from, x.to)
+			port := rig.FreePort(t)
+			rig.Mosquitto(t, "allow_anonymous true", fmt.Sprintf("listener %d 127.0.0.1", port),
+				"certfile "+cert, "keyfile "+key)
+			if x.ca != "" {
+				ca = x.ca
+			}
+			c := dial(t, mqtt.Options{Broker: fmt.Sprintf("mqtts://127.0.0.1:%d", port), CA: ca})
+			if x.says == "" {
+				open(t, c)
+				return
+			}
+			rig.Eventually(t, 5*time.Second, x.says, func() bool {
+				p := c.Problem()
+				return p != nil && strings.Contains(p.Says, x.says)
+			})
+			if c.Open() {
+				t.Error("connected all the same")
+			}
+		})
+	}
+}

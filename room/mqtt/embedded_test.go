@@ -1,0 +1,187 @@
+package mqtt_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room/mqtt"
+)
+
+func embed(t *testing.T, dir string) *mqtt.Broker {
+	t.Helper()
+	b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	return b
+}
+
+// kept reads the retained state topic from a broker with a fresh client.
+func kept(t *testing.T, url string) string {
+	t.Helper()
+	var in box
+	c := dial(t, mqtt.Options{Broker: url})
+	c.Subscribe("room.1/#", in.put)
+	open(t, c)
+	rig.Eventually(t, 3*time.Second, "a retained message", func() bool { return in.count("room.1/state") > 0 })
+	return in.all("room.1/state")[0]
+}
+
+func TestEmbeddedKeepsRetained(t *testing.T) {
+	dir := t.TempDir()
+	b := embed(t, dir)
+	c := dial(t, mqtt.Options{Broker: b.URL()})
+	open(t, c)
+	c.Retain("room.1/state", []byte("dusk"))
+	if got := kept(t, b.URL()); got != "dusk retained" && got != "dusk" {
+		t.Fatalf("got %q", got)
+	}
+	b.Close()
+	if got := kept(t, embed(t, dir).URL()); got != "dusk retained" {
+		t.Fatalf("after a restart: %q", got)
+	}
+}
+
+func TestEmbeddedRefusesStrangers(t *testing.T) {
+	b := embed(t, t.TempDir())
+	at := b.URL()[strings.LastIndex(b.URL(), "@")+1:]
+	for _, url := range []string{"mqtt://" + at, "mqtt://roomd:guess@" + at} {
+		c := dial(t, mqtt.Options{Broker: url})
+		rig.Eventually(t, 5*time.Second, "refused", func() bool {
+			p := c.Problem()
+			return p != nil && strings.Contains(p.Says, "password")
+		})
+		if c.Open() {
+			t.Errorf("%s was let in", url)
+		}
+	}
+}
+
+func TestEmbeddedPortInUse(t *testing.T) {
+	b := embed(t, t.TempDir())
+	var port int
+	if _, p, ok := strings.Cut(b.URL()[strings.LastIndex(b.URL(), "@")+1:], ":"); ok {
+		for _, r := range p {
+			port = port*10 + int(r-'0')
+		}
+	}
+	begin := time.Now()
+	if _, err := mqtt.Embed(mqtt.BrokerOptions{Dir: t.TempDir(), Port: port}); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Fatalf("got %v", err)
+	}
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("took %v", d)
+	}
+}
+
+// The test's own binary is the daemon that is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("ROOMD_TEST_BROKER"); dir != "" {
+		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: dir})
+		if err != nil {
+			panic(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "url"), []byte(b.URL()), 0o600); err != nil {
+			panic(err)
+		}
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+func TestEmbeddedSurvivesKill(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 3 {
+		os.Remove(filepath.Join(dir, "url"))
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "ROOMD_TEST_BROKER="+dir)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Process.Kill()
+		var url []byte
+		rig.Eventually(t, 5*time.Second, "the broker is up", func() bool {
+			url, _ = os.ReadFile(filepath.Join(dir, "url"))
+			return len(url) > 0
+		})
+		if i > 0 {
+			if got := kept(t, string(url)); got != "dusk retained" {
+				t.Fatalf("after kill %d: %q", i, got)
+			}
+		}
+		c := dial(t, mqtt.Options{Broker: string(url)})
+		open(t, c)
+		c.Retain("room.1/state", []byte("dusk"))
+		kept(t, string(url))
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+	}
+	if aside, _ := filepath.Glob(filepath.Join(dir, "store.broken-*")); len(aside) > 0 {
+		t.Errorf("a store was given up: %v", aside)
+	}
+}
+
+func TestEmbeddedStoreBroken(t *testing.T) {
+	dir := t.TempDir()
+	b := embed(t, dir)
+	c := dial(t, mqtt.Options{Broker: b.URL()})
+	open(t, c)
+	c.Retain("room.1/state", []byte("dusk"))
+	kept(t, b.URL())
+	c.Close()
+	b.Close()
+	n := 0
+	err := filepath.WalkDir(filepath.Join(dir, "store"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		n++
+		return os.WriteFile(path, []byte("\x00garbage\xff{"), 0o600)
+	})
+	if err != nil || n == 0 {
+		t.Fatalf("%d files spoilt: %v", n, err)
+	}
+	b = embed(t, dir)
+	c = dial(t, mqtt.Options{Broker: b.URL()})
+	open(t, c)
+	c.Retain("room.1/state", []byte("dawn"))
+	if got := kept(t, b.URL()); !strings.HasPrefix(got, "dawn") {
+		t.Fatalf("got %q", got)
+	}
+
+	// A store that isn't even a folder.
+	c.Close()
+	b.Close()
+	os.RemoveAll(filepath.Join(dir, "store"))
+	if err := os.WriteFile(filepath.Join(dir, "store"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	embed(t, dir)
+	if aside, _ := filepath.Glob(filepath.Join(dir, "store.broken-*")); len(aside) == 0 {
+		t.Error("the broken store was not kept aside")
+	}
+}
+
+func BenchmarkEmbeddedStart(b *testing.B) {
+	dir := b.TempDir()
+	for b.Loop() {
+		e, err := mqtt.Embed(mqtt.BrokerOptions{Dir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		e.Close()
+		b.StartTimer()
+	}
+}
