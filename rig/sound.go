@@ -163,7 +163,7 @@ func (p *Pulse) Start() {
 	p.Process = Run(p.t, p.dir, "pulseaudio", p.Env(), "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
 		"--high-priority=no", "--realtime=no", "--log-target=stderr",
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+socket,
-		"-L", "module-null-sink sink_name=room rate=48000 format=s32le channels=2")
+		"-L", "module-null-sink sink_name=room norewinds=1 rate=48000 format=s32le channels=2")
 	Eventually(p.t, 5*time.Second, "pulseaudio listens", func() bool {
 		return exec.Command("pactl", "--server=unix:"+socket, "info").Run() == nil
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -34,9 +35,12 @@ type alsa struct {
 	quit chan struct{} // closed by the owner: end soon
 	gone chan struct{} // closed by run: the pcm is given back
 
+	beats atomic.Uint32 // calls that run has made
+
 	// Of run.
 	capacity int  // frames that the device may hold
 	buffer   int  // frames that it could hold
+	moved    bool // it has taken more after it was full
 	running  bool // it has been full once since it was prepared
 	frames   *int // where the library writes a delay
 	sleep    *time.Timer
@@ -200,15 +204,18 @@ func (a *alsa) write(block [][2]float64) (waited bool, err error) {
 	return waited, nil
 }
 
-// answer waits for run, but not for ever.
+// answer waits for run for as long as its calls into the library come back.
 func (a *alsa) answer() (result, bool) {
-	for range ticks {
+	for quiet, beat := 0, a.beats.Load(); quiet < ticks; quiet++ {
 		a.timer.Reset(tick)
 		select {
 		case r := <-a.done:
 			a.timer.Stop()
 			return r, true
 		case <-a.timer.C:
+		}
+		if b := a.beats.Load(); b != beat {
+			quiet, beat = 0, b
 		}
 	}
 	return result{}, false
@@ -274,6 +281,7 @@ func (a *alsa) play(n int) (r result) {
 			switch {
 			case wrote > 0:
 				off += wrote
+				a.moved = a.moved || a.running
 				lowest, polls, since = a.buffer+1, 0, time.Now()
 				continue
 			case wrote < 0 && !again(wrote):
@@ -291,7 +299,11 @@ func (a *alsa) play(n int) (r result) {
 		if held < lowest {
 			lowest, polls, since = held, 0, time.Now()
 		}
-		if polls++; polls > ticks && time.Since(since) > stall {
+		limit := stall
+		if !a.moved {
+			limit = startup
+		}
+		if polls++; polls > ticks && time.Since(since) > limit {
 			r.err = errStalled
 			return r
 		}
@@ -300,10 +312,16 @@ func (a *alsa) play(n int) (r result) {
 			return r
 		}
 	}
-	if a.call(a.lib.delay, uintptr(unsafe.Pointer(a.frames)), 0) == 0 {
-		r.delay = max(0, *a.frames)
-	}
+	r.delay = a.latency()
 	return r
+}
+
+// latency is how many frames are still to be heard, by the device's word.
+func (a *alsa) latency() int {
+	if a.call(a.lib.delay, uintptr(unsafe.Pointer(a.frames)), 0) != 0 {
+		return 0
+	}
+	return max(0, *a.frames)
 }
 
 // rest waits about as long as the device takes to play so many frames. false: the owner has given the device up.
@@ -337,6 +355,7 @@ func again(answer int) bool {
 func (a *alsa) call(fn, x, y uintptr) int {
 	answer, _, _ := purego.SyscallN(fn, a.pcm, x, y)
 	runtime.KeepAlive(a)
+	a.beats.Add(1)
 	return int(answer)
 }
 
@@ -369,14 +388,14 @@ func (a *alsa) drain() {
 	if a.lib.state(a.pcm) == statePrepared {
 		a.lib.start(a.pcm)
 	}
-	held := a.buffer
-	for deadline := time.Now().Add(time.Second); held > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {
 		avail := a.available()
 		if avail < 0 {
 			return
 		}
-		held = a.buffer - avail
-		if !a.rest(held) {
+		// The one is what lies before a sound server, the other what lies behind it too.
+		left := max(a.buffer-avail, a.latency())
+		if left == 0 || !a.rest(left) {
 			return
 		}
 	}

@@ -29,6 +29,7 @@ const (
 	patience         = 5 * time.Second        // with an opening that does not answer
 	maxStuck         = 4                      // handles that hang, before no more are opened
 	stall            = 500 * time.Millisecond // a full device that takes nothing for so long is lost
+	startup          = 3 * time.Second        // a sound server may play out seconds of silence first
 	tick             = 100 * time.Millisecond // of a watchdog; see ticks
 	// A process that was stopped finds its timers run out at once, though the device is well. So a watchdog counts
 	// ticks, of which a stop uses up only one.
@@ -406,10 +407,14 @@ func (l *Line) Delay() time.Duration {
 	switch {
 	case l.file != nil:
 		return 0
-	case l.sink != nil && l.paced:
-		return time.Duration(l.sink.delay() / l.cfg.pace() * float64(time.Second))
+	case l.sink == nil:
+		return max(0, l.clock.ahead(time.Now()))
 	}
-	return max(0, l.clock.ahead(time.Now()))
+	held := time.Duration(l.sink.delay() / l.cfg.pace() * float64(time.Second))
+	if l.paced {
+		return held
+	}
+	return max(held, l.clock.ahead(time.Now()))
 }
 
 // Close plays out what was written and gives the device back, within a second. A WAV file is whole only after it.

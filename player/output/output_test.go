@@ -301,4 +301,3 @@ func TestNullDeviceTakesRealTime(t *testing.T) {
 		t.Errorf("%d underruns", end.Health.Underruns)
 	}
 }
-

@@ -1,0 +1,69 @@
+package output
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"roomd/rig"
+)
+
+func TestPlaysEachFrameOnceIntoPulseAudio(t *testing.T) {
+	t.Parallel()
+	server := rig.PulseServer(t)
+	rec := server.Record()
+	time.Sleep(300 * time.Millisecond)
+	end := start(t, server.Env(), play{For: 2 * time.Second}).end(5 * time.Second)
+	time.Sleep(300 * time.Millisecond)
+	runs := counts(rec.Stop().Frames)
+	if len(runs) != 1 || runs[0] != [2]int{0, 2*48000 - 1} {
+		t.Errorf("heard %v", runs)
+	}
+	if h := end.Health; h.Underruns != 0 || h.Reopenings != 0 || h.Format != "S32_LE" || end.Delay > 300*time.Millisecond {
+		t.Errorf("delay %v, health %+v", end.Delay, h)
+	}
+}
+
+func TestComesBackWithPulseAudio(t *testing.T) {
+	t.Parallel()
+	server := rig.PulseServer(t)
+	c := start(t, server.Env(), play{For: 4 * time.Second})
+	c.until(5*time.Second, "it plays", func(r report) bool { return r.OK })
+	time.Sleep(300 * time.Millisecond)
+	server.Kill()
+	c.until(time.Second, "the loss is noticed", func(r report) bool { return r.Health.State == Lost })
+	time.Sleep(500 * time.Millisecond)
+	server.Start()
+	again := time.Now()
+	rec := server.Record()
+	back := c.until(time.Second, "it plays again", func(r report) bool { return r.OK && r.Health.Reopenings == 1 })
+	t.Logf("back %v after the server", time.Since(again).Round(time.Millisecond))
+	c.end(6 * time.Second)
+	runs := counts(rec.Stop().Frames)
+	if len(runs) != 1 || runs[0][0] < back.Written {
+		t.Errorf("heard %v, back from frame %d", runs, back.Written)
+	}
+}
+
+func TestPulseAudioThatHangsDoesNotHoldTheSoundUp(t *testing.T) {
+	t.Parallel()
+	server := rig.PulseServer(t)
+	c := start(t, server.Env(), play{For: 5 * time.Second})
+	c.until(5*time.Second, "it plays", func(r report) bool { return r.OK })
+	time.Sleep(300 * time.Millisecond)
+	if err := server.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	lost := c.until(2*time.Second, "the loss is noticed", func(r report) bool { return r.Health.State == Lost })
+	t.Logf("lost: %s", lost.Health.Error)
+	time.Sleep(1500 * time.Millisecond)
+	if err := server.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	c.until(2*time.Second, "it plays again", func(r report) bool { return r.OK && r.Health.Reopenings == 1 })
+	end := c.end(6 * time.Second)
+	if end.At > 6*time.Second {
+		t.Errorf("5 s of sound took %v", end.At)
+	}
+	t.Logf("%+v", end.Health)
+}
