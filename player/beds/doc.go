@@ -1,0 +1,2 @@
+// Package beds generates the sounds that never end: drone, ocean and rain.
+package beds

@@ -1,0 +1,340 @@
+package player
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Line is where live sound goes. Its methods are called by the player's loop alone.
+type Line interface {
+	// Prepare tries, without waiting, to have the device open. gen changes whenever what is written next will not join
+	// what was heard before; ok is false while there is no device.
+	Prepare() (gen uint64, ok bool)
+	// Write hands a block over and keeps the pace of real time, with a device and without one.
+	Write(block [][2]float64) error
+	// Delay is how long from now the next frame written will be heard.
+	Delay() time.Duration
+}
+
+// Options is what a player is made of. Rate, Line and Open are required.
+type Options struct {
+	Rate int // Hz, of the whole session
+	Line Line
+	// Open opens a track at a place in it, at Rate. It is called in a goroutine of its own; ctx ends when the track
+	// is no longer wanted.
+	Open func(ctx context.Context, file string, from time.Duration) (Source, error)
+	// Now is the clock that a session's anchor is told by; nil is time.Now, whose monotonic part counts.
+	Now func() time.Time
+	// Ceiling is the most that a Master may ask for, in dB.
+	Ceiling float64
+	Log     *slog.Logger // nil: the default one
+}
+
+const (
+	blocks   = 25 // a second
+	entry    = 2 * time.Second
+	astray   = 250 * time.Millisecond // a position further off than this is a gap, not a drift
+	maxSlew  = 1000                   // one frame in so many is the fastest that a drift is made up for
+	waiting  = 64                     // events kept for a slow owner
+	shutdown = 120 * time.Millisecond // the fade when the player is ended
+)
+
+// Player plays scores on a line. Its methods may be called from any goroutine and never wait for sound.
+type Player struct {
+	o      Options
+	events chan Event
+	// The owner's latest wishes. A newer one replaces one that has not been taken yet.
+	score  atomic.Pointer[wish]
+	master atomic.Pointer[Master]
+
+	dropped atomic.Uint64
+
+	// Owned by Run.
+	mix      *mixer
+	level    master
+	anchor   time.Time
+	running  bool    // there is a score
+	heard    bool    // frames have been written since the present gen
+	gen      uint64  // of the line
+	up       bool    // the line had a device
+	lost     bool    // it had one once, and DeviceLost was said
+	entry    ramp    // over written
+	written  int64   // frames
+	drift    float64 // frames that the position is behind, smoothed
+	residual float64 // of the slew
+	buf      [][2]float64
+
+	mu     sync.Mutex // never held while anything else is done
+	status Status     // guarded by mu
+}
+
+type wish struct {
+	plan   *plan
+	anchor time.Time
+	stop   bool
+}
+
+// Status is how the sound is.
+type Status struct {
+	Running  bool          // there is a score
+	Position time.Duration // session time that is heard now
+	Sounding []Sounding    // what is being mixed, in score order
+	Master   float64       // dB; -120 is silence
+	Device   bool          // the line has a device
+	Seeks    uint64        // gaps: positions that were taken up anew
+	Dropped  uint64        // events that nobody fetched in time
+	anchor   time.Time
+}
+
+// Sounding is one clip that sounds.
+type Sounding struct {
+	ID, Title string
+	Covered   bool // the cover bed sounds in its place
+	Leaving   bool // it is gone from the score and fading out
+}
+
+// New makes a player; Run makes it play.
+func New(o Options) *Player {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Player{
+		o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling},
+		buf: make([][2]float64, o.Rate/blocks), entry: full,
+	}
+}
+
+// SetScore goes over to a score whose time 0 is (or was) at anchor. The newest call wins.
+func (p *Player) SetScore(s Score, anchor time.Time) {
+	p.score.Store(&wish{plan: newPlan(s, p.o.Rate), anchor: anchor})
+}
+
+// Stop fades everything out over 3 s and leaves the line open.
+func (p *Player) Stop() { p.score.Store(&wish{plan: newPlan(Score{}, p.o.Rate), stop: true}) }
+
+// SetMaster asks for a level. Up, it is reached at 3 dB a second at most; it never passes the ceiling. Before a
+// score sounds it is set at once.
+func (p *Player) SetMaster(m Master) { p.master.Store(&m) }
+
+// Events tells what happens to the sound. Where nobody fetches them the oldest are dropped, and counted in Status.
+func (p *Player) Events() <-chan Event { return p.events }
+
+func (p *Player) emit(e Event) {
+	for {
+		select {
+		case p.events <- e:
+			return
+		default:
+		}
+		select {
+		case <-p.events:
+			p.dropped.Add(1)
+		default:
+		}
+	}
+}
+
+// Status is how the sound is now.
+func (p *Player) Status() Status {
+	p.mu.Lock()
+	s := p.status
+	s.Sounding = slices.Clone(s.Sounding)
+	p.mu.Unlock()
+	if s.Running {
+		s.Position = p.o.Now().Sub(s.anchor)
+	}
+	s.Dropped = p.dropped.Load()
+	return s
+}
+
+// Run plays until ctx ends, and then fades out within a tenth of a second. It leaves the line to its owner. The
+// error is the line's: it can't be written to any more.
+func (p *Player) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	p.mix = newMixer(inner, p.o.Rate, len(p.buf), p.o.Open, p.emit)
+	defer func() { p.mix.close() }()
+	for ctx.Err() == nil {
+		if err := p.step(); err != nil {
+			return err
+		}
+	}
+	if !p.up {
+		return nil
+	}
+	out := ramp{p.written, p.written + frames(shutdown, p.o.Rate), quarter, 0}
+	for p.written < out.to {
+		p.render(0)
+		p.fade(out)
+		if err := p.o.Line.Write(p.buf); err != nil {
+			return err
+		}
+		p.written += int64(len(p.buf))
+	}
+	return nil
+}
+
+// step plays one block.
+func (p *Player) step() error {
+	gen, ok := p.o.Line.Prepare()
+	if !ok {
+		if p.up {
+			p.up, p.lost = false, true
+			p.emit(Event{Kind: DeviceLost, At: p.elapsed()})
+		}
+		p.take(p.elapsed())
+		clear(p.buf)
+		p.report()
+		return p.o.Line.Write(p.buf)
+	}
+	cut := !p.up || gen != p.gen
+	if p.lost {
+		p.lost = false
+		p.emit(Event{Kind: DeviceBack, At: p.elapsed()})
+	}
+	p.up, p.gen = true, gen
+
+	at := p.elapsed() + p.o.Line.Delay()
+	if taken := p.take(at); taken {
+		at = p.elapsed() + p.o.Line.Delay()
+	}
+	slew := p.follow(frames(at, p.o.Rate), cut)
+	p.render(slew)
+	p.report()
+	if err := p.o.Line.Write(p.buf); err != nil {
+		return err
+	}
+	p.written += int64(len(p.buf))
+	return nil
+}
+
+func (p *Player) elapsed() time.Duration {
+	if p.anchor.IsZero() {
+		return 0
+	}
+	return p.o.Now().Sub(p.anchor)
+}
+
+// take goes over to what the owner wishes. It reports whether the score has changed.
+func (p *Player) take(at time.Duration) bool {
+	if m := p.master.Swap(nil); m != nil {
+		p.level.ask(*m, !p.running && !p.audible() || !p.up)
+	}
+	w := p.score.Swap(nil)
+	if w == nil {
+		return false
+	}
+	if w.stop {
+		p.running = false
+		p.mix.setPlan(w.plan)
+		return true
+	}
+	if shift := p.anchor.Sub(w.anchor); p.anchor.IsZero() || shift > astray || shift < -astray {
+		was := p.audible()
+		p.anchor = w.anchor
+		p.mix.seek(frames(p.o.Now().Sub(w.anchor)+p.delay(), p.o.Rate), true)
+		p.drift = 0
+		if !was {
+			p.fadeIn()
+		}
+	}
+	p.anchor = w.anchor
+	p.running = true
+	p.mix.setPlan(w.plan)
+	return true
+}
+
+func (p *Player) delay() time.Duration {
+	if !p.up {
+		return 0
+	}
+	return p.o.Line.Delay()
+}
+
+func (p *Player) audible() bool {
+	return slices.ContainsFunc(p.mix.decks, (*deck).audible)
+}
+
+// fadeIn lets whatever comes next rise from silence.
+func (p *Player) fadeIn() {
+	p.entry = ramp{p.written, p.written + frames(entry, p.o.Rate), 0, quarter}
+}
+
+// follow keeps the position with the session's clock: by a slew where the device's clock drifts, anew after a gap.
+func (p *Player) follow(target int64, cut bool) (slew int64) {
+	if cut {
+		p.fadeIn()
+	}
+	if p.anchor.IsZero() {
+		return 0
+	}
+	off := target - p.mix.pos
+	if limit := frames(astray, p.o.Rate); cut && off > 0 || off > limit || off < -limit {
+		// Behind, the line has run dry meanwhile, so that nothing is left to fade out.
+		p.mix.seek(target, off < 0 && !cut)
+		p.drift, p.residual = 0, 0
+		if p.running {
+			p.seeks()
+		}
+		p.fadeIn()
+		return 0
+	}
+	n := len(p.buf)
+	p.drift += (float64(off) - p.drift) / 32
+	p.residual += p.drift / 64
+	limit := float64(n) / maxSlew
+	p.residual = max(min(p.residual, limit), -limit)
+	whole := math.Trunc(p.residual)
+	p.residual -= whole
+	return int64(whole)
+}
+
+func (p *Player) seeks() {
+	p.mu.Lock()
+	p.status.Seeks++
+	p.mu.Unlock()
+}
+
+// render fills buf with the next block.
+func (p *Player) render(slew int64) {
+	p.mix.mix(p.buf, slew)
+	p.fade(p.entry)
+	p.level.process(p.buf)
+}
+
+func (p *Player) fade(r ramp) {
+	n := int64(len(p.buf))
+	if g, flat := r.flat(p.written, p.written+n); flat && g == 1 {
+		return
+	}
+	env := p.mix.unit(n)
+	r.mul(env, p.written)
+	for i, g := range env {
+		p.buf[i][0] *= g
+		p.buf[i][1] *= g
+	}
+}
+
+// report renews the status, unless somebody is just reading it: the next block is soon enough.
+func (p *Player) report() {
+	if !p.mu.TryLock() {
+		return
+	}
+	defer p.mu.Unlock()
+	s := &p.status
+	s.Running, s.anchor, s.Master, s.Device = p.running, p.anchor, p.level.level(), p.up
+	s.Sounding = s.Sounding[:0]
+	for _, d := range p.mix.decks {
+		if d.audible() {
+			s.Sounding = append(s.Sounding, Sounding{d.id(), d.clip.Title, !d.sounding, d.retired})
+		}
+	}
+}
