@@ -38,11 +38,12 @@ type alsa struct {
 	beats atomic.Uint32 // calls that run has made
 
 	// Of run.
-	capacity int  // frames that the device may hold
-	buffer   int  // frames that it could hold
-	moved    bool // it has taken more after it was full
-	running  bool // it has been full once since it was prepared
-	frames   *int // where the library writes a delay
+	capacity int        // frames that the device may hold
+	buffer   int        // frames that it could hold
+	moved    bool       // it has taken more after it was full
+	running  bool       // it has been full once since it was prepared
+	frames   *int       // where the library writes a delay
+	words    [3]uintptr // a call's
 	sleep    *time.Timer
 }
 
@@ -68,7 +69,7 @@ func openSystem(cfg Config) (sink, error) {
 	if err := a.open(name, cfg); err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	a.chunk = max(1, a.capacity/2)
+	a.chunk = min(max(1, a.capacity/2), 4800)
 	a.buf = make([]byte, a.chunk*a.q.frame())
 	go a.run()
 	return a, nil
@@ -175,7 +176,7 @@ func (a *alsa) configure(cfg Config) error {
 	if err := lib.check("software parameters", lib.swParams(pcm, sw)); err != nil {
 		return err
 	}
-	a.info.rate, a.info.format = cfg.Rate, a.q.name
+	a.info.rate, a.info.format, a.info.gulp = cfg.Rate, a.q.name, startup
 	return nil
 }
 
@@ -353,7 +354,8 @@ func again(answer int) bool {
 // call calls a function of the library that takes the pcm and up to two more words and answers a long, without
 // allocating.
 func (a *alsa) call(fn, x, y uintptr) int {
-	answer, _, _ := purego.SyscallN(fn, a.pcm, x, y)
+	a.words = [3]uintptr{a.pcm, x, y}
+	answer, _, _ := purego.SyscallN(fn, a.words[:]...)
 	runtime.KeepAlive(a)
 	a.beats.Add(1)
 	return int(answer)

@@ -18,11 +18,9 @@ type child struct {
 	cfg  Config
 	q    quantiser
 	buf  []byte
-	pipe int // bytes that fit into the pipe
 	tail tail
 	done chan struct{} // closed when the program has ended
 	err  error         // why; read after done
-	at   time.Time     // of the last write
 }
 
 func openCommand(cfg Config) (sink, error) {
@@ -46,7 +44,7 @@ func openCommand(cfg Config) (sink, error) {
 	defer out.Close()
 	c.in = in
 	// What lies in the pipe is heard late, so it holds no more than half the look-ahead.
-	c.pipe = shrinkPipe(in, cfg.lookAheadFrames()/2*c.q.frame())
+	shrinkPipe(in, cfg.lookAheadFrames()/2*c.q.frame())
 	c.cmd = exec.Command(args[0], args[1:]...)
 	c.cmd.Stdin, c.cmd.Stderr = out, &c.tail
 	c.cmd.SysProcAttr = ownGroup()
@@ -74,10 +72,10 @@ func (c *child) write(block [][2]float64) (waited bool, err error) {
 		c.buf = make([]byte, need)
 	}
 	b := c.buf[:c.q.encode(c.buf, block)]
-	waited = c.pipe > 0 && unread(c.in)+len(b) > c.pipe
+	began := time.Now()
 	for left := ticks; len(b) > 0; {
 		if err := c.in.SetWriteDeadline(time.Now().Add(tick)); err != nil {
-			return waited, fmt.Errorf("write to %s: %w", c.cfg.Command[0], err)
+			return false, fmt.Errorf("write to %s: %w", c.cfg.Command[0], err)
 		}
 		n, err := c.in.Write(b)
 		b = b[n:]
@@ -87,25 +85,26 @@ func (c *child) write(block [][2]float64) (waited bool, err error) {
 			if left--; n > 0 {
 				left = ticks
 			} else if left == 0 {
-				return waited, fmt.Errorf("write to %s: %w", c.cfg.Command[0], errStalled)
+				return false, fmt.Errorf("write to %s: %w", c.cfg.Command[0], errStalled)
 			}
 		default:
 			select {
 			case <-c.done:
-				return waited, c.err
+				return false, c.err
 			case <-time.After(tick):
-				return waited, fmt.Errorf("write to %s: %w", c.cfg.Command[0], err)
+				return false, fmt.Errorf("write to %s: %w", c.cfg.Command[0], err)
 			}
 		}
 	}
-	c.at = time.Now()
-	return waited, nil
+	// A child that only swallows keeps the pipe full for a moment, too.
+	played := time.Duration(float64(len(block)) / c.cfg.pace() * float64(time.Second))
+	return time.Since(began) > played/4, nil
 }
 
 func (c *child) delay() float64 { return float64(unread(c.in)) / float64(c.q.frame()) }
 
 func (c *child) about() about {
-	return about{device: c.cfg.Command[0], rate: c.cfg.Rate, format: c.q.name}
+	return about{device: c.cfg.Command[0], rate: c.cfg.Rate, format: c.q.name, gulp: c.cfg.LookAhead / 2}
 }
 
 // close lets the program play out what it was given, for up to the look-ahead and half a second, and then ends it with

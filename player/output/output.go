@@ -97,6 +97,9 @@ type about struct {
 	rate      int
 	format    string
 	resampled bool // the device's rate is another one
+	// gulp is how much more than the look-ahead a device that sets the pace may have swallowed: a sound server takes some
+	// for its own buffers.
+	gulp time.Duration
 }
 
 var (
@@ -119,7 +122,8 @@ type Line struct {
 	file    *WAV // instead of a sink, with File
 	fileErr error
 	sink    sink
-	paced   bool // the present device has set the pace itself
+	waited  time.Time // when the present device was last full; zero for never
+	gulp    time.Duration
 	opening chan outcome
 	began   time.Time // the present attempt
 	due     time.Time // the next attempt
@@ -264,7 +268,7 @@ func (l *Line) adopt(o outcome, now time.Time) {
 		l.fail(o.err)
 		return
 	}
-	l.sink, l.paced, l.opened = o.sink, false, now
+	l.sink, l.waited, l.opened, l.gulp = o.sink, time.Time{}, now, o.sink.about().gulp
 	l.gen++
 	l.clock.restart(now)
 	a := o.sink.about()
@@ -364,7 +368,7 @@ func (l *Line) Write(block [][2]float64) error {
 		switch {
 		case errors.Is(err, errUnderrun):
 			l.gen++
-			l.paced, waited = false, false
+			l.waited = time.Time{}
 			l.clock.restart(now)
 			l.mu.Lock()
 			l.health.Underruns++
@@ -378,17 +382,13 @@ func (l *Line) Write(block [][2]float64) error {
 		}
 	}
 	now := time.Now()
-	limit := l.cfg.LookAhead
+	l.clock.add(now, len(block))
 	if waited {
-		l.paced = true
-		l.clock.set(now, limit)
-	} else {
-		l.clock.add(now, len(block))
+		l.follow(now)
 	}
-	if l.sink != nil && l.paced {
-		// A device takes sound in gulps, and its clock may be faster than ours: only its own fullness may hold
-		// writing back, or it would run dry after an hour.
-		limit += limit / 2
+	limit := l.cfg.LookAhead
+	if l.paced(now) {
+		limit += l.gulp
 	}
 	if wait := l.clock.ahead(now) - limit; wait > 0 {
 		l.timer.Reset(wait)
@@ -410,11 +410,28 @@ func (l *Line) Delay() time.Duration {
 	case l.sink == nil:
 		return max(0, l.clock.ahead(time.Now()))
 	}
+	now := time.Now()
 	held := time.Duration(l.sink.delay() / l.cfg.pace() * float64(time.Second))
-	if l.paced {
+	if l.paced(now) {
 		return held
 	}
-	return max(held, l.clock.ahead(time.Now()))
+	return max(held, l.clock.ahead(now))
+}
+
+// paced tells whether the device sets the pace itself, as one does that is full again and again.
+func (l *Line) paced(now time.Time) bool {
+	return l.sink != nil && now.Sub(l.waited) < time.Second
+}
+
+// follow sets the clock by a device that is full: were it held back by the computer's clock, one that runs faster would
+// be dry within an hour. No clock is off by more than a hundredth, so a device that swallows faster is not followed.
+func (l *Line) follow(now time.Time) {
+	if over := l.clock.ahead(now) - l.cfg.LookAhead; over <= 0 {
+		l.clock.set(now, l.cfg.LookAhead)
+	} else if !l.waited.IsZero() {
+		l.clock.at = l.clock.at.Add(-min(over, now.Sub(l.waited)/100))
+	}
+	l.waited = now
 }
 
 // Close plays out what was written and gives the device back, within a second. A WAV file is whole only after it.

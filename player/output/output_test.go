@@ -202,9 +202,12 @@ func counts(frames [][2]float64) (runs [][2]int) {
 
 func TestPlaysEachFrameOnce(t *testing.T) {
 	t.Parallel()
-	card := rig.SoundCard(t, 1)
-	c := start(t, card.Env(), play{Config: Config{}, For: 1500 * time.Millisecond})
-	end := c.end(5 * time.Second)
+	card, other := rig.SoundCard(t, 1), rig.SoundCard(t, 1)
+	playing := start(t, card.Env(), play{Config: Config{}, For: 1500 * time.Millisecond})
+	toNull := start(t, other.Env(), play{Config: Config{Device: "null"}, For: 2 * time.Second})
+	toMissing := start(t, other.Env(), play{Config: Config{Device: "Willow"}, For: time.Second})
+
+	end := playing.end(5 * time.Second)
 	played := card.Played()
 	n, err := counted(played.Frames, 0)
 	if err != nil || n != 72000 || played.Rate != 48000 || played.Bits != 32 {
@@ -216,6 +219,27 @@ func TestPlaysEachFrameOnce(t *testing.T) {
 	// All but the look-ahead has taken its time.
 	if end.At < 1250*time.Millisecond || end.At > 2*time.Second || end.Delay < 130*time.Millisecond || end.Delay > 210*time.Millisecond {
 		t.Errorf("1.5 s of sound took %v, of which %v is still to be heard", end.At, end.Delay)
+	}
+
+	// ALSA's null device swallows as fast as it can.
+	end = toNull.end(5 * time.Second)
+	if heard := end.At + end.Delay; heard < 1990*time.Millisecond || heard > 2300*time.Millisecond || end.Health.State != Playing {
+		t.Errorf("null: 2 s of sound took %v and %v more, %+v", end.At, end.Delay, end.Health)
+	}
+	if end.Health.Underruns != 0 {
+		t.Errorf("null: %d underruns", end.Health.Underruns)
+	}
+
+	// A missing device is named and not replaced.
+	end = toMissing.end(5 * time.Second)
+	if h := end.Health; h.State != Missing || h.Device != "Willow" || h.Says != `The sound device "Willow" is not there.` || h.Do == "" || end.OK {
+		t.Errorf("missing: health %+v", h)
+	}
+	if end.At < 750*time.Millisecond || end.At > 2*time.Second {
+		t.Errorf("missing: 1 s of sound took %v", end.At)
+	}
+	if log := other.Log(); log != "" {
+		t.Errorf("missing: another device was opened:\n%s", log)
 	}
 }
 
@@ -272,32 +296,44 @@ func TestRecoversFromAStop(t *testing.T) {
 	}
 }
 
-func TestMissingDeviceIsNamedAndNotReplaced(t *testing.T) {
+// The card's configuration gives it twins that take one format, one rate, or four channels.
+func TestTakesTheDeviceAsItIs(t *testing.T) {
 	t.Parallel()
 	card := rig.SoundCard(t, 1)
-	c := start(t, card.Env(), play{Config: Config{Device: "Willow"}, For: time.Second})
-	end := c.end(5 * time.Second)
-	h := end.Health
-	if h.State != Missing || h.Device != "Willow" || h.Says != `The sound device "Willow" is not there.` || h.Do == "" || end.OK {
-		t.Errorf("health %+v", h)
+	card.Configure(`
+pcm.s24 { type plug slave { pcm "usbdac" format S24_3LE } }
+pcm.s16 { type plug slave { pcm "usbdac" format S16_LE } }
+pcm.slow { type plug slave { pcm "usbdac" rate 44100 } }
+pcm.busy { type hw card 7 }
+`)
+	for device, want := range map[string]Health{
+		"s24":  {Rate: 48000, Format: "S24_3LE"},
+		"s16":  {Rate: 48000, Format: "S16_LE"},
+		"slow": {Rate: 48000, Format: "S32_LE", Resampled: true},
+	} {
+		end := start(t, card.Env(), play{Config: Config{Device: device}, For: 100 * time.Millisecond}).end(5 * time.Second)
+		if h := end.Health; h.State != Playing || h.Rate != want.Rate || h.Format != want.Format || h.Resampled != want.Resampled || h.Device != device {
+			t.Errorf("%s: %+v", device, h)
+		}
+		if played := card.Played(); fmt.Sprintf("S%d", played.Bits) != want.Format[:3] {
+			t.Errorf("%s: the card got %d bits", device, played.Bits)
+		}
 	}
-	if end.At < 750*time.Millisecond || end.At > 2*time.Second {
-		t.Errorf("1 s of sound took %v", end.At)
+	listed := start(t, card.Env(), play{List: true}).until(5*time.Second, "the list", func(r report) bool { return r.Has })
+	i := slices.IndexFunc(listed.List, func(d Device) bool { return d.Name == "usbdac" })
+	if i < 0 || listed.List[i].Description != "fake USB DAC" || !slices.Equal(listed.List[i].Rates, []int{44100, 48000, 96000}) {
+		t.Errorf("listed %+v", listed.List)
 	}
-	if log := card.Log(); log != "" {
-		t.Errorf("another device was opened:\n%s", log)
+	t.Logf("%+v", listed.List)
+	for _, d := range listed.List {
+		if d.Name == "null" {
+			t.Error("null is offered")
+		}
 	}
-}
-
-func TestNullDeviceTakesRealTime(t *testing.T) {
-	t.Parallel()
-	card := rig.SoundCard(t, 1)
-	c := start(t, card.Env(), play{Config: Config{Device: "null"}, For: 2 * time.Second})
-	end := c.end(5 * time.Second)
-	if heard := end.At + end.Delay; heard < 1990*time.Millisecond || heard > 2300*time.Millisecond || end.Health.State != Playing {
-		t.Errorf("2 s of sound took %v and %v more, %+v", end.At, end.Delay, end.Health)
-	}
-	if end.Health.Underruns != 0 {
-		t.Errorf("%d underruns", end.Health.Underruns)
+	card.Unplug()
+	gone := start(t, card.Env(), play{List: true})
+	rig.Eventually(t, 5*time.Second, "the list without the card", func() bool { return len(gone.reports()) == 1 })
+	if r := gone.reports()[0]; r.Has || len(r.List) != 0 {
+		t.Errorf("unplugged, still listed: %+v", r)
 	}
 }

@@ -1,6 +1,9 @@
 package output
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // format is how a sample is laid down in bytes, little-endian.
 type format struct {
@@ -34,42 +37,46 @@ func (q *quantiser) frame() int { return 2 * q.bytes }
 
 // encode lays block down in dst, which is long enough, and returns the bytes used.
 func (q *quantiser) encode(dst []byte, block [][2]float64) int {
-	i := 0
-	for _, frame := range block {
-		for _, x := range frame {
-			v := x * q.scale
-			if q.bits == 16 && x != 0 {
-				v += q.dither()
+	size := q.frame()
+	for i, frame := range block {
+		b := dst[i*size : (i+1)*size]
+		switch q.bytes {
+		case 4:
+			binary.LittleEndian.PutUint64(b, uint64(uint32(q.round(frame[0]*q.scale)))|uint64(q.round(frame[1]*q.scale))<<32)
+		case 3:
+			both := uint64(uint32(q.round(frame[0]*q.scale)))&0xffffff | uint64(q.round(frame[1]*q.scale))<<24
+			binary.LittleEndian.PutUint32(b, uint32(both))
+			binary.LittleEndian.PutUint16(b[4:], uint16(both>>32))
+		default:
+			for ch, x := range frame {
+				v := int32(0)
+				if x != 0 {
+					v = q.round(x*q.scale + q.dither())
+				}
+				binary.LittleEndian.PutUint16(b[2*ch:], uint16(v))
 			}
-			n := int32(q.clip(v))
-			switch q.bytes {
-			case 4:
-				dst[i+3] = byte(n >> 24)
-				fallthrough
-			case 3:
-				dst[i+2] = byte(n >> 16)
-				fallthrough
-			default:
-				dst[i+1] = byte(n >> 8)
-				dst[i] = byte(n)
-			}
-			i += q.bytes
 		}
 	}
-	return i
+	return len(block) * size
 }
 
-// clip rounds to nearest within the format's range. What is not a number is silence.
-func (q *quantiser) clip(v float64) float64 {
-	switch {
-	case v >= q.max:
-		return q.max
-	case v <= q.min:
-		return q.min
-	case v != v:
+// round rounds to nearest within the format's range. What is not a number is silence.
+func (q *quantiser) round(v float64) int32 {
+	// In a float64 of this size the lowest bits are the whole number, so that the adder does the rounding.
+	const whole = 3 << 51
+	if v >= q.max {
+		v = q.max
+	} else if !(v > q.min) {
+		v = q.outside(v)
+	}
+	return int32(math.Float64bits(v + whole))
+}
+
+func (q *quantiser) outside(v float64) float64 {
+	if math.IsNaN(v) {
 		return 0
 	}
-	return math.RoundToEven(v)
+	return q.min
 }
 
 // dither is a triangular number in (-1, 1) steps: the difference of two even ones.

@@ -13,23 +13,17 @@ func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true
 // endGroup ends a child and what it has started.
 func endGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
 
-// shrinkPipe makes a pipe hold about so many bytes and answers how many it holds; 0 where that is not known.
-func shrinkPipe(f *os.File, bytes int) int {
+// shrinkPipe makes a pipe hold no more than so many bytes, but a page.
+func shrinkPipe(f *os.File, bytes int) {
 	raw, err := f.SyscallConn()
 	if err != nil {
-		return 0
+		return
 	}
-	size := 0
-	_ = raw.Control(func(fd uintptr) {
-		power := 4096
-		for power*2 <= bytes {
-			power *= 2
-		}
-		if size, err = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, power); err != nil {
-			size, _ = unix.FcntlInt(fd, unix.F_GETPIPE_SZ, 0)
-		}
-	})
-	return max(0, size)
+	size := 4096
+	for size*2 <= bytes {
+		size *= 2
+	}
+	_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, size) })
 }
 
 // unread is how many bytes lie in a pipe.

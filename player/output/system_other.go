@@ -103,7 +103,7 @@ func (s *speakers) delay() float64 {
 }
 
 func (s *speakers) about() about {
-	return about{device: "the computer's speaker", rate: s.cfg.Rate, format: s16.name}
+	return about{device: "the computer's speaker", rate: s.cfg.Rate, format: s16.name, gulp: s.cfg.LookAhead}
 }
 
 func (s *speakers) close(drain bool) <-chan struct{} {
@@ -138,6 +138,6 @@ func ownGroup() *syscall.SysProcAttr { return nil }
 
 func endGroup(p *os.Process) { _ = p.Kill() }
 
-func shrinkPipe(*os.File, int) int { return 0 }
+func shrinkPipe(*os.File, int) {}
 
 func unread(*os.File) int { return 0 }

@@ -1,0 +1,147 @@
+package output
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"roomd/rig"
+)
+
+func TestAChildEatsWhatIsPlayed(t *testing.T) {
+	t.Parallel()
+	for bits, seconds := range map[int]float64{16: 0.3, 32: 1.5} {
+		frames := int(seconds * 48000)
+		path := filepath.Join(t.TempDir(), "eaten")
+		// It swallows faster than sound, so the clock sets the pace.
+		l := Open(Config{Kind: Command, Bits: bits, Command: []string{"sh", "-c", "echo {rate} {channels} {bits} {format} >" + path + ".args; cat >" + path}}, slog.New(slog.DiscardHandler))
+		if h := l.Health(); h.State != Playing || h.Device != "sh" {
+			t.Fatalf("health %+v", h)
+		}
+		start := time.Now()
+		for k := 0; k < frames; k += 960 {
+			block := make([][2]float64, 960)
+			for i := range block {
+				block[i] = count(k + i)
+				if bits == 16 {
+					block[i] = [2]float64{float64(k%100) / 128, -0.25}
+				}
+			}
+			if _, ok := l.Prepare(); !ok {
+				t.Fatal(l.Health())
+			}
+			if err := l.Write(block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		took, ahead := time.Since(start), l.Delay()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if d := took + ahead - 1500*time.Millisecond; bits == 32 && (d < -20*time.Millisecond || d > 200*time.Millisecond || took < 1290*time.Millisecond) {
+			t.Errorf("1.5 s took %v and is %v ahead", took, ahead)
+		}
+		args, _ := os.ReadFile(path + ".args")
+		if want := map[int]string{16: "48000 2 16 S16_LE\n", 32: "48000 2 32 S32_LE\n"}[bits]; string(args) != want {
+			t.Errorf("arguments %q", args)
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eaten := rig.Frames(raw, bits)
+		if len(eaten) != frames {
+			t.Errorf("%d bits: %d frames", bits, len(eaten))
+		}
+		if bits == 32 {
+			if n, err := counted(eaten, 0); err != nil {
+				t.Errorf("%d frames: %v", n, err)
+			}
+		}
+	}
+}
+
+func TestAChildsClockSetsThePace(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	c := start(t, card.Env(), play{
+		For:    2 * time.Second,
+		Config: Config{Kind: Command, Bits: 32, Command: []string{"aplay", "-q", "-t", "raw", "-f", "{format}", "-r", "{rate}", "-c", "{channels}", "-B", "80000", "-F", "20000", "-"}},
+	})
+	end := c.end(6 * time.Second)
+	if end.At < 1600*time.Millisecond || end.At > 2400*time.Millisecond || end.Health.Reopenings != 0 {
+		t.Errorf("2 s took %v, %+v", end.At, end.Health)
+	}
+	if end.Delay < 20*time.Millisecond || end.Delay > 200*time.Millisecond {
+		t.Errorf("delay %v", end.Delay)
+	}
+	if runs := counts(card.Played().Frames); len(runs) != 1 || runs[0] != [2]int{0, 2*48000 - 1} {
+		t.Errorf("heard %v\n%s", runs, card.Log())
+	}
+}
+
+func TestAChildThatEndsIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := Open(Config{Kind: Command, Command: []string{"sh", "-c", "echo x >>" + dir + "/starts; echo no card >&2; exit 3"}}, slog.New(slog.DiscardHandler))
+	defer l.Close()
+	said := false
+	for start := time.Now(); time.Since(start) < 2*time.Second; {
+		l.Prepare()
+		if err := l.Write(block20ms()); err != nil {
+			t.Fatal(err)
+		}
+		h := l.Health()
+		said = said || h.State == Lost && strings.Contains(h.Error, "exit status 3: no card") && strings.Contains(h.Says, `"sh"`)
+	}
+	if !said {
+		t.Errorf("health %+v", l.Health())
+	}
+	// At 0, 0.25, 0.75 and 1.75 s, give or take the time to notice.
+	starts, _ := os.ReadFile(dir + "/starts")
+	if n := strings.Count(string(starts), "x"); n < 3 || n > 4 {
+		t.Errorf("%d starts in 2 s", n)
+	}
+}
+
+func TestAChildThatStallsIsReplaced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l := Open(Config{Kind: Command, Command: []string{"sh", "-c", "echo $$ >>" + dir + "/pids; sleep 100; true"}}, slog.New(slog.DiscardHandler))
+	start := time.Now()
+	for time.Since(start) < 5*time.Second && l.Health().Reopenings < 1 {
+		l.Prepare()
+		if err := l.Write(block20ms()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("replaced after %v", d)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pids, _ := os.ReadFile(dir + "/pids")
+	all := strings.Fields(string(pids))
+	if len(all) != 2 {
+		t.Errorf("started %q", all)
+	}
+	for _, pid := range all {
+		rig.Eventually(t, time.Second, "the child is gone", func() bool {
+			_, err := os.Stat("/proc/" + pid)
+			return os.IsNotExist(err)
+		})
+	}
+}
+
+func TestAMissingProgramIsNamed(t *testing.T) {
+	t.Parallel()
+	l := Open(Config{Kind: Command, Command: []string{"no-such-player"}}, slog.New(slog.DiscardHandler))
+	defer l.Close()
+	if h := l.Health(); h.State != Missing || h.Says != `The sound program "no-such-player" is not installed.` {
+		t.Errorf("health %+v", h)
+	}
+}
