@@ -169,6 +169,7 @@ type deck struct {
 	main     *tap
 	place    int64 // source frame of the first in main.buf
 	origin   int64 // position where source frame 0 would sound, as latched when the clip began
+	moved    bool  // its clip begins elsewhere since then; the music goes on from where it was
 	stop     int64 // source frame just after the last that is played
 	sounding bool  // main is being heard
 	begun    bool  // it was, once

@@ -33,6 +33,7 @@ type mixer struct {
 	next  int   // clips of the plan before this one have been looked at
 	pos   int64 // session position of the next frame
 	decks []*deck
+	rise  bool // nothing has been heard since a gap: what comes next rises from silence
 
 	block int // frames a mix, at most
 	env   []float64
@@ -100,10 +101,9 @@ func (m *mixer) adopt(d *deck, c *part) bool {
 		d.exit, d.stop = m.wayOut(d, c), c.from+c.end-c.start
 		return true
 	}
-	if c.start != old.start || c.from != old.from {
+	d.stop = c.from + c.end - c.start
+	if d.moved = d.moved || c.start != old.start || c.from != old.from; d.moved {
 		d.stop = d.place + c.end - m.pos
-	} else {
-		d.stop = c.from + c.end - c.start
 	}
 	if d.failed && c.fadeOut < m.frames(patience) {
 		cover := *c
@@ -156,7 +156,7 @@ func (m *mixer) retire(d *deck) {
 }
 
 // seek goes to another position. What is heard fades out where keep is set; otherwise it is gone already, since the
-// line has had a gap, and the caller fades all in.
+// line has had a gap. What sounds at the new position fades in.
 func (m *mixer) seek(to int64, keep bool) {
 	delta := to - m.pos
 	left := m.decks[:0]
@@ -171,7 +171,7 @@ func (m *mixer) seek(to int64, keep bool) {
 			d.in.from, d.in.to = d.in.from+delta, d.in.to+delta
 			d.origin += delta
 			left = append(left, d)
-		case !keep && delta >= 0 && delta < m.frames(horizon) && !d.retired && d.main != nil && d.begun && !d.failed && !d.over:
+		case !keep && delta > -m.frames(slack) && delta < m.frames(horizon) && !d.retired && d.main != nil && d.begun && !d.failed && !d.over:
 			// A short gap: the source goes on, what would have sounded in the gap is thrown away.
 			d.sounding, d.waiting, d.dip = false, to, ramp{}
 			left = append(left, d)
@@ -181,6 +181,7 @@ func (m *mixer) seek(to int64, keep bool) {
 	}
 	clear(m.decks[len(left):])
 	m.decks, m.pos, m.next = left, to, 0
+	m.rise = !slices.ContainsFunc(left, (*deck).audible)
 }
 
 // close frees everything.
@@ -279,6 +280,7 @@ func (m *mixer) mix(dst [][2]float64, slew int64) {
 		m.play(d, dst)
 	}
 	m.pos += int64(len(dst)) + slew
+	m.rise = m.rise && !slices.ContainsFunc(m.decks, (*deck).audible)
 	kept := m.decks[:0]
 	for _, d := range m.decks {
 		_, planned := m.plan.byID[d.id()]
@@ -363,7 +365,7 @@ func (m *mixer) enter(d *deck, p int64, n int) {
 	whole := first && d.place == d.clip.from && (late <= m.frames(slack) || d.clip.follows != "" && late <= 2*m.frames(slack))
 	if !whole {
 		want := d.clip.from + late
-		if !first {
+		if d.moved {
 			want = p - d.origin
 		}
 		if skip := want - d.place; skip > 0 {
@@ -391,6 +393,9 @@ func (m *mixer) enter(d *deck, p int64, n int) {
 		d.in.to = p + max(m.frames(lateEntry), d.clip.fadeIn-late)
 	} else if !whole {
 		d.in.from, d.in.to = d.clip.start, d.clip.start+d.clip.fadeIn
+	}
+	if m.rise && !m.offline {
+		d.in.to = max(d.in.to, p+m.frames(lateEntry))
 	}
 	if d.in.to == d.in.from {
 		d.in = full

@@ -36,8 +36,7 @@ type Options struct {
 }
 
 const (
-	blocks   = 25 // a second
-	entry    = 2 * time.Second
+	blocks   = 25                     // a second
 	astray   = 250 * time.Millisecond // a position further off than this is a gap, not a drift
 	maxSlew  = 1000                   // one frame in so many is the fastest that a drift is made up for
 	waiting  = 64                     // events kept for a slow owner
@@ -59,11 +58,9 @@ type Player struct {
 	level    master
 	anchor   time.Time
 	running  bool    // there is a score
-	heard    bool    // frames have been written since the present gen
 	gen      uint64  // of the line
 	up       bool    // the line had a device
 	lost     bool    // it had one once, and DeviceLost was said
-	entry    ramp    // over written
 	written  int64   // frames
 	drift    float64 // frames that the position is behind, smoothed
 	residual float64 // of the slew
@@ -108,7 +105,7 @@ func New(o Options) *Player {
 	}
 	return &Player{
 		o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling},
-		buf: make([][2]float64, o.Rate/blocks), entry: full,
+		buf: make([][2]float64, o.Rate/blocks),
 	}
 }
 
@@ -238,13 +235,9 @@ func (p *Player) take(at time.Duration) bool {
 		return true
 	}
 	if shift := p.anchor.Sub(w.anchor); p.anchor.IsZero() || shift > astray || shift < -astray {
-		was := p.audible()
 		p.anchor = w.anchor
 		p.mix.seek(frames(p.o.Now().Sub(w.anchor)+p.delay(), p.o.Rate), true)
 		p.drift = 0
-		if !was {
-			p.fadeIn()
-		}
 	}
 	p.anchor = w.anchor
 	p.running = true
@@ -263,35 +256,24 @@ func (p *Player) audible() bool {
 	return slices.ContainsFunc(p.mix.decks, (*deck).audible)
 }
 
-// fadeIn lets whatever comes next rise from silence.
-func (p *Player) fadeIn() {
-	p.entry = ramp{p.written, p.written + frames(entry, p.o.Rate), 0, quarter}
-}
-
 // follow keeps the position with the session's clock: by a slew where the device's clock drifts, anew after a gap.
 func (p *Player) follow(target int64, cut bool) (slew int64) {
-	if cut {
-		p.fadeIn()
-	}
 	if p.anchor.IsZero() {
 		return 0
 	}
 	off := target - p.mix.pos
-	if limit := frames(astray, p.o.Rate); cut && off > 0 || off > limit || off < -limit {
+	if limit := frames(astray, p.o.Rate); cut || off > limit || off < -limit {
 		// Behind, the line has run dry meanwhile, so that nothing is left to fade out.
 		p.mix.seek(target, off < 0 && !cut)
 		p.drift, p.residual = 0, 0
 		if p.running {
 			p.seeks()
 		}
-		p.fadeIn()
 		return 0
 	}
-	n := len(p.buf)
 	p.drift += (float64(off) - p.drift) / 32
-	p.residual += p.drift / 64
-	limit := float64(n) / maxSlew
-	p.residual = max(min(p.residual, limit), -limit)
+	limit := float64(len(p.buf)) / maxSlew
+	p.residual += max(min(p.drift/64, limit), -limit)
 	whole := math.Trunc(p.residual)
 	p.residual -= whole
 	return int64(whole)
@@ -306,7 +288,6 @@ func (p *Player) seeks() {
 // render fills buf with the next block.
 func (p *Player) render(slew int64) {
 	p.mix.mix(p.buf, slew)
-	p.fade(p.entry)
 	p.level.process(p.buf)
 }
 

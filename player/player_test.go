@@ -65,8 +65,8 @@ func (c *card) Write(b [][2]float64) error {
 	}
 	d = c.delay()
 	c.mu.Unlock()
-	if d > 200*time.Millisecond {
-		time.Sleep(d - 200*time.Millisecond)
+	if d > 150*time.Millisecond {
+		time.Sleep(d - 150*time.Millisecond)
 	}
 	return nil
 }
@@ -125,6 +125,16 @@ func (s *tape) Close() error {
 	return nil
 }
 
+// noNumbers is what a broken decoder may hand out.
+type noNumbers struct{ tape }
+
+func (noNumbers) TryStream(b [][2]float64) (int, bool) {
+	for i := range b {
+		b[i] = [2]float64{math.NaN(), math.Inf(1)}
+	}
+	return len(b), true
+}
+
 // shelf opens tapes by name; a name that is not there is an error.
 type shelf map[string]func(from time.Duration) (Source, error)
 
@@ -175,4 +185,480 @@ func TestACrossfadeKeepsItsPower(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAScoreThatChangesLeavesASoundingClipUntouched(t *testing.T) {
+	c := newCard()
+	live(t, shelf{"a": long(time.Minute)}, c, func(p *Player) {
+		start := time.Now()
+		clip := Clip{ID: "a", File: "a", End: 30 * time.Second, FadeOut: 4 * time.Second}
+		p.SetScore(Score{Clips: []Clip{clip}}, start)
+		time.Sleep(10 * time.Second)
+		clip.End, clip.FadeOut, clip.Title = 50*time.Second, 9*time.Second, "renamed"
+		p.SetScore(Score{Clips: []Clip{clip}}, start)
+		time.Sleep(10 * time.Second)
+		clip.End, clip.FadeOut = 25*time.Second, 2*time.Second
+		p.SetScore(Score{Clips: []Clip{clip}}, start)
+		time.Sleep(6 * time.Second)
+	})
+	for i := 3 * rate; i < 22*rate; i++ {
+		if got, want := c.heard[i], [2]float64{c.heard[i-1][0] + 1./(1<<20), 1}; math.Abs(got[0]-want[0]) > 1e-12 || got[1] != want[1] {
+			t.Fatalf("frame %d: %v, want %v", i, got, want)
+		}
+	}
+	if end := c.heard[len(c.heard)-rate/2]; end != [2]float64{} {
+		t.Errorf("%v sounds past the clip's new end", end)
+	}
+	for i := 1; i < len(c.heard)-rate/2; i++ {
+		if step := math.Abs(c.heard[i][1] - c.heard[i-1][1]); step > 0.001 {
+			t.Fatalf("a step of %.4f at frame %d", step, i)
+		}
+	}
+}
+
+// An ending that is put off while the fade runs comes back up without a step; one that is brought forward past its
+// own fade does not cut.
+func TestAFadeThatIsChangedMidwayHasNoStep(t *testing.T) {
+	for name, end := range map[string]time.Duration{"put off": 50 * time.Second, "brought forward": 17 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			c := newCard()
+			live(t, shelf{"a": long(time.Minute)}, c, func(p *Player) {
+				start := time.Now()
+				clip := Clip{ID: "a", File: "a", End: 20 * time.Second, FadeOut: 5 * time.Second}
+				p.SetScore(Score{Clips: []Clip{clip}}, start)
+				time.Sleep(17*time.Second + 300*time.Millisecond)
+				clip.End = end
+				p.SetScore(Score{Clips: []Clip{clip}}, start)
+				time.Sleep(6 * time.Second)
+				switch got := c.sample(start, 23*time.Second)[1]; {
+				case end > 23*time.Second && math.Abs(got-1) > 1e-9:
+					t.Errorf("%.3f, want full level again", got)
+				case end < 23*time.Second && got != 0:
+					t.Errorf("%.3f, want silence", got)
+				}
+			})
+			for i := 1; i < len(c.heard)-rate/2; i++ {
+				if step := math.Abs(c.heard[i][1] - c.heard[i-1][1]); step > 0.001 {
+					t.Fatalf("a step of %.4f at %v", step, duration(int64(i), rate))
+				}
+			}
+		})
+	}
+}
+
+func TestAClipThatIsGoneFadesOutInThreeSeconds(t *testing.T) {
+	c := newCard()
+	live(t, shelf{"a": long(time.Minute), "b": long(time.Minute)}, c, func(p *Player) {
+		start := time.Now()
+		p.SetScore(Score{Clips: []Clip{{ID: "a", File: "a", End: time.Minute}}}, start)
+		time.Sleep(10 * time.Second)
+		p.Stop()
+		time.Sleep(5 * time.Second)
+		at := func(d time.Duration) float64 { return c.sample(start, 10*time.Second+d)[1] }
+		if at(-50*time.Millisecond) != 1 || at(3400*time.Millisecond) != 0 {
+			t.Errorf("%.3f before and %.3f after, want 1 and 0", at(-50*time.Millisecond), at(3400*time.Millisecond))
+		}
+		if mid := at(1700 * time.Millisecond); math.Abs(mid-math.Sqrt2/2) > 0.1 {
+			t.Errorf("%.3f half way, want about 0.707", mid)
+		}
+		if s := p.Status(); s.Running || len(s.Sounding) != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+	for i := 2 * rate; i < len(c.heard)-rate/2; i++ {
+		if step := math.Abs(c.heard[i][1] - c.heard[i-1][1]); step > 0.001 {
+			t.Fatalf("a step of %.4f at frame %d", step, i)
+		}
+	}
+}
+
+// After a restart in mid-session the clip is at the place where real time is, and rises from silence.
+func TestALateStartIsAtItsPlaceAndFadesIn(t *testing.T) {
+	c := newCard()
+	live(t, shelf{"a": long(time.Hour)}, c, func(p *Player) {
+		boot := time.Now()
+		start := boot.Add(-20 * time.Minute)
+		p.SetScore(Score{Clips: []Clip{{ID: "a", File: "a", Start: 10 * time.Minute, From: 5 * time.Second, End: time.Hour}}}, start)
+		time.Sleep(4 * time.Second)
+		first := -1
+		for i, s := range c.heard {
+			if s[1] > 0.01 && first < 0 {
+				first = i
+			}
+		}
+		if first < 0 || first > rate/4 {
+			t.Errorf("first sound at frame %d of %d a second, want within 250 ms", first, rate)
+		}
+		for d := 2500 * time.Millisecond; d < 4*time.Second; d += 111 * time.Millisecond {
+			s := c.sample(boot, d)
+			place := 10*time.Minute + d + 5*time.Second
+			if got := math.Round(s[0] / s[1] * (1 << 20)); math.Abs(got-float64(frames(place, rate))) > 1 || math.Abs(s[1]-1) > 1e-9 {
+				t.Fatalf("at %v frame %.0f at %.3f, want %d at 1", d, got, s[1], frames(place, rate))
+			}
+		}
+		if s := c.heard[rate/2][1]; s > 0.3 {
+			t.Errorf("level %.2f after half a second, want a slow rise", s)
+		}
+	})
+}
+
+func events(p *Player) (all []Event) {
+	for {
+		select {
+		case e := <-p.Events():
+			all = append(all, e)
+		default:
+			return all
+		}
+	}
+}
+
+func rms(s [][2]float64) float64 {
+	var sum float64
+	for _, f := range s {
+		sum += f[0]*f[0] + f[1]*f[1]
+	}
+	return math.Sqrt(sum / float64(2*len(s)))
+}
+
+// Whatever goes wrong with a clip: within 2 s the bed is heard in its place, and its owner is told.
+func TestAClipThatFailsIsCovered(t *testing.T) {
+	dry := func(from time.Duration) (Source, error) {
+		return &tape{place: frames(from, rate), end: 1 << 40, block: func(p int64) bool { return p > 5*rate }}, nil
+	}
+	broken := func(from time.Duration) (Source, error) {
+		return &tape{place: frames(from, rate), end: 5 * rate, err: errors.New("bit rot")}, nil
+	}
+	bad := func(from time.Duration) (Source, error) { panic("decoder") }
+	nan := func(from time.Duration) (Source, error) { return &noNumbers{}, nil }
+	for name, c := range map[string]struct {
+		file string
+		kind EventKind
+		hole time.Duration // session time from which the clip is missed
+	}{
+		"missing":        {"missing", ClipFailed, 10 * time.Second},
+		"short":          {"short", ClipShort, 15 * time.Second},
+		"broken":         {"broken", ClipFailed, 15 * time.Second},
+		"panics":         {"bad", ClipFailed, 10 * time.Second},
+		"never opens":    {"slow", "", 10 * time.Second},
+		"runs dry":       {"dry", "", 15 * time.Second},
+		"is not numbers": {"nan", ClipFailed, 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newCard()
+			s := shelf{"a": long(time.Hour), "short": long(5 * time.Second), "broken": broken, "bad": bad, "nan": nan, "dry": dry}
+			live(t, s, d, func(p *Player) {
+				hang := make(chan struct{})
+				defer close(hang)
+				s["slow"] = func(time.Duration) (Source, error) { <-hang; return nil, errors.New("too late") }
+				start := time.Now()
+				p.SetScore(Score{Cover: "drone", Levels: []Level{{0, -20}}, Clips: []Clip{
+					{ID: "a", File: "a", End: 12 * time.Second, FadeOut: 2 * time.Second},
+					{ID: "b", File: c.file, Start: 10 * time.Second, End: 42 * time.Second, FadeIn: 2 * time.Second, FadeOut: 2 * time.Second},
+					{ID: "c", File: "a", Start: 40 * time.Second, End: time.Minute, FadeIn: 2 * time.Second},
+				}}, start)
+				time.Sleep(50 * time.Second)
+				level := func(at time.Duration) float64 {
+					var s [][2]float64
+					for k := range rate / 10 {
+						s = append(s, d.sample(start, at+duration(int64(k), rate)))
+					}
+					return rms(s)
+				}
+				whole := level(30 * time.Second)
+				if whole < 0.02 || whole > 0.3 {
+					t.Fatalf("level %.4f in the middle of the hole, want a bed", whole)
+				}
+				if l := level(c.hole + 2*time.Second); l < whole/4 {
+					t.Errorf("level %.4f two seconds after, want something of %.4f", l, whole)
+				}
+				if l := level(45 * time.Second); math.Abs(l-0.6) > 0.4 || d.sample(start, 45*time.Second)[1] != 1 {
+					t.Errorf("the next clip sounds at %.3f, want it alone", l)
+				}
+				var told bool
+				for _, e := range events(p) {
+					told = told || e.Kind == c.kind && e.Clip == "b" && e.Detail != ""
+				}
+				if c.kind != "" && !told {
+					t.Errorf("nobody was told %q", c.kind)
+				}
+			})
+			for i := rate; i < len(d.heard); i++ {
+				if step := math.Abs(d.heard[i][1] - d.heard[i-1][1]); step > 0.1 {
+					t.Fatalf("a step of %.4f at %v", step, duration(int64(i), rate))
+				}
+			}
+		})
+	}
+}
+
+// Two tracks of a live album join to the frame, whatever the card's clock does.
+func TestTracksThatBelongTogetherJoinWithoutAGap(t *testing.T) {
+	c := newCard()
+	c.ppm = 200
+	live(t, shelf{"a": long(20 * time.Second), "b": long(time.Minute)}, c, func(p *Player) {
+		p.SetScore(Score{Clips: []Clip{
+			{ID: "a", File: "a", End: 20 * time.Second},
+			{ID: "b", File: "b", Start: 20 * time.Second, End: time.Minute},
+		}}, time.Now())
+		time.Sleep(25 * time.Second)
+	})
+	last := float64(20*rate-1) / (1 << 20)
+	for i, s := range c.heard {
+		if s[0] == last {
+			for k := range 4 * rate {
+				if want := [2]float64{float64(k) / (1 << 20), 1}; c.heard[i+1+k] != want {
+					t.Fatalf("%d frames after the join: %v, want %v", k, c.heard[i+1+k], want)
+				}
+			}
+			return
+		}
+	}
+	t.Error("the first track's last frame was not played at its level")
+}
+
+// A card whose clock is off keeps the session's time, and the music is never bent for it.
+func TestACardsClockThatDriftsIsFollowed(t *testing.T) {
+	for _, ppm := range []float64{-200, 200} {
+		c := newCard()
+		c.ppm = ppm
+		live(t, shelf{"a": long(2 * time.Hour), "b": long(time.Hour)}, c, func(p *Player) {
+			start := time.Now()
+			p.SetScore(Score{Clips: []Clip{
+				{ID: "a", File: "a", End: time.Hour},
+				{ID: "b", File: "b", Start: 20 * time.Minute, End: time.Hour, FadeIn: time.Second},
+			}}, start)
+			time.Sleep(20*time.Minute + 3*time.Second)
+			// Undisturbed, the card would be 240 ms off by now.
+			begins := start.Add(20 * time.Minute)
+			first := 0
+			for i, at := range c.at {
+				for k, s := range c.heard[first : first+c.sizes[i]] {
+					if s[1] > 1.02 {
+						if off := at.Add(duration(int64(k), rate)).Sub(begins); off < -15*time.Millisecond || off > 30*time.Millisecond {
+							t.Errorf("%+.0f ppm: the second clip begins %v off", ppm, off)
+						}
+						return
+					}
+				}
+				first += c.sizes[i]
+			}
+			t.Error("the second clip was not heard")
+		})
+		for i := 4 * rate; i < 18*60*rate; i++ {
+			if step := c.heard[i][0] - c.heard[i-1][0]; math.Abs(step-1./(1<<20)) > 1e-9 {
+				t.Fatalf("%+.0f ppm: the music is bent at frame %d", ppm, i)
+			}
+		}
+	}
+}
+
+// An unplugged card: when it is back the music is where it would have been, from silence.
+func TestALostDeviceComesBackFromSilenceAtTheRightPlace(t *testing.T) {
+	for _, away := range []time.Duration{3 * time.Second, 40 * time.Second} {
+		c := newCard()
+		live(t, shelf{"a": long(time.Hour)}, c, func(p *Player) {
+			start := time.Now()
+			p.SetScore(Score{Clips: []Clip{{ID: "a", File: "a", End: time.Hour}}}, start)
+			time.Sleep(10 * time.Second)
+			c.set(false)
+			time.Sleep(away)
+			if s := p.Status(); s.Device || (s.Position-10*time.Second-away).Abs() > time.Millisecond {
+				t.Errorf("%+v", s)
+			}
+			n := len(c.heard)
+			c.set(true)
+			back := time.Now()
+			time.Sleep(4 * time.Second)
+			for i := n; i < n+2*rate; i++ {
+				if limit := float64(i-n)/rate*math.Pi/4 + 0.01; c.heard[i][1] > limit {
+					t.Fatalf("away %v: level %.3f after %v, want a rise from silence", away, c.heard[i][1], duration(int64(i-n), rate))
+				}
+			}
+			at := back.Add(3500 * time.Millisecond).Sub(start)
+			s := c.sample(start, at)
+			if want := frames(at, rate); s[1] != 1 || math.Abs(s[0]*(1<<20)-float64(want)) > 2 {
+				t.Errorf("away %v: frame %.1f at level %.3f, want %d at 1", away, s[0]*(1<<20), s[1], want)
+			}
+			var kinds []EventKind
+			for _, e := range events(p) {
+				if e.Kind != ClipStarted {
+					kinds = append(kinds, e.Kind)
+				}
+			}
+			if len(kinds) != 2 || kinds[0] != DeviceLost || kinds[1] != DeviceBack {
+				t.Errorf("told %v", kinds)
+			}
+		})
+	}
+}
+
+func TestNothingSoundsFromTheScoresEndOn(t *testing.T) {
+	c := newCard()
+	live(t, shelf{"a": long(time.Hour)}, c, func(p *Player) {
+		start := time.Now()
+		p.SetScore(Score{End: 10 * time.Second, Cover: "drone", Clips: []Clip{
+			{ID: "a", File: "a", End: time.Minute},
+			{ID: "b", File: "missing", Start: 5 * time.Second, End: time.Hour},
+			{ID: "c", File: "a", Start: 11 * time.Second, End: time.Hour},
+		}}, start)
+		time.Sleep(14 * time.Second)
+		if before := c.sample(start, 9500*time.Millisecond); before == [2]float64{} {
+			t.Error("nothing sounds before the end")
+		}
+		for d := 10*time.Second + 5*time.Millisecond; d < 13*time.Second; d += 7 * time.Millisecond {
+			if s := c.sample(start, d); s != [2]float64{} {
+				t.Fatalf("%v at %v", s, d)
+			}
+		}
+	})
+}
+
+// Planned silence is kept; nothing covers it.
+func TestAPauseInTheScoreIsSilent(t *testing.T) {
+	c := newCard()
+	live(t, shelf{"a": long(5 * time.Second)}, c, func(p *Player) {
+		start := time.Now()
+		p.SetScore(Score{Cover: "drone", Clips: []Clip{
+			{ID: "a", File: "a", End: 5 * time.Second},
+			{ID: "b", File: "missing", Start: 10 * time.Second, End: 20 * time.Second},
+		}}, start)
+		time.Sleep(25 * time.Second)
+		for d := 5500 * time.Millisecond; d < 24*time.Second; d += 7 * time.Millisecond {
+			if s := c.sample(start, d); s != [2]float64{} && (d < 9990*time.Millisecond || d > 20010*time.Millisecond) {
+				t.Fatalf("%v at %v", s, d)
+			}
+		}
+	})
+}
+
+func TestTheMasterGlides(t *testing.T) {
+	c := newCard()
+	db := func(start time.Time, at time.Duration) float64 { return 20 * math.Log10(c.sample(start, at)[1]) }
+	near := func(what string, got, want float64) {
+		t.Helper()
+		if math.Abs(got-want) > 0.25 {
+			t.Errorf("%s: %.2f dB, want %.2f", what, got, want)
+		}
+	}
+	live(t, shelf{"a": long(time.Hour)}, c, func(p *Player) {
+		p.SetMaster(Master{DB: -6})
+		start := time.Now()
+		p.SetScore(Score{Clips: []Clip{{ID: "a", File: "a", End: time.Hour}}}, start)
+		time.Sleep(5 * time.Second)
+		near("before the first sound it is set at once", db(start, 2200*time.Millisecond), -6)
+		p.SetMaster(Master{DB: -18, Over: 4 * time.Second})
+		time.Sleep(5 * time.Second)
+		near("half way down", db(start, 7200*time.Millisecond), -12)
+		near("down", db(start, 9500*time.Millisecond), -18)
+		p.SetMaster(Master{DB: 40})
+		time.Sleep(10 * time.Second)
+		near("up by 3 dB a second", db(start, 12200*time.Millisecond), -12)
+		near("up to the ceiling", db(start, 19*time.Second), 6)
+		if got := p.Status().Master; got != 6 {
+			t.Errorf("the status says %.1f dB", got)
+		}
+		p.SetMaster(Master{DB: math.Inf(-1), Over: 2 * time.Second})
+		time.Sleep(3 * time.Second)
+		if s := c.sample(start, 22500*time.Millisecond); s != [2]float64{} {
+			t.Errorf("%v, want silence", s)
+		}
+		if got := p.Status().Master; got != -120 {
+			t.Errorf("the status says %.1f dB", got)
+		}
+		p.SetMaster(Master{DB: math.NaN()})
+		time.Sleep(time.Second)
+		if s := c.sample(start, 23500*time.Millisecond); s != [2]float64{} {
+			t.Errorf("%v for a level that is no number", s)
+		}
+	})
+	for i := 1; i < len(c.heard); i++ {
+		a, b := c.heard[i-1][1], c.heard[i][1]
+		if b-a > 0.004 {
+			t.Fatalf("a step of %.4f at %v", b-a, duration(int64(i), rate))
+		}
+	}
+}
+
+// A clip's own gain and curve are exact, and a level that changes under it glides.
+func TestGainAndCurve(t *testing.T) {
+	c := newCard()
+	live(t, shelf{"a": long(time.Hour)}, c, func(p *Player) {
+		start := time.Now()
+		clip := Clip{ID: "a", File: "a", From: 10 * time.Second, End: time.Hour, Gain: -6, Curve: []GainPoint{
+			{10 * time.Second, 0}, {14 * time.Second, 0}, {16 * time.Second, -4}, {20 * time.Second, -4},
+		}}
+		p.SetScore(Score{Clips: []Clip{clip}}, start)
+		time.Sleep(12 * time.Second)
+		clip.Gain = 0
+		p.SetScore(Score{Clips: []Clip{clip}}, start)
+		time.Sleep(4 * time.Second)
+		for at, want := range map[time.Duration]float64{3 * time.Second: -6, 7 * time.Second: -10, 13200 * time.Millisecond: -7, 15 * time.Second: -4} {
+			if got := 20 * math.Log10(c.sample(start, at)[1]); math.Abs(got-want) > 0.15 {
+				t.Errorf("at %v %.2f dB, want %.2f", at, got, want)
+			}
+		}
+		// The start is up to a block late, and the curve goes with the file.
+		s := c.sample(start, 5*time.Second)
+		place := s[0] / s[1] * (1 << 20)
+		if got, want := 20*math.Log10(s[1]), -6-2*(place/rate-14); math.Abs(got-want) > 0.001 {
+			t.Errorf("on the slope %.4f dB, want %.4f", got, want)
+		}
+	})
+}
+
+func TestEventsThatNobodyFetchesAreDroppedOldestFirst(t *testing.T) {
+	p := New(Options{Rate: rate})
+	for i := range waiting + 5 {
+		p.emit(Event{At: time.Duration(i)})
+	}
+	if e := <-p.Events(); e.At != 5 {
+		t.Errorf("the first is %d, want 5", e.At)
+	}
+	if d := p.Status().Dropped; d != 5 {
+		t.Errorf("dropped %d", d)
+	}
+}
+
+// Every source that was opened is closed, whatever became of it.
+func TestSourcesAreClosed(t *testing.T) {
+	var open int
+	var mu sync.Mutex
+	count := func(n int) { mu.Lock(); open += n; mu.Unlock() }
+	s := shelf{"a": func(from time.Duration) (Source, error) {
+		count(1)
+		time.Sleep(100 * time.Millisecond)
+		return &tape{place: frames(from, rate), end: 100 * rate, closed: func() { count(-1) }}, nil
+	}}
+	live(t, s, newCard(), func(p *Player) {
+		start := time.Now()
+		for i := range 20 {
+			at := time.Duration(i) * time.Second
+			p.SetScore(Score{Clips: []Clip{
+				{ID: string(rune('a' + i)), File: "a", End: time.Hour},
+				{ID: string(rune('A' + i)), File: "a", Start: at + 5*time.Second, End: at + 300*time.Second, FadeIn: time.Second, FadeOut: time.Second},
+			}}, start)
+			time.Sleep(time.Duration(i) * 77 * time.Millisecond)
+		}
+		p.SetScore(Score{}, start.Add(time.Hour))
+		time.Sleep(5 * time.Second)
+	})
+	if open != 0 {
+		t.Errorf("%d sources are still open", open)
+	}
+}
+
+func TestTheLoopAllocatesNothing(t *testing.T) {
+	m := newMixer(t.Context(), 48000, 1920, shelf{"a": long(time.Hour)}.open, func(Event) {})
+	m.offline = true
+	m.setPlan(newPlan(Score{Clips: []Clip{
+		{ID: "a", File: "a", End: time.Hour, FadeIn: time.Minute, Curve: []GainPoint{{0, 0}, {time.Hour, -3}}},
+		{ID: "b", Bed: "ocean", End: time.Hour},
+	}}, 48000))
+	block := make([][2]float64, 1920)
+	m.mix(block, 0)
+	if n := testing.AllocsPerRun(100, func() { m.mix(block, 0) }); n != 0 {
+		t.Errorf("%.1f allocations a block", n)
+	}
+	m.close()
 }
