@@ -61,6 +61,8 @@ func (r *Refused) Error() string {
 type Ack struct {
 	ID  string `json:"id"`
 	Rev uint64 `json:"rev"` // the snapshot that first shows it
+	// Unsaved: the disk did not take it. It is done, kept in memory, and saved as soon as there is room.
+	Unsaved bool `json:"unsaved,omitempty"`
 }
 
 // Snapshot is all that a tablet shows. Times inside a session count in milliseconds from its start.

@@ -280,3 +280,16 @@ func (s *Session) lastPhase() int {
 	}
 	return s.Current
 }
+
+// Rehearsal is the session as planned: each phase that waits for a mark is let go at its planned end.
+func Rehearsal(b Begin) *Session {
+	b.Playlist.Phases = slices.Clone(b.Playlist.Phases)
+	for i := range b.Playlist.Phases {
+		b.Playlist.Phases[i].Until = ""
+	}
+	s, _ := NewSession("rehearsal", b)
+	return s
+}
+
+// Ends is the session time at which the session ends, as things stand.
+func (s *Session) Ends() time.Duration { return s.ends() }

@@ -18,6 +18,7 @@ type Begin struct {
 	Ceiling   float64            `json:"ceiling"`   // dB over the reference that no one gets past
 	Seed      uint64             `json:"seed"`
 	Heard     map[string]int     `json:"heard,omitempty"` // how often each file was heard in earlier sessions
+	Marks     []string           `json:"marks,omitempty"` // the room's marks; those of the playlist are marks too
 }
 
 // Session is the state of one session. It is changed by Step alone; times are session times.
@@ -497,8 +498,8 @@ func (s *Session) skip(c *Command, now time.Duration, eff *Effects) (string, err
 }
 
 func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (string, error) {
-	if c.Name == "" || len(c.Name) > 64 {
-		return "", &Refused{Field: "name", Reason: "the mark's name, at most 64 letters"}
+	if !s.known(c.Name) {
+		return "", &Refused{Field: "name", Reason: fmt.Sprintf("%q is no mark of this room or playlist", c.Name)}
 	}
 	s.Marks = append(s.Marks, MarkView{ID: c.ID, Name: c.Name, AtMS: ms(now)})
 	pl := &s.Begin.Playlist
@@ -515,6 +516,22 @@ func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (string, err
 		s.boost(b, now, eff)
 	}
 	return c.Name, nil
+}
+
+// known says whether a mark is one of the room's or the playlist's.
+func (s *Session) known(mark string) bool {
+	if mark == "" {
+		return false
+	}
+	pl := &s.Begin.Playlist
+	ok := slices.Contains(s.Begin.Marks, mark) || pl.Boost != nil && pl.Boost.Mark == mark
+	for _, ph := range pl.Phases {
+		ok = ok || ph.Until == mark || slices.Contains(ph.Marks, mark)
+	}
+	for _, r := range pl.Remind {
+		ok = ok || r.After == mark || slices.Contains(r.Marks, mark)
+	}
+	return ok
 }
 
 // boost lengthens the phase that a second dose asks for, unless it is over.

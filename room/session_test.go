@@ -118,7 +118,7 @@ func sound(t *rapid.T, s *Session, now time.Duration) {
 
 func TestSessionUnderRandomCommands(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := Begin{Playlist: drawPlaylist(t), Reference: -23, Ceiling: 6, Seed: 7}
+		b := Begin{Playlist: drawPlaylist(t), Reference: -23, Ceiling: 6, Seed: 7, Marks: []string{"Lozenge", "Vitals"}}
 		s, _ := NewSession("s", b)
 		type taken struct {
 			in  Input

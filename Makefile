@@ -1,0 +1,40 @@
+# roomd: make run starts a room on embedded defaults; make test passes every test. Both install what they need.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DATA ?= $(CURDIR)/.run
+
+.PHONY: build run test check browser bench ui setup clean
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
+
+run:
+	@rig/setup run
+	@$(MAKE) --no-print-directory build
+	@bin/roomd serve --data $(DATA) --open
+
+setup:
+	@rig/setup test
+
+test: setup check
+	go test -race -shuffle=on ./...
+	$(MAKE) browser
+
+check:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change: $$out"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+browser: build
+	cd web/ui && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
+	git diff --exit-code --stat web/ui/dist
+	cd web/e2e && npm ci --silent && npm test --silent
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+ui:
+	cd web/ui && npm ci --silent && npm run --silent build
+
+clean:
+	rm -rf bin .run

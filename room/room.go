@@ -1,0 +1,639 @@
+package room
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"roomd/player"
+	"roomd/playlists"
+	"roomd/room/lights"
+)
+
+// Sound is the player, as the room needs it. Nothing here blocks.
+type Sound interface {
+	// SetScore replaces what sounds; zero is the moment at which the score's time line begins.
+	SetScore(s player.Score, zero time.Time)
+	SetMaster(player.Master)
+	Events() <-chan player.Event
+	View() SoundView
+}
+
+// Lamps are the room's lights, as the room needs them. Nothing here blocks.
+type Lamps interface {
+	Fade(lights.Move)
+	Follow(role string)
+	Views() map[string]lights.View
+	Changed() <-chan struct{}
+}
+
+// Library finds playlists.
+type Library interface {
+	List() []PlaylistView
+	// Resolve reads a playlist with its tracks as measured. It may take seconds.
+	Resolve(ctx context.Context, id string) (playlists.Playlist, error)
+	Changed() <-chan struct{}
+}
+
+// Options is what a room is made of.
+type Options struct {
+	Config  Config
+	Store   *Store
+	Sound   Sound
+	Lights  Lamps
+	Library Library
+	Log     *slog.Logger
+	Version string
+	Boot    string // of this process
+	// Problems are those that the room does not know of itself, as they stand.
+	Problems func() []Problem
+	// Schedule is the schedule with its next runs; nil: none.
+	Schedule func() []ScheduleView
+	// Curve is the gain curve of a file at a gain and target, where its analysis is known; nil: none.
+	Curve func(file string, gain, target float64) []player.GainPoint
+}
+
+// Room is one room: the owner of the session. Its methods may be called from anywhere.
+type Room struct {
+	o     Options
+	clock *Clock
+	inbox chan request
+	state atomic.Pointer[state]
+
+	// Owned by Run.
+	unsaved []Event // journalled in memory only, since the disk would not take them
+}
+
+// state is what readers see: replaced whole, never changed.
+type state struct {
+	session  *Session
+	started  time.Duration // room time of the session's start
+	rev      uint64
+	changed  chan struct{} // closed when a newer state is there
+	lights   map[string]lights.View
+	sound    SoundView
+	problems []Problem
+}
+
+type request struct {
+	cmd    Command
+	begin  *Begin
+	answer chan answer
+}
+
+type answer struct {
+	ack Ack
+	err error
+}
+
+// journal kinds
+const (
+	kindBegin   = "begin"
+	kindCommand = "command"
+	kindTrouble = "trouble"
+)
+
+// New makes a room and takes up the session that its journal holds unfinished. It does no sound and no light before Run.
+func New(ctx context.Context, o Options) (*Room, error) {
+	r := &Room{o: o, inbox: make(chan request, 16)}
+	anchor, err := o.Store.Anchor(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the clock's anchor: %w", err)
+	}
+	clock, trusted := NewClock(anchor)
+	r.clock = clock
+	st := &state{rev: 1, changed: make(chan struct{})}
+	if !trusted {
+		o.Log.Warn("the wall clock went back over a reboot: the session's time counts from before it")
+	}
+	rec, ok, err := o.Store.Unfinished(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look for an unfinished session: %w", err)
+	}
+	if ok {
+		started := time.Duration(rec.StartedMS) * time.Millisecond
+		s, err := r.replay(ctx, rec.ID)
+		switch {
+		case err != nil:
+			o.Log.Error("the unfinished session can't be read", "session", rec.ID, "err", err)
+			if err := o.Store.Finish(ctx, rec.ID, ms(clock.Now()), "could not be read after a restart"); err != nil {
+				return nil, err
+			}
+		default:
+			s, _, _ = Step(s, Input{}, clock.Now()-started)
+			st.session, st.started = s, started
+			if s.State == Ended {
+				s.Ending = "ended while the room was off"
+				if err := o.Store.Finish(ctx, s.ID, ms(started+s.EndAt), s.Ending); err != nil {
+					return nil, err
+				}
+			}
+			o.Log.Info("took up the unfinished session", "session", s.ID, "elapsed", clock.Now()-started, "state", s.State)
+		}
+	}
+	r.state.Store(st)
+	return r, o.Store.SetAnchor(ctx, clock.Anchor())
+}
+
+// replay makes a session from its journal.
+func (r *Room) replay(ctx context.Context, id string) (*Session, error) {
+	events, err := r.o.Store.Events(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 || events[0].Kind != kindBegin {
+		return nil, errors.New("the journal does not hold its beginning")
+	}
+	var b Begin
+	if err := json.Unmarshal(events[0].Data, &b); err != nil {
+		return nil, fmt.Errorf("its beginning: %w", err)
+	}
+	s, _ := NewSession(id, b)
+	s.Done[events[0].CommandID] = true
+	for _, e := range events[1:] {
+		var in Input
+		switch e.Kind {
+		case kindCommand:
+			in.Command = new(Command)
+			err = json.Unmarshal(e.Data, in.Command)
+		case kindTrouble:
+			in.Trouble = new(Trouble)
+			err = json.Unmarshal(e.Data, in.Trouble)
+		default:
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("event %d: %w", e.Seq, err)
+		}
+		s, _, _ = Step(s, in, time.Duration(e.AtMS-events[0].AtMS)*time.Millisecond)
+	}
+	return s, nil
+}
+
+// Now is the room's clock.
+func (r *Room) Now() time.Duration { return r.clock.Now() }
+
+// Do does a command: it is in the journal when Do returns. A command that can't be done gives *Refused.
+func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
+	if c.ID == "" || len(c.ID) > 64 {
+		return Ack{}, &Refused{Field: "id", Reason: "an id of its own for each command, a UUID"}
+	}
+	req := request{cmd: c, answer: make(chan answer, 1)}
+	if c.Do == Start {
+		b, err := r.prepare(ctx, c.Playlist)
+		if err != nil {
+			return Ack{}, err
+		}
+		req.begin = b
+	}
+	select {
+	case r.inbox <- req:
+	case <-ctx.Done():
+		return Ack{}, ctx.Err()
+	}
+	select {
+	case a := <-req.answer:
+		return a.ack, a.err
+	case <-ctx.Done():
+		return Ack{}, ctx.Err()
+	}
+}
+
+// prepare reads the playlist that a session is to start with.
+func (r *Room) prepare(ctx context.Context, id string) (*Begin, error) {
+	if id == "" {
+		return nil, &Refused{Field: "playlist", Reason: "the id of a playlist"}
+	}
+	pl, err := r.o.Library.Resolve(ctx, id)
+	if err != nil {
+		var refused *Refused
+		if errors.As(err, &refused) {
+			return nil, refused
+		}
+		r.o.Log.Error("a playlist can't be started", "playlist", id, "err", err)
+		return nil, &Refused{Reason: "This playlist has errors. Its page says which."}
+	}
+	if len(pl.Phases) == 0 {
+		return nil, &Refused{Field: "playlist", Reason: "no such playlist"}
+	}
+	heard, err := r.o.Store.Heard(ctx)
+	if err != nil {
+		r.o.Log.Warn("what was heard before is not known", "err", err)
+	}
+	return &Begin{Playlist: pl, Reference: r.o.Config.Audio.Reference, Ceiling: r.o.Config.Audio.Ceiling,
+		Seed: rand.Uint64(), Heard: heard, Marks: r.o.Config.Marks}, nil
+}
+
+// Run owns the session until ctx ends. Music goes on from where real time says it is.
+func (r *Room) Run(ctx context.Context) error {
+	st := r.state.Load()
+	if s := st.session; s != nil && s.State != Ended {
+		r.o.Sound.SetMaster(player.Master{DB: s.master()})
+		r.play(st)
+		r.relight(st)
+	}
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	due := time.NewTimer(0)
+	defer due.Stop()
+	anchored := time.Now()
+	for {
+		st = r.state.Load()
+		if s := st.session; s != nil {
+			if at, ok := s.Due(); ok {
+				due.Reset(max(0, at-(r.clock.Now()-st.started)))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			r.save(context.WithoutCancel(ctx))
+			return r.o.Store.SetAnchor(context.WithoutCancel(ctx), r.clock.Anchor())
+		case req := <-r.inbox:
+			ack, err := r.do(ctx, req)
+			req.answer <- answer{ack, err}
+		case e := <-r.o.Sound.Events():
+			r.heard(ctx, e)
+		case <-due.C:
+			r.step(Input{}, nil)
+		case <-r.o.Lights.Changed():
+		case <-r.o.Library.Changed():
+		case <-second.C:
+			r.save(ctx)
+			if s := r.state.Load().session; s != nil && s.State != Ended && time.Since(anchored) > time.Minute {
+				anchored = time.Now()
+				if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
+					r.o.Log.Warn("the clock's anchor was not saved", "err", err)
+				}
+			}
+		}
+		r.refresh()
+	}
+}
+
+// do does one command.
+func (r *Room) do(ctx context.Context, req request) (Ack, error) {
+	c := req.cmd
+	st := r.state.Load()
+	if s := st.session; s != nil && s.Done[c.ID] {
+		return Ack{ID: c.ID, Rev: st.rev}, nil
+	}
+	if seen, err := r.o.Store.Seen(ctx, c.ID); err == nil && seen {
+		return Ack{ID: c.ID, Rev: st.rev}, nil
+	}
+	running := st.session != nil && st.session.State != Ended
+	switch {
+	case c.Do == Start && !running:
+		return r.begin(ctx, c, req.begin)
+	case c.Do == SetScene && !running:
+		return r.scene(ctx, c)
+	case c.Do == Follow && !running:
+		r.o.Lights.Follow(c.Role)
+		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
+	case (c.Do == Care || c.Do == Emergency) && !running:
+		r.move(LightMove{Scene: map[Verb]string{Care: careScene, Emergency: fullScene}[c.Do], Over: 2 * time.Second, Urgent: true})
+		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
+	case st.session == nil:
+		return Ack{}, &Refused{Reason: "No session is running."}
+	}
+	var ack Ack
+	err := r.step(Input{Command: &c}, func(s *Session, now time.Duration) {
+		ack = r.journal(ctx, Event{Session: s.ID, AtMS: ms(st.started + now), Kind: kindCommand, CommandID: c.ID}, c)
+	})
+	ack.Rev = r.state.Load().rev
+	return ack, err
+}
+
+// step takes the session one step: journal first, then act. It publishes the new state.
+func (r *Room) step(in Input, journal func(*Session, time.Duration)) error {
+	st := r.state.Load()
+	if st.session == nil {
+		return nil
+	}
+	now := r.clock.Now() - st.started
+	was := st.session.State
+	s, eff, err := Step(st.session, in, now)
+	if err == nil && journal != nil {
+		journal(s, now)
+	}
+	r.publish(func(n *state) { n.session = s })
+	r.act(eff)
+	if s.State == Ended && was != Ended {
+		if err := r.o.Store.Finish(context.Background(), s.ID, ms(st.started+s.EndAt), s.Ending); err != nil {
+			r.o.Log.Error("the session's end was not saved", "err", err)
+		}
+	}
+	return err
+}
+
+// begin starts a session.
+func (r *Room) begin(ctx context.Context, c Command, b *Begin) (Ack, error) {
+	now := r.clock.Now()
+	id := sessionID()
+	s, eff := NewSession(id, *b)
+	s.Done[c.ID] = true
+	if err := r.o.Store.Begin(ctx, SessionRow{ID: id, Playlist: b.Playlist.ID, Name: b.Playlist.Name, StartedMS: ms(now)}); err != nil {
+		r.o.Log.Error("the session's start was not saved", "err", err)
+	}
+	ack := r.journal(ctx, Event{Session: id, AtMS: ms(now), Kind: kindBegin, CommandID: c.ID}, b)
+	if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
+		r.o.Log.Warn("the clock's anchor was not saved", "err", err)
+	}
+	r.publish(func(n *state) { n.session, n.started = s, now })
+	r.act(eff)
+	ack.Rev = r.state.Load().rev
+	return ack, nil
+}
+
+// scene lights the room while no session runs.
+func (r *Room) scene(ctx context.Context, c Command) (Ack, error) {
+	if _, ok := r.o.Config.Scenes[c.Scene]; !ok {
+		return Ack{}, &Refused{Field: "scene", Reason: "no such scene in room.yaml"}
+	}
+	over, _ := time.ParseDuration(c.By)
+	r.move(LightMove{Scene: c.Scene, Over: over})
+	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
+	ack.Rev = r.state.Load().rev
+	return ack, nil
+}
+
+// journal writes an event down. What the disk does not take is kept and written as soon as it does.
+func (r *Room) journal(ctx context.Context, e Event, data any) Ack {
+	b, err := json.Marshal(data)
+	if err == nil {
+		e.Data = b
+		if len(r.unsaved) == 0 {
+			_, err = r.o.Store.Append(ctx, e)
+		} else {
+			err = errors.New("earlier events are waiting")
+		}
+	}
+	if err != nil {
+		r.o.Log.Error("an event is not saved yet", "kind", e.Kind, "err", err)
+		r.unsaved = append(r.unsaved, e)
+		return Ack{ID: e.CommandID, Unsaved: true}
+	}
+	return Ack{ID: e.CommandID}
+}
+
+// save tries again what the disk did not take.
+func (r *Room) save(ctx context.Context) {
+	for len(r.unsaved) > 0 {
+		if _, err := r.o.Store.Append(ctx, r.unsaved[0]); err != nil {
+			return
+		}
+		r.unsaved = r.unsaved[1:]
+	}
+}
+
+// heard takes what the player says of its clips.
+func (r *Room) heard(ctx context.Context, e player.Event) {
+	switch e.Kind {
+	case player.ClipFailed, player.ClipShort:
+		r.o.Log.Warn("a track can't be played on", "clip", e.Clip, "what", string(e.Kind), "err", e.Detail)
+		tr := Trouble{Clip: e.Clip, Detail: e.Detail}
+		st := r.state.Load()
+		if st.session == nil {
+			return
+		}
+		_ = r.step(Input{Trouble: &tr}, func(s *Session, now time.Duration) {
+			r.journal(ctx, Event{Session: s.ID, AtMS: ms(st.started + now), Kind: kindTrouble}, tr)
+		})
+	case player.DeviceLost, player.DeviceBack:
+		r.o.Log.Warn(string(e.Kind), "err", e.Detail)
+	}
+}
+
+// act does a step's effects.
+func (r *Room) act(eff Effects) {
+	st := r.state.Load()
+	if eff.Master != nil {
+		r.o.Sound.SetMaster(*eff.Master)
+	}
+	if eff.Score {
+		r.play(st)
+	}
+	if eff.Light != nil {
+		r.move(*eff.Light)
+	}
+}
+
+// play gives the player the session's score.
+func (r *Room) play(st *state) {
+	s := st.session
+	sc := s.Score()
+	if r.o.Curve != nil {
+		for k := range sc.Clips {
+			if c := &sc.Clips[k]; c.File != "" {
+				c.Curve = r.o.Curve(c.File, c.Gain, targetAt(sc.Levels, c.End))
+			}
+		}
+	}
+	r.o.Sound.SetScore(sc, time.Now().Add(-(r.clock.Now() - st.started)))
+}
+
+// targetAt is the loudness target just before a moment.
+func targetAt(levels []player.Level, at time.Duration) float64 {
+	out := -23.0
+	for _, l := range levels {
+		if l.At < at {
+			out = l.Target
+		}
+	}
+	return out
+}
+
+// move moves the lights.
+func (r *Room) move(m LightMove) {
+	switch m.Follow {
+	case "":
+	case "*":
+		for role := range r.o.Config.Lights {
+			r.o.Lights.Follow(role)
+		}
+	default:
+		r.o.Lights.Follow(m.Follow)
+	}
+	if m.Scene == "" {
+		return
+	}
+	scene, ok := r.o.Config.Scenes[m.Scene]
+	if !ok {
+		r.o.Log.Warn("a scene is not in the room file", "scene", m.Scene)
+		return
+	}
+	kind := lights.Unplanned
+	switch {
+	case m.Urgent:
+		kind = lights.Urgent
+	case m.Plan:
+		kind = lights.Planned
+	}
+	r.o.Lights.Fade(lights.Move{Scene: scene, Over: m.Over, Kind: kind})
+}
+
+// relight goes on with the lights after a restart, from where they are.
+func (r *Room) relight(st *state) {
+	s := st.session
+	now := r.clock.Now() - st.started
+	switch {
+	case s.Emergency:
+		r.move(LightMove{Scene: fullScene})
+	case s.Care:
+		r.move(LightMove{Scene: careScene})
+	case s.Light.Scene != "":
+		left := s.Light.At + s.Light.Over - now
+		r.move(LightMove{Scene: s.Light.Scene, Over: max(left, 10*time.Second)})
+	}
+}
+
+// publish replaces the state by a changed copy and wakes those who wait for it.
+func (r *Room) publish(change func(*state)) {
+	old := r.state.Load()
+	n := *old
+	change(&n)
+	n.rev++
+	n.changed = make(chan struct{})
+	r.state.Store(&n)
+	close(old.changed)
+}
+
+// refresh publishes what has changed around the session: lights, sound, problems.
+func (r *Room) refresh() {
+	st := r.state.Load()
+	lv, sv := r.o.Lights.Views(), r.o.Sound.View()
+	problems := r.problems()
+	quiet := sv
+	quiet.LatencyMS = st.sound.LatencyMS // moves all the time; no change by itself
+	if maps.EqualFunc(lv, st.lights, sameLight) && quiet == st.sound && slices.Equal(problems, st.problems) {
+		return
+	}
+	r.publish(func(n *state) { n.lights, n.sound, n.problems = lv, sv, problems })
+}
+
+func sameLight(a, b lights.View) bool {
+	if (a.Actual == nil) != (b.Actual == nil) || a.Actual != nil && *a.Actual != *b.Actual {
+		return false
+	}
+	return a.Target == b.Target && a.State == b.State && a.Says == b.Says
+}
+
+// problems are all that are known, as they stand.
+func (r *Room) problems() []Problem {
+	out := []Problem{}
+	if len(r.unsaved) > 0 {
+		out = append(out, Problem{"disk", fmt.Sprintf("The disk takes no more: %d marks or changes are kept in memory and not yet saved.", len(r.unsaved)),
+			"Free some space on the room's computer; leave it on until this line is gone."})
+	}
+	if r.o.Problems != nil {
+		out = append(out, r.o.Problems()...)
+	}
+	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Compare(a.Part, b.Part) })
+	return out
+}
+
+// Snapshot is all that a tablet shows, as of now.
+func (r *Room) Snapshot() Snapshot {
+	st := r.state.Load()
+	now := r.clock.Now()
+	snap := Snapshot{
+		Boot: r.o.Boot, Rev: st.rev, NowMS: ms(now), Version: r.o.Version, Room: r.o.Config.Room,
+		Lights: map[string]LightView{}, Sound: st.sound, Problems: st.problems,
+		Marks: r.o.Config.Marks, Scenes: slices.Sorted(maps.Keys(r.o.Config.Scenes)),
+	}
+	if r.o.Schedule != nil {
+		snap.Schedule = r.o.Schedule()
+	}
+	if snap.Problems == nil {
+		snap.Problems = []Problem{}
+	}
+	for role, v := range st.lights {
+		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Says: v.Says}
+		if v.Actual != nil {
+			lv.Actual = &LightLevel{v.Actual.L, v.Actual.Kelvin, v.Actual.Color}
+		}
+		snap.Lights[role] = lv
+	}
+	if st.session != nil {
+		snap.Session = st.session.View(now - st.started)
+		snap.Session.StartedMS = ms(st.started)
+	}
+	return snap
+}
+
+// Changed is closed when a newer state than now is there.
+func (r *Room) Changed() <-chan struct{} { return r.state.Load().changed }
+
+// Playlists are those that can be chosen.
+func (r *Room) Playlists() []PlaylistView { return r.o.Library.List() }
+
+// Sessions are the sessions of the journal, the newest first.
+func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
+	rows, err := r.o.Store.Sessions(ctx, 100)
+	if err != nil {
+		return nil, err
+	}
+	out := []SessionRecord{}
+	for _, row := range rows {
+		out = append(out, row.record())
+	}
+	return out, nil
+}
+
+// Session is one session with its events: what was asked, and what happened by itself.
+func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, error) {
+	row, ok, err := r.o.Store.Session(ctx, id)
+	if err != nil || !ok {
+		return SessionRecord{}, ok, err
+	}
+	rec := row.record()
+	events, err := r.o.Store.Events(ctx, id)
+	if err != nil {
+		return rec, true, err
+	}
+	for _, e := range events {
+		data := e.Data
+		if e.Kind == kindBegin {
+			data = nil // the whole playlist: its name is in the record
+		}
+		rec.Events = append(rec.Events, RecordedEvent{Seq: e.Seq, AtMS: e.AtMS - row.StartedMS, Kind: e.Kind, Data: data})
+	}
+	s, err := r.replay(ctx, id)
+	if err != nil {
+		return rec, true, nil // what the journal holds is told all the same
+	}
+	end := time.Duration(row.EndedMS-row.StartedMS) * time.Millisecond
+	if row.EndedMS == 0 {
+		end = r.clock.Now() - time.Duration(row.StartedMS)*time.Millisecond
+	}
+	s, _, _ = Step(s, Input{}, end)
+	for _, n := range s.Notes {
+		text, _ := json.Marshal(map[string]string{"text": n.Text})
+		rec.Events = append(rec.Events, RecordedEvent{AtMS: ms(n.At), Kind: n.Kind, Data: text})
+	}
+	slices.SortStableFunc(rec.Events, func(a, b RecordedEvent) int { return cmp.Compare(a.AtMS, b.AtMS) })
+	return rec, true, nil
+}
+
+// NewID is an id for a command of roomd's own: a random UUID (RFC 9562, version 4).
+func NewID() string {
+	a, b := rand.Uint64(), rand.Uint64()
+	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>48&0x3fff|0x8000, b&0xffffffffffff)
+}
+
+// sessionID is a random name that tells nothing.
+func sessionID() string {
+	const letters = "abcdefghjkmnpqrstuvwxyz23456789"
+	b := make([]byte, 8)
+	for k := range b {
+		b[k] = letters[rand.IntN(len(letters))]
+	}
+	return string(b)
+}
