@@ -54,4 +54,31 @@ type View struct {
 	Actual *Level // as last observed (never an echo); nil: unknown
 	State  State
 	Says   string // which lamp and why, and what to do; empty when all is well
+	Lamps  []LampView
+}
+
+// LampView is one lamp of a role: each member of a group is one.
+type LampView struct {
+	Name   string
+	Actual *Level // as last observed; nil: unknown
+	State  State
+}
+
+// Answer tells whether a lamp has answered after an urgent move, with the light that was asked for.
+type Answer struct {
+	Role, Lamp string
+	Answered   bool // false also while the answer is awaited
+	Waiting    bool
+}
+
+// Conn is the connection to the broker. None of its methods waits for the network.
+type Conn interface {
+	// Publish sends a command, QoS 0 and never retained; it is an error where there is no connection.
+	Publish(topic string, payload []byte) error
+	// Subscribe has handle called for each message, over reconnects. handle must not wait.
+	Subscribe(filter string, handle func(topic string, payload []byte, retained bool))
+	// OnConnect calls hook after each connect and each loss, and at once where the connection stands.
+	OnConnect(hook func(open bool))
+	// Open tells whether the connection stands.
+	Open() bool
 }

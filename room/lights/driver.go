@@ -1,0 +1,347 @@
+package lights
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Fade is what a lamp can fade by itself.
+type Fade int
+
+const (
+	FadeNone Fade = iota // it jumps
+	FadeOne              // one attribute at a time: a second one, or both in one message, breaks the first one's fade
+	FadeBoth             // level and colour together
+)
+
+// Caps is what a lamp can do.
+type Caps struct {
+	Fade     Fade
+	MaxFade  time.Duration // longest transition
+	Min, Max int           // lowest level that is light (0 is off), and full light
+	MinMired int           // colour temperature; 0 where it has none
+	MaxMired int
+	Color    bool // takes a colour as x, y
+	ReadBack bool // answers when asked
+}
+
+// level is the lamp's own level for an L*, never off.
+func (c Caps) level(l float64) int {
+	return min(c.Max, max(c.Min, int(math.Round(luminance(l)*float64(c.Max)))))
+}
+
+func (c Caps) lightness(level int) float64 { return lightness(float64(level) / float64(c.Max)) }
+
+// fits is the colour as near as the lamp can show it; none where it can't.
+func (c Caps) fits(k colour) colour {
+	switch {
+	case k.mode == byMired && c.MinMired > 0:
+		k.a = min(float64(c.MaxMired), max(float64(c.MinMired), k.a))
+		return k
+	case k.mode == byXY && c.Color:
+		return k
+	}
+	return colour{}
+}
+
+// both is what two lamps that are commanded together can do.
+func (c Caps) both(d Caps) Caps {
+	c.Fade = min(c.Fade, d.Fade)
+	c.MaxFade = min(c.MaxFade, d.MaxFade)
+	c.Min = max(c.Min, d.Min)
+	c.Max = min(c.Max, d.Max)
+	if c.MinMired == 0 || d.MinMired == 0 {
+		c.MinMired, c.MaxMired = 0, 0
+	} else {
+		c.MinMired, c.MaxMired = max(c.MinMired, d.MinMired), min(c.MaxMired, d.MaxMired)
+	}
+	c.Color = c.Color && d.Color
+	c.ReadBack = c.ReadBack && d.ReadBack
+	return c
+}
+
+// address is a lamp or a group as a driver knows it.
+type address struct {
+	topic string
+	extra map[string]string
+	caps  Caps
+}
+
+// order is one command. A driver sends what is set, never an effect, and never off.
+type order struct {
+	level int // 0: leave it
+	hue   colour
+	over  time.Duration // 0: at once
+}
+
+type reportKind int
+
+const (
+	saysState   reportKind = iota // the lamp's state: an answer, a report or an echo
+	saysCommand                   // somebody's command to the lamp; our own come back too
+	saysOnline                    // whether its bridge can reach it
+)
+
+// report is one message about a lamp.
+type report struct {
+	kind     reportKind
+	hasLevel bool
+	level    float64 // 0 to 1
+	hasOn    bool
+	on       bool
+	hue      colour
+	// Of a command: what it moves.
+	movesLevel, movesColour bool
+}
+
+type packet struct {
+	topic   string
+	payload []byte
+}
+
+// driver speaks one kind of lamp's language.
+type driver interface {
+	// caps is what is known of a lamp from the room file alone.
+	caps(Lamp) Caps
+	// hears is what to subscribe to.
+	hears(address) []string
+	// order is the command as messages.
+	order(address, order) []packet
+	// asks are the questions that make a lamp tell its state, to be asked one after the other.
+	asks(a address, colour bool) []packet
+	// decode reads a message on one of the topics of hears.
+	decode(a address, topic string, payload []byte) (report, bool)
+}
+
+var drivers = map[string]driver{
+	"zigbee2mqtt":   zigbee{},
+	"simulated":     zigbee{simulated: true},
+	"homeassistant": homeAssistant{},
+}
+
+// state is the JSON that zigbee2mqtt and Home Assistant's JSON schema have in common.
+type state struct {
+	State      string          `json:"state"`
+	Brightness json.RawMessage `json:"brightness"`
+	ColorTemp  json.RawMessage `json:"color_temp"`
+	Color      json.RawMessage `json:"color"`
+	ColorMode  string          `json:"color_mode"`
+}
+
+func number(raw json.RawMessage) (float64, bool) {
+	f, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
+}
+
+func decodeState(c Caps, payload []byte) (report, bool) {
+	var s state
+	if json.Unmarshal(payload, &s) != nil {
+		return report{}, false
+	}
+	r := report{kind: saysState}
+	switch strings.ToUpper(s.State) {
+	case "ON":
+		r.hasOn, r.on = true, true
+	case "OFF":
+		r.hasOn = true
+	}
+	if b, ok := number(s.Brightness); ok && b >= 0 {
+		r.hasLevel, r.level = true, min(1, b/float64(c.Max))
+	}
+	if m, ok := number(s.ColorTemp); ok && m > 0 && (s.ColorMode == "" || s.ColorMode == "color_temp") {
+		r.hue = colour{mode: byMired, a: m}
+	} else if s.ColorMode == "xy" {
+		var xy struct{ X, Y float64 }
+		if json.Unmarshal(s.Color, &xy) == nil && xy.Y > 0 {
+			r.hue = colour{byXY, xy.X, xy.Y}
+		}
+	}
+	return r, r.hasOn || r.hasLevel || r.hue.mode != asItIs
+}
+
+func decodeCommand(payload []byte) (report, bool) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(payload, &m) != nil {
+		// zigbee2mqtt takes a bare ON, OFF or TOGGLE.
+		switch strings.ToUpper(strings.TrimSpace(string(payload))) {
+		case "ON", "OFF", "TOGGLE":
+			return report{kind: saysCommand, movesLevel: true}, true
+		}
+		return report{}, false
+	}
+	r := report{kind: saysCommand}
+	for k := range m {
+		switch {
+		case strings.HasPrefix(k, "state"), strings.HasPrefix(k, "brightness"), k == "scene_recall", k == "on_time":
+			r.movesLevel = true
+		case strings.HasPrefix(k, "color"), k == "hue_move", k == "saturation_move":
+			r.movesColour = true
+		}
+	}
+	return r, true
+}
+
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
+
+// limit keeps a transition inside what the lamp takes.
+func limit(c Caps, d time.Duration) time.Duration {
+	if c.Fade == FadeNone {
+		return 0
+	}
+	return min(d, c.MaxFade)
+}
+
+func fields(a address, o order) map[string]any {
+	m := map[string]any{"transition": seconds(limit(a.caps, o.over))}
+	if a.caps.Fade == FadeNone {
+		delete(m, "transition")
+	}
+	if o.level > 0 {
+		m["brightness"] = min(a.caps.Max, max(a.caps.Min, o.level))
+	}
+	switch hue := a.caps.fits(o.hue); hue.mode {
+	case byMired:
+		m["color_temp"] = int(math.Round(hue.a))
+	case byXY:
+		m["color"] = map[string]float64{"x": math.Round(hue.a*1e4) / 1e4, "y": math.Round(hue.b*1e4) / 1e4}
+	}
+	return m
+}
+
+// messages is one message, or two where the lamp takes only one attribute in each.
+func messages(a address, topic string, o order, more map[string]any) []packet {
+	var all []packet
+	split := []order{o}
+	if a.caps.Fade != FadeBoth && o.level > 0 && a.caps.fits(o.hue).mode != asItIs {
+		split = []order{{hue: o.hue}, {level: o.level, over: o.over}}
+	}
+	for _, o := range split {
+		m := fields(a, o)
+		_, level := m["brightness"]
+		_, mired := m["color_temp"]
+		_, color := m["color"]
+		if !level && !mired && !color {
+			continue
+		}
+		for k, v := range more {
+			m[k] = v
+		}
+		payload, err := json.Marshal(m)
+		if err != nil {
+			continue // a NaN; nothing is better than a wrong light
+		}
+		all = append(all, packet{topic, payload})
+	}
+	return all
+}
+
+// zigbee speaks to zigbee2mqtt, devices and groups, and to the simulated lamps.
+type zigbee struct{ simulated bool }
+
+func (z zigbee) caps(l Lamp) Caps {
+	// Until bridge/devices says more: what every lamp takes.
+	c := Caps{Fade: FadeOne, MaxFade: 60 * time.Second, Min: 1, Max: 254, MinMired: 250, MaxMired: 454, ReadBack: true}
+	if z.simulated {
+		c = Caps{Fade: FadeBoth, MaxFade: 60 * time.Second, Min: 1, Max: 254, MinMired: 153, MaxMired: 500, Color: true, ReadBack: true}
+	}
+	c.Fade = fadeOf(l, c.Fade)
+	return c
+}
+
+// fadeOf is what the room file says of a lamp that fades otherwise than its kind.
+func fadeOf(l Lamp, f Fade) Fade {
+	switch l.Extra["fade"] {
+	case "none":
+		return FadeNone
+	case "one":
+		return FadeOne
+	case "both":
+		return FadeBoth
+	}
+	return f
+}
+
+func (zigbee) hears(a address) []string {
+	return []string{a.topic, a.topic + "/set", a.topic + "/set/+", a.topic + "/get", a.topic + "/availability"}
+}
+
+func (zigbee) order(a address, o order) []packet { return messages(a, a.topic+"/set", o, nil) }
+
+func (zigbee) asks(a address, colour bool) []packet {
+	// One by one: the answer to the first question repeats old values of all the others.
+	all := []packet{{a.topic + "/get", []byte(`{"brightness":""}`)}, {a.topic + "/get", []byte(`{"state":""}`)}}
+	if colour && a.caps.MinMired > 0 {
+		all = append([]packet{{a.topic + "/get", []byte(`{"color_temp":""}`)}}, all...)
+	}
+	return all
+}
+
+func (zigbee) decode(a address, topic string, payload []byte) (report, bool) {
+	switch rest := strings.TrimPrefix(topic, a.topic); {
+	case rest == "":
+		return decodeState(a.caps, payload)
+	case rest == "/set":
+		return decodeCommand(payload)
+	case strings.HasPrefix(rest, "/set/"):
+		return decodeCommand([]byte(`{"` + strings.TrimPrefix(rest, "/set/") + `":0}`))
+	case rest == "/availability":
+		var s struct{ State string }
+		if json.Unmarshal(payload, &s) != nil {
+			s.State = string(payload)
+		}
+		return report{kind: saysOnline, on: s.State == "online"}, s.State == "online" || s.State == "offline"
+	}
+	return report{}, false
+}
+
+// homeAssistant speaks Home Assistant's MQTT JSON schema, as ESPHome and many others do. Such a lamp can't be asked.
+type homeAssistant struct{}
+
+func (homeAssistant) caps(l Lamp) Caps {
+	c := Caps{Fade: fadeOf(l, FadeBoth), MaxFade: 60 * time.Second, Min: 1, Max: 255, MinMired: 153, MaxMired: 500, Color: true}
+	if n, err := strconv.Atoi(l.Extra["brightness_scale"]); err == nil && n > 1 {
+		c.Max = n
+	}
+	return c
+}
+
+func or(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
+
+func (homeAssistant) command(a address) string { return or(a.extra["command"], a.topic+"/set") }
+func (homeAssistant) state(a address) string   { return or(a.extra["state"], a.topic) }
+
+func (h homeAssistant) hears(a address) []string {
+	all := []string{h.state(a), h.command(a)}
+	if t := a.extra["availability"]; t != "" {
+		all = append(all, t)
+	}
+	return all
+}
+
+func (h homeAssistant) order(a address, o order) []packet {
+	return messages(a, h.command(a), o, map[string]any{"state": "ON"})
+}
+
+func (homeAssistant) asks(address, bool) []packet { return nil }
+
+func (h homeAssistant) decode(a address, topic string, payload []byte) (report, bool) {
+	switch topic {
+	case h.command(a):
+		return decodeCommand(payload)
+	case h.state(a):
+		r, ok := decodeState(a.caps, payload)
+		return r, ok
+	case a.extra["availability"]:
+		s := strings.ToLower(strings.TrimSpace(string(payload)))
+		return report{kind: saysOnline, on: s == "online"}, s == "online" || s == "offline"
+	}
+	return report{}, false
+}
