@@ -293,3 +293,16 @@ func Rehearsal(b Begin) *Session {
 
 // Ends is the session time at which the session ends, as things stand.
 func (s *Session) Ends() time.Duration { return s.ends() }
+
+// files are the tracks that have sounded, each once.
+func (s *Session) files() []string {
+	var out []string
+	for _, p := range s.Pieces {
+		if p.Start < s.EndAt && s.bedOf(p) == "" {
+			if f := s.phase(p.Phase).Music[p.Item].Track.File; !slices.Contains(out, f) {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}

@@ -326,6 +326,9 @@ func (r *Room) step(in Input, journal func(*Session, time.Duration)) error {
 	r.publish(func(n *state) { n.session = s })
 	r.act(eff)
 	if s.State == Ended && was != Ended {
+		if err := r.o.Store.Hear(context.Background(), s.files()); err != nil {
+			r.o.Log.Warn("what was heard was not saved", "err", err)
+		}
 		if err := r.o.Store.Finish(context.Background(), s.ID, ms(st.started+s.EndAt), s.Ending); err != nil {
 			r.o.Log.Error("the session's end was not saved", "err", err)
 		}

@@ -1,0 +1,352 @@
+package room
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"roomd/player"
+	"roomd/playlists"
+	"roomd/room/lights"
+)
+
+// fakeSound keeps what it was asked.
+type fakeSound struct {
+	mu     sync.Mutex
+	score  player.Score
+	zero   time.Time
+	master player.Master
+	events chan player.Event
+}
+
+func (f *fakeSound) SetScore(s player.Score, zero time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.score, f.zero = s, zero
+}
+func (f *fakeSound) SetMaster(m player.Master) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.master = m
+}
+func (f *fakeSound) Events() <-chan player.Event { return f.events }
+func (f *fakeSound) View() SoundView             { return SoundView{Output: "test", State: "playing"} }
+func (f *fakeSound) asked() (player.Score, player.Master) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.score, f.master
+}
+
+// fakeLamps keep what they were asked.
+type fakeLamps struct {
+	mu      sync.Mutex
+	moves   []lights.Move
+	follows []string
+	changed chan struct{}
+}
+
+func (f *fakeLamps) Fade(m lights.Move) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.moves = append(f.moves, m)
+}
+func (f *fakeLamps) Follow(role string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.follows = append(f.follows, role)
+}
+func (f *fakeLamps) Views() map[string]lights.View {
+	return map[string]lights.View{"ambient": {State: lights.Unknown}}
+}
+func (f *fakeLamps) Changed() <-chan struct{} { return f.changed }
+func (f *fakeLamps) last() lights.Move {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.moves) == 0 {
+		return lights.Move{}
+	}
+	return f.moves[len(f.moves)-1]
+}
+
+type fakeLibrary struct{ pl playlists.Playlist }
+
+func (f fakeLibrary) List() []PlaylistView { return nil }
+func (f fakeLibrary) Resolve(_ context.Context, id string) (playlists.Playlist, error) {
+	if id != f.pl.ID {
+		return playlists.Playlist{}, &Refused{Field: "playlist", Reason: "no such playlist"}
+	}
+	return f.pl, nil
+}
+func (f fakeLibrary) Changed() <-chan struct{} { return nil }
+
+// testRoom is a room on a store, running until its stop is called.
+type testRoom struct {
+	*Room
+	sound *fakeSound
+	lamps *fakeLamps
+	store *Store
+	stop  func()
+}
+
+func openRoom(t *testing.T, path string) *testRoom {
+	t.Helper()
+	store, warning, err := OpenStore(path)
+	if err != nil || warning != "" {
+		t.Fatal(err, warning)
+	}
+	tr := &testRoom{sound: &fakeSound{events: make(chan player.Event)}, lamps: &fakeLamps{changed: make(chan struct{})}, store: store}
+	scene := lights.Scene{"ambient": {L: 20}}
+	cfg := Config{Room: "Test", Audio: AudioConfig{Reference: -23, Ceiling: 6}, Marks: []string{"Lozenge", "Vitals"},
+		Scenes: map[string]lights.Scene{"dusk": scene, "floor": scene, "day": scene, "care": {"ambient": {L: 60}}, "full": {"ambient": {L: 100}}}}
+	ctx, cancel := context.WithCancel(context.Background())
+	tr.Room, err = New(ctx, Options{Config: cfg, Store: store, Sound: tr.sound, Lights: tr.lamps, Library: fakeLibrary{journey()},
+		Log: slog.New(slog.DiscardHandler), Boot: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- tr.Run(ctx) }()
+	var once sync.Once
+	tr.stop = func() {
+		once.Do(func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			store.Close()
+		})
+	}
+	t.Cleanup(tr.stop)
+	return tr
+}
+
+func (tr *testRoom) must(t *testing.T, c Command) {
+	t.Helper()
+	if c.ID == "" {
+		c.ID = NewID()
+	}
+	if ack, err := tr.Do(t.Context(), c); err != nil || ack.ID != c.ID || ack.Unsaved {
+		t.Fatalf("%s: %+v %v", c.Do, ack, err)
+	}
+}
+
+func TestRoomTakesUpItsSession(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "roomd.db")
+	a := openRoom(t, path)
+	a.must(t, Command{Do: Start, Playlist: "journey"})
+	a.must(t, Command{Do: MarkNow, Name: "Vitals"})
+	a.must(t, Command{Do: Extend, By: "5m"})
+	down := -3.0
+	a.must(t, Command{Do: SetLevel, DB: &down})
+	before := a.Snapshot().Session
+	score, _ := a.sound.asked()
+	a.stop()
+
+	b := openRoom(t, path)
+	after := b.Snapshot().Session
+	if after == nil || after.ID != before.ID || after.StartedMS != before.StartedMS {
+		t.Fatalf("the session after the restart is %+v", after)
+	}
+	if !reflect.DeepEqual(after.Phases, before.Phases) || !reflect.DeepEqual(after.Marks, before.Marks) || after.LevelDB != -3 {
+		t.Errorf("the arc after the restart is another:\n%+v\n%+v", before, after)
+	}
+	// The loop gives the player the same score, at the level it had, and the lights their scene.
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		again, master := b.sound.asked()
+		if len(again.Clips) > 0 && b.lamps.last().Scene != nil {
+			if !reflect.DeepEqual(again, score) || master.DB != -3 || master.Over != 0 {
+				t.Errorf("the player was asked for %+v at %+v", again, master)
+			}
+			if at := time.Since(b.sound.zero); at > 20*time.Second {
+				t.Errorf("the session's start was %v ago", at)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the player got no score")
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestRoomDoesACommandOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "roomd.db")
+	a := openRoom(t, path)
+	a.must(t, Command{ID: "s", Do: Start, Playlist: "journey"})
+	for range 3 {
+		a.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals"})
+		a.must(t, Command{ID: "s", Do: Start, Playlist: "journey"})
+	}
+	if n := len(a.Snapshot().Session.Marks); n != 1 {
+		t.Errorf("one tap made %d marks", n)
+	}
+	a.stop()
+	b := openRoom(t, path)
+	b.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals"})
+	if n := len(b.Snapshot().Session.Marks); n != 1 {
+		t.Errorf("a tap repeated after a restart made %d marks", n)
+	}
+}
+
+func TestRoomRefusesInWords(t *testing.T) {
+	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	for _, c := range []struct {
+		cmd   Command
+		field string
+	}{
+		{Command{ID: "1", Do: Hold}, ""},
+		{Command{ID: "2", Do: Start, Playlist: "nothing"}, "playlist"},
+		{Command{ID: "3", Do: Start}, "playlist"},
+		{Command{Do: Start, Playlist: "journey"}, "id"},
+		{Command{ID: "4", Do: SetScene, Scene: "beach"}, "scene"},
+		{Command{ID: "5", Do: Start, Playlist: "journey"}, "-"},
+		{Command{ID: "6", Do: Start, Playlist: "journey"}, ""},
+		{Command{ID: "7", Do: SetScene, Scene: "dusk"}, ""},
+		{Command{ID: "8", Do: MarkNow, Name: "Someone's name"}, "name"},
+		{Command{ID: "9", Do: "explode"}, "do"},
+		{Command{ID: "10", Do: SetLevel}, "db"},
+		{Command{ID: "11", Do: Extend, By: "soon"}, "by"},
+		{Command{ID: "12", Do: Next, Phase: "Journey"}, ""},
+	} {
+		_, err := a.Do(t.Context(), c.cmd)
+		var r *Refused
+		if c.field == "-" {
+			if err != nil {
+				t.Errorf("%+v: %v", c.cmd, err)
+			}
+			continue
+		}
+		if !errors.As(err, &r) || r.Field != c.field || r.Reason == "" {
+			t.Errorf("%+v: %v, wanted the field %q", c.cmd, err, c.field)
+		}
+	}
+}
+
+func TestRoomCoversABrokenTrack(t *testing.T) {
+	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	a.must(t, Command{Do: Start, Playlist: "journey"})
+	sc, _ := a.sound.asked()
+	a.sound.events <- player.Event{Kind: player.ClipFailed, Clip: sc.Clips[0].ID, Detail: "no such file"}
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		sc, _ = a.sound.asked()
+		if i := slices.IndexFunc(sc.Clips, func(c player.Clip) bool { return c.Title == "Moss" }); i >= 0 && sc.Clips[i].Start < time.Minute {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the next track was not brought forward: %+v", sc.Clips[:2])
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func TestRoomKeepsWhatTheDiskDoesNotTake(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "roomd.db")
+	a := openRoom(t, path)
+	a.must(t, Command{Do: Start, Playlist: "journey"})
+	// A trigger stands in for a full disk: every insert fails as SQLITE_FULL would.
+	if _, err := a.store.DB().Exec("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'disk is full'); END"); err != nil {
+		t.Fatal(err)
+	}
+	ack, err := a.Do(t.Context(), Command{ID: "m", Do: MarkNow, Name: "Vitals"})
+	if err != nil || !ack.Unsaved {
+		t.Fatalf("on a full disk: %+v %v", ack, err)
+	}
+	wait := func(what string, ok func() bool) {
+		for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal(what)
+			}
+		}
+	}
+	wait("the page does not say that a mark is unsaved", func() bool {
+		return slices.ContainsFunc(a.Snapshot().Problems, func(p Problem) bool { return p.Part == "disk" })
+	})
+	if _, err := a.store.DB().Exec("DROP TRIGGER full"); err != nil {
+		t.Fatal(err)
+	}
+	wait("the mark was not saved when there was room", func() bool {
+		ok, err := a.store.Seen(t.Context(), "m")
+		return err == nil && ok
+	})
+}
+
+func TestRoomInAnEmergency(t *testing.T) {
+	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	a.must(t, Command{Do: Emergency}) // also with no session
+	if m := a.lamps.last(); m.Kind != lights.Urgent || m.Scene["ambient"].L != 100 {
+		t.Errorf("the lights were asked for %+v", m)
+	}
+	a.must(t, Command{Do: Start, Playlist: "journey"})
+	a.must(t, Command{Do: Emergency})
+	_, m := a.sound.asked()
+	if m.DB > -100 || m.Over > 2*time.Second {
+		t.Errorf("the music was asked for %+v", m)
+	}
+	if s := a.Snapshot().Session; !s.Emergency || s.State != Running {
+		t.Errorf("the session is %+v", s)
+	}
+	a.must(t, Command{Do: Resume})
+	if m := a.lamps.last(); m.Kind == lights.Urgent || m.Over < 10*time.Second {
+		t.Errorf("the lights went back by %+v", m)
+	}
+}
+
+func TestStoreSetsADamagedFileAside(t *testing.T) {
+	for _, damage := range []struct {
+		name string
+		do   func([]byte) []byte
+	}{
+		{"noise", func(b []byte) []byte {
+			return []byte("this is not a database, and it is longer than a header of a hundred bytes would be, so that it is read as one")
+		}},
+		{"scribbled", func(b []byte) []byte {
+			for i := 4096; i < len(b); i++ {
+				b[i] ^= 0x5a
+			}
+			return b
+		}},
+	} {
+		t.Run(damage.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "roomd.db")
+			s, _, err := OpenStore(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range 200 {
+				if _, err := s.Append(t.Context(), Event{Session: "s", Kind: "k", CommandID: fmt.Sprint(n), Data: json.RawMessage(`"some text that fills the pages"`)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s.Close()
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, damage.do(b), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, warning, err := OpenStore(path)
+			if err != nil || warning == "" {
+				t.Fatalf("opening a damaged journal: %q, %v", warning, err)
+			}
+			defer s.Close()
+			if _, err := s.Append(t.Context(), Event{Kind: "k"}); err != nil {
+				t.Error(err)
+			}
+			if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) == 0 {
+				t.Error("the damaged journal is gone")
+			}
+		})
+	}
+}
