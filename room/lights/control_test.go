@@ -32,7 +32,7 @@ func TestFade(t *testing.T) {
 		over     time.Duration
 	}{
 		{"down", hue1(), 100, 20, 60 * time.Second},
-		{"down to the dark", hue1(), 60, 5, 5 * time.Minute},
+		{"down to the dark", ikea1(), 60, 7.1, 5 * time.Minute},
 		{"slow in the dark", ikea1(), 14, 4, 10 * time.Minute},
 		{"up", ikea1(), 20, 90, 2 * time.Minute},
 	} {

@@ -243,9 +243,9 @@ type zigbee struct{ simulated bool }
 
 func (z zigbee) caps(l Lamp) Caps {
 	// Until bridge/devices says more: what every lamp takes.
-	c := Caps{Fade: FadeOne, MaxFade: 60 * time.Second, Min: 1, Max: 254, MinMired: 250, MaxMired: 454, ReadBack: true}
+	c := Caps{Fade: FadeOne, MaxFade: 5 * time.Minute, Min: 1, Max: 254, MinMired: 250, MaxMired: 454, ReadBack: true}
 	if z.simulated {
-		c = Caps{Fade: FadeBoth, MaxFade: 60 * time.Second, Min: 1, Max: 254, MinMired: 153, MaxMired: 500, Color: true, ReadBack: true}
+		c = Caps{Fade: FadeBoth, MaxFade: 5 * time.Minute, Min: 1, Max: 254, MinMired: 153, MaxMired: 500, Color: true, ReadBack: true}
 	}
 	c.Fade = fadeOf(l, c.Fade)
 	return c
@@ -301,7 +301,7 @@ func (zigbee) decode(a address, topic string, payload []byte) (report, bool) {
 type homeAssistant struct{}
 
 func (homeAssistant) caps(l Lamp) Caps {
-	c := Caps{Fade: fadeOf(l, FadeBoth), MaxFade: 60 * time.Second, Min: 1, Max: 255, MinMired: 153, MaxMired: 500, Color: true}
+	c := Caps{Fade: fadeOf(l, FadeBoth), MaxFade: 5 * time.Minute, Min: 1, Max: 255, MinMired: 153, MaxMired: 500, Color: true}
 	if n, err := strconv.Atoi(l.Extra["brightness_scale"]); err == nil && n > 1 {
 		c.Max = n
 	}

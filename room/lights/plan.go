@@ -82,14 +82,13 @@ func (c course) slope(now time.Time) float64 { return c.plan.slope(now) + c.away
 
 // ends are the times after now at which the slope changes; the last one is rest.
 func (c course) ends(now time.Time) (next, rest time.Time) {
-	for _, t := range []time.Time{c.plan.t1, c.away.t1} {
-		if t.After(now) && (t != c.away.t1 || c.away.d != 0) {
-			if next.IsZero() || t.Before(next) {
-				next = t
-			}
-			if t.After(rest) {
-				rest = t
-			}
+	if c.plan.t1.After(now) {
+		next, rest = c.plan.t1, c.plan.t1
+	}
+	if t := c.away.t1; c.away.d != 0 && t.After(now) {
+		next = sooner(next, t)
+		if t.After(rest) {
+			rest = t
 		}
 	}
 	return next, rest
@@ -121,33 +120,38 @@ func (c course) chunk(caps Caps, level int, now time.Time) (ch chunk, wait time.
 	case slope != 0:
 		h = min(h, max(2*time.Second, time.Duration(4/math.Abs(slope)*float64(time.Second))))
 	}
-	// A bend is the end of a chunk, if that leaves no splinter.
+	end := now.Add(h)
 	if left := next.Sub(now); left < h*13/10 {
-		h = left
+		end = next // no splinter before a bend
 	}
-	h = max(h, 100*time.Millisecond)
-	to := caps.level(c.at(now.Add(h)))
+	if slope == 0 {
+		return chunk{}, next, false
+	}
+	dir := 1
+	round := math.Ceil
+	if slope < 0 {
+		dir, round = -1, math.Floor
+	}
+	at := next
+	to := int(round(luminance(c.at(end))*float64(caps.Max) - float64(dir)*0.01))
+	for ; ; to += dir {
+		t, found := c.passes(caps.lightness(to), now, next)
+		if to < caps.Min || to > caps.Max || !found || next.Sub(t) < h*3/10 {
+			to = caps.level(c.at(next))
+			break
+		}
+		if to != level && t.Sub(now) >= h/2 {
+			at = t
+			break
+		}
+	}
 	if to == level {
-		// Slow: the next whole level, and just when the course is there.
-		dir := 1
-		if slope < 0 {
-			dir = -1
-		}
-		at, found := c.passes(caps.lightness(level+dir), now, next)
-		if slope == 0 || level+dir < caps.Min || level+dir > caps.Max || !found {
-			return chunk{}, next, false
-		}
-		if d := at.Sub(now); d <= time.Minute {
-			return chunk{level + dir, d}, time.Time{}, true
-		}
-		return chunk{}, at.Add(-time.Minute), false
+		return chunk{}, next, false
 	}
-	if at, found := c.passes(caps.lightness(to), now, next); found {
-		if d := at.Sub(now); d > h/2 && d < h*2 {
-			h = d
-		}
+	if d := at.Sub(now); d <= caps.MaxFade {
+		return chunk{to, max(d, 100*time.Millisecond)}, time.Time{}, true
 	}
-	return chunk{to, h}, time.Time{}, true
+	return chunk{}, at.Add(-caps.MaxFade), false
 }
 
 // passes is when the course is at L* l, between now and the end of its present straight line.
