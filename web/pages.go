@@ -1,0 +1,83 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"roomd/web/ui"
+)
+
+// signin holds the only pages that are seen without a token.
+//
+//go:embed signin
+var signin embed.FS
+
+func (s *Server) page(name string, status int) http.HandlerFunc {
+	b, err := signin.ReadFile("signin/" + name)
+	if err != nil {
+		panic(err) // a file that is built in
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(status)
+		_, _ = w.Write(b)
+	}
+}
+
+func (s *Server) signinAsset(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("file")
+	b, err := signin.ReadFile("signin/" + name)
+	if err != nil || path.Ext(name) == ".html" {
+		s.fail(w, r, http.StatusNotFound, "there is no such page")
+		return
+	}
+	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	_, _ = w.Write(b)
+}
+
+// darkPage is an error as a page: in a dark room an error must not be a white screen.
+func (s *Server) darkPage(w http.ResponseWriter, status int, reason string) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="dark"><title>roomd</title>`+
+		`<link rel="stylesheet" href="/signin/signin.css"><body bgcolor="#000000"><main><h1>%d</h1><p>%s</p><p><a href="/">To the room</a></p></main></body></html>`+"\n",
+		status, html.EscapeString(reason))
+}
+
+// ui serves the tablet's page. Files with a hash in their name never change; index.html is asked for anew each time.
+func (s *Server) ui(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+	if name == "" {
+		name = "index.html"
+	}
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		s.fail(w, r, http.StatusNotFound, "there is no such route")
+		return
+	}
+	b, err := fs.ReadFile(ui.Files, "dist/"+name)
+	if err != nil || strings.HasSuffix(name, ".gz") {
+		s.fail(w, r, http.StatusNotFound, "there is no such page")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	h.Set("Vary", "Accept-Encoding")
+	if strings.HasPrefix(name, "assets/") {
+		h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	} else {
+		h.Set("Cache-Control", "no-cache")
+	}
+	if zipped, err := fs.ReadFile(ui.Files, "dist/"+name+".gz"); err == nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		b = zipped
+	}
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+}

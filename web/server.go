@@ -1,0 +1,335 @@
+// Package web serves the tablet's page, the HTTP API and the websocket to who has a token, and to nobody else.
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"roomd/room"
+)
+
+// Room is what is served.
+type Room interface {
+	// Do does a command. It is in the journal when Do returns; one that can't be done gives *room.Refused.
+	Do(ctx context.Context, c room.Command) (room.Ack, error)
+	Snapshot() room.Snapshot
+	// Changed is closed when there is a newer snapshot than the one that Snapshot gave before the call.
+	Changed() <-chan struct{}
+	Now() time.Duration
+	Playlists() []room.PlaylistView
+	Sessions(ctx context.Context) ([]room.SessionRecord, error)
+	Session(ctx context.Context, id string) (room.SessionRecord, bool, error)
+}
+
+// Options is what a server is made of.
+type Options struct {
+	Room   Room
+	Tokens *Tokens
+	Hosts  []string // names it answers to beside IP addresses, localhost, this computer's name and NAME.local
+	Log    *slog.Logger
+}
+
+// Limits.
+const (
+	maxBody    = 8 << 10 // of a command, and of a websocket message
+	maxSockets = 16
+	cookieName = "roomd"
+	cookieAge  = 180 * 24 * time.Hour
+)
+
+// Server is the handler of everything.
+type Server struct {
+	o       Options
+	handler http.Handler
+	hub     hub
+}
+
+// New makes a server.
+func New(o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if name, err := os.Hostname(); err == nil {
+		o.Hosts = append(slices.Clone(o.Hosts), name)
+	}
+	s := &Server{o: o}
+	s.hub = hub{room: o.Room, log: o.Log, dropped: map[string]uint64{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /pair", s.page("pair.html", http.StatusOK))
+	mux.HandleFunc("GET /signin/{file}", s.signinAsset)
+	mux.HandleFunc("POST /api/v1/pair", s.pair)
+	private := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(h)) }
+	private("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, o.Room.Snapshot()) })
+	private("POST /api/v1/commands", s.command)
+	private("GET /api/v1/playlists", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Room.Playlists())) })
+	private("GET /api/v1/sessions", s.sessions)
+	private("GET /api/v1/sessions/{id}", s.session)
+	private("GET /ws", s.websocket)
+	private("GET /", s.ui)
+	private("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, http.StatusMethodNotAllowed, "this can't be done here")
+	})
+	for pattern, allow := range map[string]string{
+		"/healthz": "GET", "/pair": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
+		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET", "/ws": "GET",
+	} {
+		private(pattern, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", allow)
+			s.fail(w, r, http.StatusMethodNotAllowed, "this takes "+allow+" only")
+		})
+	}
+	cross := http.NewCrossOriginProtection()
+	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, http.StatusForbidden, "a page of another origin may not do this")
+	}))
+	s.handler = s.guarded(cross.Handler(mux))
+	return s
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// guarded sets the headers of every answer and refuses names that are not the room's: a page elsewhere can make its
+// own name resolve to the room's address (DNS rebinding), but it can't change the Host that the browser sends.
+func (s *Server) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "+
+			"manifest-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
+			"require-trusted-types-for 'script'; trusted-types svelte-trusted-html")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if !s.ours(r.Host) {
+			s.fail(w, r, http.StatusMisdirectedRequest, "this room does not go by that name")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// ours says whether a Host header names this room.
+func (s *Server) ours(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true // there is no answer of a name server to poison
+	}
+	if name == "localhost" || strings.HasSuffix(name, ".local") && strings.Count(name, ".") == 1 {
+		return true
+	}
+	return slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// who is the name of the token that a request carries.
+func (s *Server) who(r *http.Request) (token, name string, ok bool) {
+	if a := r.Header.Get("Authorization"); a != "" {
+		t, found := strings.CutPrefix(a, "Bearer ")
+		if !found {
+			return "", "", false
+		}
+		name, ok = s.o.Tokens.Check(r.Context(), strings.TrimSpace(t))
+		return t, name, ok
+	}
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return "", "", false
+	}
+	name, ok = s.o.Tokens.Check(r.Context(), c.Value)
+	return c.Value, name, ok
+}
+
+func (s *Server) authenticated(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, ok := s.who(r); ok {
+			next(w, r)
+			return
+		}
+		w.Header().Set("WWW-Authenticate", `Bearer realm="roomd"`)
+		if r.URL.Path == "/" && r.Method == http.MethodGet {
+			s.page("signin.html", http.StatusUnauthorized)(w, r)
+			return
+		}
+		s.fail(w, r, http.StatusUnauthorized, "this needs a token: roomd token create NAME makes one")
+	})
+}
+
+// fault is the body of an answer that is not 2xx.
+type fault struct {
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// fail answers a request that can't be done: JSON below /api, a dark page elsewhere.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, reason string) {
+	if r.URL.Path == "/ws" || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/healthz" {
+		reply(w, status, fault{Reason: reason})
+		return
+	}
+	s.darkPage(w, status, reason)
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		status, b = http.StatusInternalServerError, []byte(`{"reason":"the answer can't be written"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n'))
+}
+
+func orEmpty[T any](v []T) []T {
+	if v == nil {
+		return []T{}
+	}
+	return v
+}
+
+// healthz says whether the room works, to anybody: part and state, and nothing of a session.
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	parts := map[string]string{}
+	for _, p := range s.o.Room.Snapshot().Problems {
+		parts[p.Part] = "degraded"
+	}
+	state := "ok"
+	if len(parts) > 0 {
+		state = "degraded"
+	}
+	reply(w, http.StatusOK, map[string]any{"state": state, "parts": parts})
+}
+
+// body reads a JSON body into v, strictly. It answers the request itself where that can't be done.
+func (s *Server) body(w http.ResponseWriter, r *http.Request, v any) bool {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		s.fail(w, r, http.StatusUnsupportedMediaType, "the body has to be application/json")
+		return false
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		s.fail(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over %d bytes", maxBody))
+		return false
+	case err != nil:
+		s.fail(w, r, http.StatusBadRequest, "the body broke off")
+		return false
+	}
+	if field, reason := decodeStrict(b, v); reason != "" {
+		reply(w, http.StatusBadRequest, fault{field, reason})
+		return false
+	}
+	return true
+}
+
+// decodeStrict decodes one JSON value. It returns the field and what is wrong with it, in words; an empty reason where
+// nothing is.
+func decodeStrict(b []byte, v any) (field, reason string) {
+	dec := json.NewDecoder(strings.NewReader(string(b)))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			return "", "there is more after the JSON value"
+		}
+		return "", ""
+	}
+	var syntax *json.SyntaxError
+	var typed *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return "", fmt.Sprintf("no JSON at byte %d: %v", syntax.Offset, syntax)
+	case errors.As(err, &typed):
+		return typed.Field, fmt.Sprintf("a %s where a %s belongs", typed.Value, typed.Type)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "", "the JSON breaks off"
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return strings.Trim(name, `"`), "there is no such field"
+	}
+	return "", strings.TrimPrefix(err.Error(), "json: ")
+}
+
+func (s *Server) command(w http.ResponseWriter, r *http.Request) {
+	var c room.Command
+	if !s.body(w, r, &c) {
+		return
+	}
+	ack, err := s.o.Room.Do(r.Context(), c)
+	var refused *room.Refused
+	switch {
+	case err == nil:
+		reply(w, http.StatusOK, ack)
+	case errors.As(err, &refused) && refused.Field != "":
+		reply(w, http.StatusUnprocessableEntity, refused)
+	case errors.As(err, &refused):
+		reply(w, http.StatusConflict, refused)
+	default:
+		s.o.Log.Error("a command failed", "do", c.Do, "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "the room did not answer; look whether it was done before you try again"})
+	}
+}
+
+func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {
+	list, err := s.o.Room.Sessions(r.Context())
+	if err != nil {
+		s.o.Log.Error("the history can't be read", "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "the history can't be read"})
+		return
+	}
+	reply(w, http.StatusOK, orEmpty(list))
+}
+
+func (s *Server) session(w http.ResponseWriter, r *http.Request) {
+	rec, ok, err := s.o.Room.Session(r.Context(), r.PathValue("id"))
+	switch {
+	case err != nil:
+		s.o.Log.Error("a session can't be read", "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "the session can't be read"})
+	case !ok:
+		reply(w, http.StatusNotFound, fault{Reason: "there is no such session"})
+	default:
+		reply(w, http.StatusOK, rec)
+	}
+}
+
+// pairing slows guesses of a token down: not that 256 bits could be guessed, but so that trying costs the room nothing.
+var pairing sync.Mutex
+
+// pair turns a token into a cookie.
+func (s *Server) pair(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		Token string `json:"token"`
+	}
+	if !s.body(w, r, &in) {
+		return
+	}
+	pairing.Lock()
+	_, ok := s.o.Tokens.Check(r.Context(), in.Token)
+	pairing.Unlock()
+	if !ok {
+		reply(w, http.StatusUnauthorized, fault{"token", "this link is not valid, or was ended"})
+		return
+	}
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: in.Token, Path: "/", MaxAge: int(cookieAge.Seconds()),
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil})
+	reply(w, http.StatusOK, struct{}{})
+}

@@ -1,0 +1,303 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"roomd/room"
+)
+
+// Times of a websocket. A tablet sends something each second; one that is silent is gone.
+const (
+	writeWait = 3 * time.Second
+	readWait  = 10 * time.Second
+	pingEvery = 3 * time.Second
+)
+
+// hub counts the sockets and why they ended.
+type hub struct {
+	room Room
+	log  *slog.Logger
+
+	mu      sync.Mutex // guards the rest
+	open    int
+	dropped map[string]uint64 // by reason
+}
+
+// Dropped is how many sockets were ended, by reason.
+func (s *Server) Dropped() map[string]uint64 {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	return maps.Clone(s.hub.dropped)
+}
+
+func (h *hub) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.open >= maxSockets {
+		return false
+	}
+	h.open++
+	return true
+}
+
+func (h *hub) leave(reason string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open--
+	h.dropped[reason]++
+}
+
+// socket is one tablet. Its reader goroutine takes messages, its writer alone writes; commands are done one after
+// the other in a third, so that a slow one does not hold up the clock.
+type socket struct {
+	conn     *websocket.Conn
+	room     Room
+	valid    func() bool // its token still is
+	answers  chan any    // small answers, few: see answer
+	commands chan room.Command
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+}
+
+// errSlow, errRevoked: why a socket was ended.
+var (
+	errSlow    = errors.New("too slow")
+	errRevoked = errors.New("revoked")
+	errClosed  = errors.New("closed")
+)
+
+var upgrader = websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 16384, HandshakeTimeout: 5 * time.Second,
+	CheckOrigin: sameOrigin, Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+		reply(w, status, fault{Reason: reason.Error()})
+	}}
+
+// sameOrigin holds the Origin to the page's own, scheme included, which gorilla's own check leaves out. A program that
+// sends none has to bring its token in a header, which no page of another origin can.
+func sameOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return r.Header.Get("Authorization") != ""
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	return origin == scheme+r.Host
+}
+
+func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
+	if !s.hub.enter() {
+		s.fail(w, r, http.StatusServiceUnavailable, "too many tablets are connected")
+		return
+	}
+	reason := "refused"
+	defer func() { s.hub.leave(reason) }()
+	token, _, _ := s.who(r)
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	c := &socket{conn: conn, room: s.o.Room, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel,
+		valid: func() bool { _, ok := s.o.Tokens.Check(ctx, token); return ok }}
+	var jobs sync.WaitGroup
+	jobs.Go(c.write)
+	jobs.Go(c.do)
+	c.read()
+	jobs.Wait()
+	reason = context.Cause(ctx).Error()
+}
+
+// read takes messages until the socket ends.
+func (c *socket) read() {
+	c.conn.SetReadLimit(maxBody)
+	alive := func() { _ = c.conn.SetReadDeadline(time.Now().Add(readWait)) }
+	alive()
+	c.conn.SetPongHandler(func(string) error { alive(); return nil })
+	for {
+		_, msg, err := c.conn.ReadMessage()
+		if err != nil {
+			var timeout net.Error
+			switch {
+			case errors.Is(err, websocket.ErrReadLimit):
+				c.cancel(errors.New("message too large"))
+			case errors.As(err, &timeout) && timeout.Timeout():
+				c.cancel(errors.New("silent"))
+			default:
+				c.cancel(errClosed)
+			}
+			return
+		}
+		at := c.room.Now()
+		alive()
+		var m struct {
+			Type string          `json:"type"`
+			T0   json.RawMessage `json:"t0"`
+		}
+		if err := json.Unmarshal(msg, &m); err != nil {
+			c.answer(nack{Type: "nack", Reason: "no JSON object with a type"})
+			continue
+		}
+		switch m.Type {
+		case "time":
+			var t0 float64
+			if json.Unmarshal(m.T0, &t0) != nil {
+				c.answer(nack{Type: "nack", Field: "t0", Reason: "a number of milliseconds"})
+				continue
+			}
+			c.answer(timed{Type: "time", T0: t0, T1: millis(at)})
+		case "ping":
+			c.answer(map[string]string{"type": "pong"})
+		case "command":
+			var cmd struct {
+				Type string `json:"type"`
+				room.Command
+			}
+			if field, reason := decodeStrict(msg, &cmd); reason != "" {
+				c.answer(nack{"nack", cmd.ID, field, reason})
+				continue
+			}
+			select {
+			case c.commands <- cmd.Command:
+			default:
+				c.answer(nack{"nack", cmd.ID, "", "too many commands at once; this one was not done"})
+			}
+		default:
+			c.answer(nack{Type: "nack", Field: "type", Reason: "command, time or ping"})
+		}
+	}
+}
+
+type nack struct {
+	Type   string `json:"type"`
+	ID     string `json:"id"`
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason"`
+}
+
+type ack struct {
+	Type string `json:"type"`
+	room.Ack
+}
+
+// timed answers a question for the time: t1 when it came, t2 when the answer left, on the room's clock, in ms.
+type timed struct {
+	Type string  `json:"type"`
+	T0   float64 `json:"t0"`
+	T1   float64 `json:"t1"`
+	T2   float64 `json:"t2"`
+}
+
+func millis(d time.Duration) float64 { return float64(d) / 1e6 }
+
+// answer queues a small answer. A client that lets them pile up is not reading: it is ended.
+func (c *socket) answer(v any) {
+	select {
+	case c.answers <- v:
+	default:
+		c.end(errSlow)
+	}
+}
+
+// end ends the socket, and with it the reader.
+func (c *socket) end(why error) {
+	c.cancel(why)
+	c.conn.Close()
+}
+
+// do does the socket's commands in order.
+func (c *socket) do() {
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case cmd := <-c.commands:
+			if !c.valid() {
+				c.end(errRevoked)
+				return
+			}
+			// A command that was taken is done even if the tablet goes away.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), 10*time.Second)
+			a, err := c.room.Do(ctx, cmd)
+			cancel()
+			var refused *room.Refused
+			switch {
+			case err == nil:
+				c.answer(ack{"ack", a})
+			case errors.As(err, &refused):
+				c.answer(nack{"nack", cmd.ID, refused.Field, refused.Reason})
+			default:
+				c.answer(nack{"nack", cmd.ID, "", "the room did not answer; look whether it was done before you try again"})
+			}
+		}
+	}
+}
+
+// write writes the latest snapshot whenever there is a newer one and once a second, on the second of the session's
+// clock; answers in between. There is never a queue of snapshots: one that was not sent is replaced by its successor.
+func (c *socket) write() {
+	defer c.conn.Close()
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
+	second := time.NewTimer(0)
+	defer second.Stop()
+	send := func(v any) bool {
+		if t, ok := v.(timed); ok {
+			t.T2 = millis(c.room.Now())
+			v = t
+		}
+		_ = c.conn.SetWriteDeadline(time.Now().Add(writeWait))
+		if err := c.conn.WriteJSON(v); err != nil {
+			c.end(errSlow)
+			return false
+		}
+		return true
+	}
+	snapshot := func() (changed <-chan struct{}, ok bool) {
+		changed = c.room.Changed() // before the snapshot, so that no change falls between
+		snap := c.room.Snapshot()
+		next := time.Second
+		if s := snap.Session; s != nil && s.State != room.Ended {
+			next = time.Duration(1000-s.ElapsedMS%1000) * time.Millisecond
+		}
+		second.Reset(next)
+		return changed, send(struct {
+			Type string `json:"type"`
+			room.Snapshot
+		}{"snapshot", snap})
+	}
+	changed, ok := snapshot()
+	for ok {
+		select {
+		case <-c.ctx.Done():
+			return
+		case v := <-c.answers:
+			ok = send(v)
+		case <-changed:
+			changed, ok = snapshot()
+		case <-second.C:
+			changed, ok = snapshot()
+		case <-ping.C:
+			if !c.valid() {
+				_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "this tablet was removed"), time.Now().Add(writeWait))
+				c.end(errRevoked)
+				return
+			}
+			if err := c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil {
+				c.end(errSlow)
+				return
+			}
+		}
+	}
+}
