@@ -2,26 +2,26 @@ package decode
 
 import (
 	"os"
-	"os/exec"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// start runs cmd in a process group of its own, so that Ctrl-C in a terminal is roomd's to handle, and dead with
-// roomd. Its end goes to exited. The kernel takes the death of the thread that started a child for the parent's, so
-// that thread stays until the child has ended.
-func start(cmd *exec.Cmd, exited chan<- error) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// start runs the child in a process group of its own, so that Ctrl-C in a terminal is roomd's to handle, and dead with
+// roomd. The kernel takes the death of the thread that started a child for its parent's, so that thread stays until
+// the child has ended.
+func (c *child) start() error {
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		err := c.cmd.Start()
 		started <- err
 		if err == nil {
-			exited <- cmd.Wait()
+			c.exit = c.cmd.Wait()
+			close(c.exited)
 		}
 	}()
 	return <-started

@@ -2,17 +2,17 @@
 
 package decode
 
-import (
-	"os"
-	"os/exec"
-)
+import "os"
 
-// start runs cmd; its end goes to exited.
-func start(cmd *exec.Cmd, exited chan<- error) error {
-	if err := cmd.Start(); err != nil {
+// start runs the child.
+func (c *child) start() error {
+	if err := c.cmd.Start(); err != nil {
 		return err
 	}
-	go func() { exited <- cmd.Wait() }()
+	go func() {
+		c.exit = c.cmd.Wait()
+		close(c.exited)
+	}()
 	return nil
 }
 

@@ -61,7 +61,8 @@ type child struct {
 	cmd    *exec.Cmd
 	out    *os.File
 	said   tail
-	exited chan error // the child's end, once
+	exited chan struct{} // closed when the child has ended
+	exit   error         // how; once exited is closed
 
 	// Owned by read.
 	mix    mixer
@@ -82,14 +83,14 @@ func openFFmpeg(t toolset, path string, opt Options) (source, int64, error) {
 	// file: keeps a name with a colon or a leading dash from being read as anything but a name.
 	args = append(args, "-i", "file:"+path, "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-af", resample,
 		"-c:a", "pcm_f32le", "-bitexact", "-f", "wav", "pipe:1")
-	c := &child{cmd: exec.Command(t.ffmpeg, args...), buf: make([]byte, 256<<10), exited: make(chan error, 1)}
+	c := &child{cmd: exec.Command(t.ffmpeg, args...), buf: make([]byte, 256<<10), exited: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, 0, err
 	}
 	c.out, c.cmd.Stdout, c.cmd.Stderr = r, w, &c.said
 	widen(r)
-	if err := start(c.cmd, c.exited); err != nil {
+	if err := c.start(); err != nil {
 		r.Close()
 		w.Close()
 		return nil, 0, fmt.Errorf("start ffmpeg: %w", err)
@@ -103,7 +104,7 @@ func (c *child) stop() { _ = c.cmd.Process.Kill() }
 func (c *child) release() {
 	c.stop()
 	c.out.Close()
-	select { // already taken where read saw the end
+	select {
 	case <-c.exited:
 	case <-time.After(time.Second):
 	}
@@ -206,11 +207,11 @@ func (c *child) why(err error) error {
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	var exit error
+	exit := errors.New("ffmpeg closed its output and stayed")
 	select {
-	case exit = <-c.exited:
+	case <-c.exited:
+		exit = c.exit
 	case <-time.After(2 * time.Second):
-		exit = errors.New("ffmpeg closed its output and stayed")
 	}
 	said := c.said.String()
 	switch {

@@ -39,7 +39,6 @@ const maxChannels = 32
 type mixer [][2]float32
 
 func newMixer(channels int, mask uint32) mixer {
-	const half = 0.70710678
 	m := make(mixer, channels)
 	if channels == 1 {
 		m[0] = [2]float32{1, 1}
@@ -60,23 +59,30 @@ func newMixer(channels int, mask uint32) mixer {
 		if mask&bit == 0 {
 			continue
 		}
-		switch bit {
-		case frontLeft, frontLeftOfCenter:
-			m[c] = [2]float32{1, 0}
-		case frontRight, frontRightOfCenter:
-			m[c] = [2]float32{0, 1}
-		case frontCenter:
-			m[c] = [2]float32{half, half}
-		case backLeft, sideLeft:
-			m[c] = [2]float32{half, 0}
-		case backRight, sideRight:
-			m[c] = [2]float32{0, half}
-		case backCenter:
-			m[c] = [2]float32{0.5, 0.5}
-		}
+		m[c] = speakerGain(bit)
 		c++
 	}
 	return m
+}
+
+// speakerGain is what one channel gives to left and right.
+func speakerGain(speaker uint32) [2]float32 {
+	const half = 0.70710678
+	switch speaker {
+	case frontLeft, frontLeftOfCenter:
+		return [2]float32{1, 0}
+	case frontRight, frontRightOfCenter:
+		return [2]float32{0, 1}
+	case frontCenter:
+		return [2]float32{half, half}
+	case backLeft, sideLeft:
+		return [2]float32{half, 0}
+	case backRight, sideRight:
+		return [2]float32{0, half}
+	case backCenter:
+		return [2]float32{0.5, 0.5}
+	}
+	return [2]float32{}
 }
 
 // plain says that the channels already are left and right.
