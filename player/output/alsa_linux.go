@@ -257,7 +257,7 @@ func (a *alsa) run() {
 func (a *alsa) play(n int) (r result) {
 	var (
 		frame  = a.q.frame()
-		step   = max(1, a.capacity/4)
+		step   = max(1, a.capacity/5)
 		off    = 0
 		lowest = a.buffer + 1 // what the device held at least since it last took something
 		polls  = 0
@@ -277,7 +277,12 @@ func (a *alsa) play(n int) (r result) {
 			return r
 		}
 		room := a.capacity - held
-		if room >= min(n-off, step) {
+		need := min(n-off, step)
+		if r.waited {
+			// Once it is full, wait for room for more than one block: waking up is what costs.
+			need = step
+		}
+		if room >= need {
 			wrote := a.call(a.lib.writei, uintptr(unsafe.Pointer(&a.buf[off*frame])), uintptr(min(n-off, room)))
 			switch {
 			case wrote > 0:
@@ -308,7 +313,7 @@ func (a *alsa) play(n int) (r result) {
 			r.err = errStalled
 			return r
 		}
-		if !a.rest(min(n-off, step) - room) {
+		if !a.rest(step - room) {
 			r.err = errHangs
 			return r
 		}
@@ -327,8 +332,8 @@ func (a *alsa) latency() int {
 
 // rest waits about as long as the device takes to play so many frames. false: the owner has given the device up.
 func (a *alsa) rest(frames int) bool {
-	d := time.Duration(float64(frames) / a.pace * float64(time.Second))
-	a.sleep.Reset(min(max(d, time.Millisecond), 20*time.Millisecond))
+	d := time.Duration(float64(frames)/a.pace*float64(time.Second)) + time.Millisecond
+	a.sleep.Reset(min(d, 50*time.Millisecond))
 	select {
 	case <-a.sleep.C:
 		return true

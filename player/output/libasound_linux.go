@@ -10,7 +10,7 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-var errNoLibrary = errors.New("libasound.so.2 is not there")
+var errNoLibrary = errors.New("ALSA's library is not there")
 
 // Values of alsa/pcm.h.
 const (
@@ -79,7 +79,15 @@ func loadALSA() (*libasound, error) {
 	if loaded.lib != nil {
 		return loaded.lib, nil
 	}
-	so, err := purego.Dlopen("libasound.so.2", purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	lib, err := load("libasound.so.2")
+	if err == nil {
+		loaded.lib = lib
+	}
+	return lib, err
+}
+
+func load(name string) (*libasound, error) {
+	so, err := purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoLibrary, err)
 	}
@@ -115,7 +123,6 @@ func loadALSA() (*libasound, error) {
 	if silent, err := purego.Dlsym(so, "getppid"); err == nil {
 		lib.setErrorHandler(silent)
 	}
-	loaded.lib = lib
 	return lib, nil
 }
 

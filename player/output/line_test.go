@@ -168,6 +168,30 @@ func TestWithoutADeviceTimeGoesOn(t *testing.T) {
 	}
 }
 
+func TestWhatAStoppedProcessMissedIsNotMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(Config{Kind: None}.withDefaults(), slog.New(slog.DiscardHandler), nil)
+		defer l.Close()
+		play := func(blocks int) time.Duration {
+			start := time.Now()
+			for range blocks {
+				if err := l.Write(block20ms()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return time.Since(start)
+		}
+		play(50)
+		time.Sleep(time.Minute)
+		if d := l.Delay(); d != 0 {
+			t.Errorf("a minute later %v are still to be heard", d)
+		}
+		if d := play(50); d != 800*time.Millisecond {
+			t.Errorf("after a minute's stop, 1 s of sound took %v", d)
+		}
+	})
+}
+
 func TestEachOpeningIsANewGeneration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var made []*fakeSink

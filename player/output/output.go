@@ -26,6 +26,7 @@ const (
 	defaultRate      = 48000
 	defaultLookAhead = 200 * time.Millisecond
 	retry            = 250 * time.Millisecond // between two attempts to open
+	longRetry        = 2 * time.Second
 	patience         = 5 * time.Second        // with an opening that does not answer
 	maxStuck         = 4                      // handles that hang, before no more are opened
 	stall            = 500 * time.Millisecond // a full device that takes nothing for so long is lost
@@ -264,7 +265,7 @@ func (l *Line) giveUp() {
 func (l *Line) adopt(o outcome, now time.Time) {
 	l.opening = nil
 	if o.err != nil {
-		l.due = now.Add(l.pause())
+		l.due = now.Add(l.pause(o.err))
 		l.fail(o.err)
 		return
 	}
@@ -284,14 +285,14 @@ func (l *Line) adopt(o outcome, now time.Time) {
 	h.Error, h.Says, h.Do = "", "", ""
 }
 
-// pause is how long to wait before the next attempt: always the same for a device, longer and longer for a child that
-// ends as soon as it is started.
-func (l *Line) pause() time.Duration {
+// pause is how long to wait before the next attempt: always the same for a device that is not there, longer and longer
+// for one that hangs, and so holds writing up each time, and for a child that ends as soon as it is started.
+func (l *Line) pause(err error) time.Duration {
 	l.fails++
-	if l.cfg.Kind != Command {
+	if l.cfg.Kind != Command && !errors.Is(err, errHangs) && !errors.Is(err, errStalled) {
 		return retry
 	}
-	return min(retry<<min(l.fails-1, 5), patience)
+	return min(retry<<min(l.fails-1, 5), longRetry)
 }
 
 // lose gives the present device up after err.
@@ -300,7 +301,7 @@ func (l *Line) lose(err error, now time.Time) {
 	if now.Sub(l.opened) > patience {
 		l.fails = 0
 	}
-	l.due = now.Add(l.pause())
+	l.due = now.Add(l.pause(err))
 	l.fail(err)
 }
 

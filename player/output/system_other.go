@@ -111,7 +111,7 @@ func (s *speakers) close(drain bool) <-chan struct{} {
 	go func() {
 		defer close(done)
 		if drain {
-			time.Sleep(time.Duration(s.delay() / s.cfg.pace() * float64(time.Second)))
+			<-time.After(time.Duration(s.delay() / s.cfg.pace() * float64(time.Second)))
 		}
 		speaker.Clear()
 	}()
