@@ -18,6 +18,7 @@ import (
 const (
 	recoverWait  = 1500 * time.Millisecond // how long commands wait for a lamp to say where it is
 	readTimeout  = 1500 * time.Millisecond
+	answerMore   = 60 * time.Millisecond
 	readRetry    = 3 * time.Second
 	readMisses   = 3                      // unanswered in a row: lost
 	readGap      = 600 * time.Millisecond // after a command, for its echo to pass
@@ -149,9 +150,12 @@ type unit struct {
 	reading    int // question that is out, counted from 1; 0: none
 	asks       []packet
 	askedAt    time.Time
+	answer     report
+	answerAt   time.Time // the answer is taken then; zero: there is none yet
 	readAt     time.Time // of a read out of turn
 	okAt       time.Time // last read that agreed
 	ackDue     time.Time
+	unheard    bool // the last command had no echo
 	heardOwn   bool // the broker gave back a command or question of ours since the connect
 	spoke      time.Time
 }
@@ -874,7 +878,7 @@ func (c *Controller) driveLine(ln *line, us []*unit, now time.Time) time.Time {
 		return ln.next
 	}
 	// Whatever came before, the lamp is not asked for more than its limit from where it is.
-	most := unplannedSlope + 1.5
+	most := recoverSlope + 0.5
 	if u.lamp.role.plan.kind == Planned && u.away.d == 0 {
 		most = 2 * plannedSlope
 	}
@@ -1012,7 +1016,7 @@ func (c *Controller) send(ln *line, us []*unit, o order, now time.Time) error {
 		ln.sent = o.level
 	}
 	ln.sentAt = now
-	over := limit(ln.addr.caps, o.over)
+	over := time.Duration(seconds(limit(ln.addr.caps, o.over)) * float64(time.Second))
 	for _, u := range us {
 		u.spoke = now
 		if u.reading > 0 {

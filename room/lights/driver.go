@@ -184,7 +184,8 @@ func decodeCommand(payload []byte) (report, bool) {
 	return r, true
 }
 
-func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*10) / 10 }
+// seconds is in tenths, as Zigbee takes them, and never less than was meant: a lamp that arrives early has been too fast.
+func seconds(d time.Duration) float64 { return math.Ceil(d.Seconds()*10-0.01) / 10 }
 
 // limit keeps a transition inside what the lamp takes.
 func limit(c Caps, d time.Duration) time.Duration {

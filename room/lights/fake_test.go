@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +124,12 @@ func (b *bus) Publish(topic string, payload []byte) error {
 	return nil
 }
 
+func (b *bus) losing(lose func(topic string) bool) {
+	b.mu.Lock()
+	b.lose = lose
+	b.mu.Unlock()
+}
+
 // commands are the controller's messages on topics that end in suffix, since a time.
 func (b *bus) commands(suffix string, since time.Time) []packetAt {
 	b.mu.Lock()
@@ -142,14 +149,13 @@ type bulb struct {
 	ikea bool
 	min  int
 
-	mu       sync.Mutex
-	on       bool
-	level    ramp // 0 to 254
-	hue      ramp
-	dead     bool
-	old      map[string]any // the bridge's cache
-	cmds     int
-	silentHA bool
+	mu    sync.Mutex
+	on    bool
+	level ramp // 0 to 254
+	hue   ramp
+	dead  atomic.Bool
+	old   map[string]any // the bridge's cache
+	cmds  int
 }
 
 type glimpse struct {
@@ -244,7 +250,7 @@ func (w *world) set(topic string, payload []byte) {
 		if x.name != topic && !slices.Contains(group, x) {
 			continue
 		}
-		if x.dead && group == nil {
+		if x.dead.Load() && group == nil {
 			continue
 		}
 		now := time.Now()
@@ -254,7 +260,7 @@ func (w *world) set(topic string, payload []byte) {
 			tt = v
 		}
 		over := time.Duration(tt * float64(time.Second))
-		if !x.dead {
+		if !x.dead.Load() {
 			x.cmds++
 			if v, ok := m["brightness"].(float64); ok && v > 0 {
 				from := x.level.at(now)
@@ -300,7 +306,7 @@ func (w *world) get(topic string, payload []byte) {
 		return
 	}
 	for _, x := range w.bulbs {
-		if x.name != topic || x.dead {
+		if x.name != topic || x.dead.Load() {
 			continue
 		}
 		now := time.Now()

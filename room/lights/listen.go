@@ -177,13 +177,18 @@ func (c *Controller) hand(u *unit, level, hue bool, why string, now time.Time) {
 func (c *Controller) told(u *unit, r report, retained bool, now time.Time) {
 	u.ackDue = time.Time{}
 	if u.reading > 0 {
-		// An answer has what was asked for.
-		if u.reading == len(u.asks) {
-			c.observed(u, r, now)
+		if u.reading < len(u.asks) {
+			u.reading++
+			c.ask(u, now)
 			return
 		}
-		u.reading++
-		c.ask(u, now)
+		// A lamp that answers tells both; and what follows at once is newer, should a stray message have been counted.
+		if (r.hasLevel || r.hasOn && !r.on) && r.hasOn {
+			u.answer = r
+			if u.answerAt.IsZero() {
+				u.answerAt = now.Add(answerMore)
+			}
+		}
 		return
 	}
 	if u.drv.asks(u.addr, false) == nil {
@@ -196,7 +201,10 @@ func (c *Controller) told(u *unit, r report, retained bool, now time.Time) {
 	if r.hasOn && r.on != u.on || r.hasLevel && u.strange(r.level, 3*time.Second, now) {
 		// A cause to ask, now where the last read is not fresh; an echo or a stale report changes nothing.
 		at := now
-		if now.Sub(u.okAt) < 2*time.Second {
+		if now.Sub(u.askedAt) < time.Second {
+			// The answer to a question that a command has overtaken: ask again.
+			at = u.sentAt.Add(readGap)
+		} else if now.Sub(u.okAt) < 2*time.Second {
 			at = u.okAt.Add(2 * time.Second)
 		} else if u.suspect == 0 {
 			u.suspect = 1
@@ -238,6 +246,7 @@ func (c *Controller) ask(u *unit, now time.Time) {
 		return
 	}
 	u.askedAt, u.spoke = now, now
+	u.answerAt = time.Time{}
 }
 
 // readStep starts reads that are due and gives up those that got no answer.
@@ -248,9 +257,17 @@ func (c *Controller) readStep(u *unit, now time.Time) (next time.Time) {
 	if !u.ackDue.IsZero() && !now.Before(u.ackDue) {
 		// Nobody said anything about our command: it may be lost.
 		u.ackDue = time.Time{}
+		u.unheard = true
 		if !u.lost {
 			u.readAt = sooner(u.readAt, now)
 		}
+	}
+	if u.reading > 0 && !u.answerAt.IsZero() {
+		if now.Before(u.answerAt) {
+			return u.answerAt
+		}
+		c.observed(u, u.answer, now)
+		return now
 	}
 	if u.reading > 0 {
 		if now.Before(u.askedAt.Add(readTimeout)) {
@@ -266,6 +283,10 @@ func (c *Controller) readStep(u *unit, now time.Time) (next time.Time) {
 	if gap := u.sentAt.Add(readGap); u.known && at.Before(gap) {
 		at = gap
 	}
+	// Not just ahead of a command either.
+	if due := u.due(); u.known && u.suspect == 0 && !u.lost && due.After(now) && due.Sub(now) < 200*time.Millisecond {
+		at = due.Add(readGap)
+	}
 	if now.Before(at) {
 		return sooner(at, u.ackDue)
 	}
@@ -278,6 +299,14 @@ func (c *Controller) readStep(u *unit, now time.Time) (next time.Time) {
 	u.reading = 1
 	c.ask(u, now)
 	return now.Add(readTimeout)
+}
+
+// due is when the next command goes to the lamp.
+func (u *unit) due() time.Time {
+	if g := u.lamp.group; g != nil && g.mode {
+		return g.next
+	}
+	return u.next
 }
 
 // settle is the recovery of a lamp that can't be asked: where nothing was heard, what we sent last is still the best guess.
@@ -372,6 +401,11 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 	lo, hi := u.span(500*time.Millisecond, now)
 	one := 1.01 / float64(u.addr.caps.Max)
 	near := on == u.on && (y >= lo-one && y <= hi+one || math.Abs(lightness(y)-lightness(is)) < 1.5)
+	if u.unheard {
+		// Nobody confirmed the last command: did the lamp move at all?
+		near = on == u.on && (math.Abs(y-is) <= one || math.Abs(lightness(y)-lightness(is)) < 0.5)
+		u.unheard = false
+	}
 	if near || !u.lamp.role.plan.active {
 		if !near {
 			stand()
@@ -382,7 +416,8 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 		u.suspect, u.okAt, u.waitUntil = 0, now, time.Time{}
 		return
 	}
-	full := on && y > 0.98
+	// Full, or on the way from full to where our last command sends it.
+	full := on && (y > 0.98 || math.Abs(y-(1+(u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1))) < 0.03 && y > 0.5)
 	switch {
 	case now.Before(u.quiet) || full && u.suspect == 0 && lightness(is) < 95:
 		// Full light that nobody asked for: that's how lamps come back from a power cut.
@@ -442,7 +477,7 @@ func (u *unit) closeUp(why reason, now time.Time) time.Duration {
 	p := &u.lamp.role.plan
 	d := math.Abs(u.lightness(now) - p.at(now))
 	s := math.Abs(p.slope(now))
-	fast := max(2, unplannedSlope+1.5-s)
+	fast := max(2, recoverSlope-s)
 	least := 3.0
 	switch why {
 	case resumed:
@@ -450,9 +485,13 @@ func (u *unit) closeUp(why reason, now time.Time) time.Duration {
 	case reconnected:
 		least = 5
 	case strayed:
-		least = 6
-		if d < 10 {
-			least = max(least, d/max(s, 0.5))
+		// Together with the plan's own slope no more than twice that.
+		least = max(3, d/1.5)
+		if s > 0 {
+			least = max(7, d/max(0.85*s, 0.5))
+		}
+		if d > 10 {
+			least = 6
 		}
 	}
 	return time.Duration(max(least, d/fast) * float64(time.Second))

@@ -10,6 +10,7 @@ import (
 const (
 	plannedSlope   = 1.95
 	unplannedSlope = 10
+	recoverSlope   = 11
 	leastUnplanned = 3 * time.Second
 	urgentOver     = 1500 * time.Millisecond
 	resumeOver     = 10 * time.Second // a lamp that was held comes back to the plan in no less
@@ -113,7 +114,7 @@ func (c course) chunk(caps Caps, level int, now time.Time) (ch chunk, wait time.
 	fast := math.Abs(slope) > 2.5
 	h := 5 * time.Second
 	switch l := c.at(now); {
-	case fast && l < 40:
+	case fast && l < 60:
 		h = 500 * time.Millisecond
 	case fast:
 		h = time.Second
