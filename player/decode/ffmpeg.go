@@ -64,7 +64,11 @@ type child struct {
 	exited chan struct{} // closed when the child has ended
 	exit   error         // how; once exited is closed
 
+	path string
+	rate int
+
 	// Owned by read.
+	place  int64 // frames from the file's start
 	mix    mixer
 	buf    []byte
 	lo, hi int // what of buf has been read from the pipe and not yet been handed out
@@ -72,7 +76,8 @@ type child struct {
 
 func openFFmpeg(t toolset, path string, opt Options) (source, int64, error) {
 	seconds, skip := seekPlan(opt)
-	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", "1", "-filter_threads", "1", "-protocol_whitelist", "file"}
+	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", "1", "-filter_threads", "1", "-protocol_whitelist", "file",
+		"-err_detect:a", "crccheck+explode"} // a frame with a wrong checksum is left out: it would sound as noise
 	if seconds > 0 {
 		args = append(args, "-ss", strconv.FormatInt(seconds, 10))
 	}
@@ -83,7 +88,7 @@ func openFFmpeg(t toolset, path string, opt Options) (source, int64, error) {
 	// file: keeps a name with a colon or a leading dash from being read as anything but a name.
 	args = append(args, "-i", "file:"+path, "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-af", resample,
 		"-c:a", "pcm_f32le", "-bitexact", "-f", "wav", "pipe:1")
-	c := &child{cmd: exec.Command(t.ffmpeg, args...), buf: make([]byte, 256<<10), exited: make(chan struct{})}
+	c := &child{path: path, rate: opt.Rate, place: seconds * int64(opt.Rate), cmd: exec.Command(t.ffmpeg, args...), buf: make([]byte, 256<<10), exited: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, 0, err
@@ -141,6 +146,7 @@ func (c *child) read(dst [][2]float32) (int, error) {
 	n := min(len(dst), (c.hi-c.lo)/frame)
 	b := c.buf[c.lo : c.lo+n*frame]
 	c.lo += n * frame
+	c.place += int64(n)
 	if c.mix.plain() {
 		for i := range dst[:n] {
 			f := b[i*8 : i*8+8 : i*8+8]
@@ -215,16 +221,33 @@ func (c *child) why(err error) error {
 	}
 	said := c.said.String()
 	switch {
-	case exit == nil && said == "":
-		return io.EOF
 	case exit == nil:
-		return fmt.Errorf("%w: ffmpeg: %s", ErrDamaged, said)
+		return c.whole(said)
 	case strings.Contains(said, "matches no streams"):
 		return fmt.Errorf("%w: ffmpeg: %w: %s", ErrNoSound, exit, said)
 	case strings.Contains(said, "Decoder (codec"), strings.Contains(said, "Unknown decoder"):
 		return fmt.Errorf("%w: ffmpeg: %w: %s", ErrUnsupported, exit, said)
 	}
 	return fmt.Errorf("%w: ffmpeg: %w: %s", ErrDamaged, exit, said)
+}
+
+// whole says whether all that the file promises has come. ffmpeg ends well where a file is cut off, and grumbles about what
+// may follow a whole one.
+func (c *child) whole(said string) error {
+	h, known := promise(c.path)
+	short := 0.0
+	if known && h.exact {
+		short = float64(h.frames)/float64(h.rate) - float64(c.place)/float64(c.rate)
+	}
+	switch {
+	case short > 0.05:
+		return fmt.Errorf("%w: the sound ends %.2f s early: ffmpeg: %s", ErrDamaged, short, said)
+	case known && h.cut:
+		return fmt.Errorf("%w: the file ends before the sound does", ErrDamaged)
+	case said == "", known && h.exact:
+		return io.EOF
+	}
+	return fmt.Errorf("%w: ffmpeg: %s", ErrDamaged, said)
 }
 
 // tail keeps the first lines that a child says, in one line.

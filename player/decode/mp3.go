@@ -18,7 +18,6 @@ type mp3File struct {
 	hd    header
 	first mp3Header
 	start int64 // of the first frame that holds sound
-	cut   bool  // the Info tag counts more bytes than the file has
 
 	// Raw frames are counted from the decoder's first, with the delay of the encoder and the decoder.
 	lead  int64 // where the sound starts
@@ -134,26 +133,43 @@ func newMP3(in *input, at int64) (*mp3File, error) {
 	if info {
 		m.start += int64(h.size)
 		m.hd.frames = frames * int64(h.frames)
-		m.cut = bytes > 0 && at+bytes > in.size
+		m.hd.cut = bytes > 0 && at+bytes > in.size
+		m.hd.exact = frames > 0
 		if lame {
 			m.lead = delay + 529
 			if frames > 0 && delay+padding < m.hd.frames {
 				m.whole = m.hd.frames
 				m.trim = m.whole - max(padding-529, 0)
 				m.hd.frames = m.trim - m.lead
-				m.hd.exact = true
 			}
 		}
 	}
 	if m.hd.frames <= 0 {
-		// A constant rate is a guess from the first frame.
-		m.hd.frames, m.hd.exact = (in.size-m.start)/int64(h.size)*int64(h.frames), false
+		// Without a tag only counting tells: a rate that varies shows nowhere else. It takes one reading of the file.
+		m.hd.frames, m.hd.exact = m.count()
 	}
 	m.from = m.lead
 	m.r = bufio.NewReaderSize(in.section(m.start), 64<<10)
 	m.pcm = make([]byte, 1152*4)
 	m.out = make([][2]float32, 1152)
 	return m, nil
+}
+
+// count walks over the frames and gives their sum; exact where it met nothing else.
+func (m *mp3File) count() (frames int64, exact bool) {
+	m.r = bufio.NewReaderSize(m.in.section(m.start), 64<<10)
+	for {
+		h, err := m.find()
+		if err != nil {
+			exact = err == io.EOF && m.broken == 0 && m.junk == 0
+			m.broken, m.junk = 0, 0
+			return frames, exact
+		}
+		if _, err := m.r.Discard(h.size); err != nil {
+			return frames, false
+		}
+		frames += int64(h.frames)
+	}
 }
 
 // parseInfo reads a Xing, Info or VBRI tag, which takes the place of a file's first frame, and the delay and padding
@@ -307,7 +323,7 @@ func (m *mp3File) next() ([][2]float32, int, error) {
 // ending is how the file ended.
 func (m *mp3File) ending() error {
 	switch {
-	case m.cut, m.whole > 0 && m.raw < m.whole:
+	case m.hd.cut, m.whole > 0 && m.raw < m.whole:
 		return fmt.Errorf("%w: the file ends before the sound does", ErrDamaged)
 	case m.broken > 0 || m.junk > 0:
 		return fmt.Errorf("%w: %d bad frames and %d bytes of junk", ErrDamaged, m.broken, m.junk)

@@ -5,10 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dhowden/tag"
 )
 
 // Info is what a file says about itself, without its sound being decoded.
@@ -43,14 +46,14 @@ func (i Info) GainToR128() float64 {
 
 // Probe reads a file's headers and tags. Its errors are those of Open.
 func Probe(ctx context.Context, path string) (Info, error) {
-	info, err := probe(ctx, path)
+	info, err := probe(ctx, path, false)
 	if err != nil {
 		return Info{}, fmt.Errorf("probe %s: %w", path, err)
 	}
 	return info, nil
 }
 
-func probe(ctx context.Context, path string) (Info, error) {
+func probe(ctx context.Context, path string, native bool) (Info, error) {
 	size, err := regular(path)
 	if err != nil {
 		return Info{}, err
@@ -59,7 +62,70 @@ func probe(ctx context.Context, path string) (Info, error) {
 		return Info{}, ErrNoSound
 	}
 	t := tools()
-	return probeFFprobe(ctx, t, path)
+	h, known := promise(path)
+	var info Info
+	if t.ffprobe != "" && !native {
+		if info, err = probeFFprobe(ctx, t, path); err != nil {
+			return Info{}, err
+		}
+	} else if info, err = probeNative(path); err != nil {
+		return Info{}, err
+	}
+	if known && h.frames > 0 && h.frames/int64(h.rate) < int64(maxLength.Seconds()) && h.rate == info.Rate {
+		info.Frames, info.Exact, info.Duration = h.frames, h.exact && !h.cut, framesTime(h.frames, h.rate)
+	}
+	return info, nil
+}
+
+// probeNative reads a file without ffprobe.
+func probeNative(path string) (info Info, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			info, err = Info{}, fmt.Errorf("%w: its header broke the reader: %v", ErrDamaged, r)
+		}
+	}()
+	in, err := openInput(path)
+	if err != nil {
+		return Info{}, err
+	}
+	defer in.f.Close()
+	dec, err := newDecoder(in, path)
+	if err != nil {
+		return Info{}, err
+	}
+	h := dec.header()
+	info = Info{Codec: h.codec, Rate: h.rate, Channels: h.channels}
+	info.tags(nativeTags(in.f))
+	return info, nil
+}
+
+// nativeTags are a file's tags by their lower-case names. A file without tags, or with broken ones, has none.
+func nativeTags(f *os.File) (tags map[string]string) {
+	defer func() {
+		if r := recover(); r != nil {
+			tags = nil
+		}
+	}()
+	m, err := tag.ReadFrom(f)
+	if err != nil {
+		return nil
+	}
+	tags = map[string]string{}
+	for k, v := range m.Raw() {
+		switch v := v.(type) {
+		case string:
+			tags[strings.ToLower(k)] = v
+		case *tag.Comm: // ID3's own frame for names of anyone's choice
+			tags[strings.ToLower(v.Description)] = v.Text
+		}
+	}
+	track, _ := m.Track()
+	disc, _ := m.Disc()
+	for k, v := range map[string]string{"title": m.Title(), "artist": m.Artist(), "album_artist": m.AlbumArtist(), "album": m.Album(),
+		"track": strconv.Itoa(track), "disc": strconv.Itoa(disc)} {
+		tags[k] = v
+	}
+	return tags
 }
 
 // ffprobeOut is the part of ffprobe's answer that is used.

@@ -41,12 +41,12 @@ func newVorbis(in *input, at int64) (*vorbisFile, error) {
 		return nil, err
 	}
 	v.hd = header{codec: "vorbis", rate: v.rate, channels: len(v.mix)}
-	n, err := v.scan(first, nil)
+	n, err := v.scan(first)
 	if err != nil {
 		return nil, err
 	}
-	v.hd.frames, v.hd.exact = n, !v.pages.cut
-	v.pages.at, v.pages.cut = at, false
+	v.hd.frames, v.hd.exact, v.hd.cut = n, !v.pages.cut && v.pages.lost == 0, v.pages.cut
+	v.pages.at, v.pages.cut, v.pages.lost = at, false, 0
 	_, err = v.start()
 	return v, err
 }
@@ -134,9 +134,8 @@ func safely(do func() error) (err error) {
 	return do()
 }
 
-// scan walks over the pages from at on without decoding. It gives the frames of all links; it stops before the page
-// that stop says is far enough, whose place it leaves in v.pages.at.
-func (v *vorbisFile) scan(at int64, stop func(total int64) bool) (int64, error) {
+// scan walks over the pages from at on without decoding, and gives the frames of all links.
+func (v *vorbisFile) scan(at int64) (int64, error) {
 	v.pages.at = at
 	var before, here int64
 	var serial uint32
@@ -152,11 +151,7 @@ func (v *vorbisFile) scan(at int64, stop func(total int64) bool) (int64, error) 
 			if p.vorbis {
 				before, here, serial = before+here, 0, p.serial
 			}
-		} else if p.serial == serial && p.granule > here {
-			if stop != nil && stop(before+p.granule) {
-				v.pages.at = p.at
-				return before + here, nil
-			}
+		} else if p.serial == serial && p.granule > here && p.granule < int64(maxLength.Seconds())*int64(v.rate) {
 			here = p.granule
 		}
 	}

@@ -16,7 +16,6 @@ type wav struct {
 	hd    header
 	mix   mixer
 	start int64 // of the data in the file
-	size  int64 // of the data as promised; -1: to the file's end
 	bytes int   // a sample
 	float bool
 
@@ -83,22 +82,16 @@ func newWav(in *input, at int64) (*wav, error) {
 			if w.mix == nil {
 				return nil, fmt.Errorf("%w: wav without a format", ErrDamaged)
 			}
-			w.start, w.size = pos, size
-			if size == math.MaxUint32 && ds64 >= 0 {
-				w.size = ds64
+			w.start = pos
+			if size == math.MaxUint32 && ds64 > 0 {
+				size = ds64
 			} else if size == math.MaxUint32 || size == 0 {
-				w.size = -1
+				size = in.size - pos
 			}
 			frame := int64(w.bytes * w.hd.channels)
 			have := (in.size - pos) / frame
-			w.hd.frames, w.hd.exact = have, true
-			if w.size >= 0 {
-				w.hd.frames = w.size / frame
-			}
-			w.left = have
-			if w.size >= 0 {
-				w.left = min(have, w.size/frame)
-			}
+			w.hd.frames, w.hd.exact, w.hd.cut = min(have, size/frame), true, have < size/frame
+			w.left = w.hd.frames
 			w.r = bufio.NewReaderSize(in.section(pos), 64<<10)
 			w.raw = make([]byte, 2048*frame)
 			w.out = make([][2]float32, 2048)
@@ -122,7 +115,7 @@ func (w *wav) seek(frame int64) error {
 
 func (w *wav) next() ([][2]float32, int, error) {
 	if w.left == 0 {
-		if frame := int64(w.bytes * w.hd.channels); w.size >= 0 && w.start+w.hd.frames*frame > w.in.size {
+		if w.hd.cut {
 			return nil, w.hd.rate, fmt.Errorf("%w: the file ends before the sound does", ErrDamaged)
 		}
 		return nil, w.hd.rate, io.EOF
