@@ -77,6 +77,8 @@ type Phase struct {
 	Crossfade time.Duration `json:"crossfade"` // the phase's own, or else the playlist's
 	Lights    *Light        `json:"lights,omitempty"`
 	Marks     []string      `json:"marks,omitempty"` // the buttons offered in this phase
+	// Written is the phase as its file says it, until the playlist is resolved; then nil, and Music holds the music.
+	Written *Written `json:"-"`
 }
 
 // Item is one piece of a phase's music: a track, a bed, or planned silence. Exactly one of its fields is set.

@@ -1,0 +1,255 @@
+package playlists
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"golang.org/x/text/collate"
+	"golang.org/x/text/language"
+	"golang.org/x/text/unicode/norm"
+)
+
+// audioEndings are the files that a folder's music is made of.
+var audioEndings = []string{".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".alac", ".aif", ".aiff", ".wav", ".wma"}
+
+func isAudio(name string) bool { return slices.Contains(audioEndings, ending(name)) }
+func isList(name string) bool {
+	return slices.Contains([]string{".m3u", ".m3u8", ".pls"}, ending(name))
+}
+func ending(name string) string { return strings.ToLower(path.Ext(name)) }
+
+// hidden are names that no person has given: of the system, of a share, of a Mac's second fork.
+func hidden(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "@") || name == "__MACOSX"
+}
+
+var (
+	errLeaves  = errors.New("leads out of the playlists folder")
+	errNoPlain = errors.New("not a plain file")
+)
+
+// maxWalked is how many files a folder may hold below it, and how deep.
+const (
+	maxWalked = 100_000
+	maxDeep   = 32
+)
+
+// folder finds files below one root. Paths are relative to the root, with slashes. Nothing outside is ever returned,
+// whatever links are in it. It keeps what it has read, so it is made anew for each look.
+type folder struct {
+	root string // absolute
+	real string // the same with its links followed
+	dirs map[string][]fs.DirEntry
+	tree map[string][]string // audio files by folded name; nil: not walked yet
+}
+
+func openFolder(root string) (*folder, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{root: abs, real: real, dirs: map[string][]fs.DirEntry{}}, nil
+}
+
+func (f *folder) abs(rel string) string { return filepath.Join(f.root, filepath.FromSlash(rel)) }
+
+// fold makes names equal that differ in case or in their Unicode form only.
+func fold(s string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(s))) }
+
+func (f *folder) read(dir string) []fs.DirEntry {
+	if es, ok := f.dirs[dir]; ok {
+		return es
+	}
+	es, err := os.ReadDir(f.abs(dir))
+	if err != nil {
+		es = nil
+	}
+	f.dirs[dir] = es
+	return es
+}
+
+// find is the path as it is on the disk: rel itself, or the one that differs in case or Unicode form only.
+func (f *folder) find(rel string) (string, fs.FileInfo, error) {
+	rel = path.Clean(rel)
+	if !filepath.IsLocal(filepath.FromSlash(rel)) {
+		return "", nil, errLeaves
+	}
+	if info, err := f.stat(rel); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return rel, info, err
+	}
+	at := "."
+	for _, part := range strings.Split(rel, "/") {
+		name := ""
+		for _, e := range f.read(at) {
+			if e.Name() == part {
+				name = part
+				break
+			}
+			if name == "" && fold(e.Name()) == fold(part) {
+				name = e.Name()
+			}
+		}
+		if name == "" {
+			return "", nil, fs.ErrNotExist
+		}
+		at = path.Join(at, name)
+	}
+	info, err := f.stat(at)
+	return at, info, err
+}
+
+// stat follows links, as far as they stay below the root, and takes plain files and folders only: a pipe would hold
+// up whoever opens it.
+func (f *folder) stat(rel string) (fs.FileInfo, error) {
+	real, err := filepath.EvalSymlinks(f.abs(rel))
+	if err != nil {
+		return nil, err
+	}
+	if in, err := filepath.Rel(f.real, real); err != nil || !filepath.IsLocal(in) {
+		return nil, errLeaves
+	}
+	info, err := os.Stat(real)
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, errNoPlain
+	}
+	return info, err
+}
+
+// walk calls each with every audio file below dir, links to files included, links to folders not.
+func (f *folder) walk(dir string, each func(rel string)) {
+	n := 0
+	var down func(dir string, depth int)
+	down = func(dir string, depth int) {
+		for _, e := range f.read(dir) {
+			if n++; n > maxWalked || hidden(e.Name()) {
+				continue
+			}
+			rel := path.Join(dir, e.Name())
+			switch {
+			case e.IsDir():
+				if depth < maxDeep {
+					down(rel, depth+1)
+				}
+			case !isAudio(e.Name()):
+			case e.Type().IsRegular():
+				each(rel)
+			case e.Type()&fs.ModeSymlink != 0:
+				if info, err := f.stat(rel); err == nil && !info.IsDir() {
+					each(rel)
+				}
+			}
+		}
+	}
+	down(dir, 0)
+}
+
+// under are the audio files below a folder, in natural order.
+func (f *folder) under(dir string) []string {
+	var out []string
+	f.walk(dir, func(rel string) { out = append(out, rel) })
+	naturally(out)
+	return out
+}
+
+// glob are the audio files that match a pattern, in natural order. It matches whatever the case and Unicode form.
+func (f *folder) glob(pattern string) ([]string, error) {
+	pattern = path.Clean(pattern)
+	if !doublestar.ValidatePattern(pattern) || strings.Count(pattern, "**") > 2 || len(pattern) > maxPath {
+		return nil, doublestar.ErrBadPattern
+	}
+	base, rest := doublestar.SplitPattern(pattern)
+	dir, info, err := f.find(base)
+	if err != nil || !info.IsDir() {
+		return nil, err
+	}
+	var out []string
+	rest = fold(rest)
+	f.walk(dir, func(rel string) {
+		name := rel
+		if dir != "." {
+			name = strings.TrimPrefix(rel, dir+"/")
+		}
+		if doublestar.MatchUnvalidated(rest, fold(name)) {
+			out = append(out, rel)
+		}
+	})
+	naturally(out)
+	return out, nil
+}
+
+// tail finds a file by the end of a path from another computer: the file that shares most of it. parts says how many
+// names of the path it shares; 0: none, or two that share as much.
+func (f *folder) tail(p string) (rel string, parts int) {
+	if f.tree == nil {
+		f.tree = map[string][]string{}
+		f.walk(".", func(rel string) {
+			k := fold(path.Base(rel))
+			f.tree[k] = append(f.tree[k], rel)
+		})
+	}
+	want := strings.Split(fold(path.Clean(p)), "/")
+	for _, c := range f.tree[want[len(want)-1]] {
+		have := strings.Split(fold(c), "/")
+		n := 0
+		for n < len(have) && n < len(want) && have[len(have)-1-n] == want[len(want)-1-n] {
+			n++
+		}
+		switch {
+		case n > parts:
+			rel, parts = c, n
+		case n == parts:
+			rel = ""
+		}
+	}
+	if rel == "" {
+		return "", 0
+	}
+	return rel, parts
+}
+
+// near is a name beside rel that was probably meant.
+func (f *folder) near(rel string) string {
+	var names []string
+	for _, e := range f.read(path.Dir(rel)) {
+		if !hidden(e.Name()) && len(names) < 1000 {
+			names = append(names, e.Name())
+		}
+	}
+	return nearest(path.Base(rel), names)
+}
+
+// naturally sorts paths as people count: 2 before 10, whatever the case, folder by folder.
+func naturally(paths []string) {
+	c := collate.New(language.Und, collate.Numeric, collate.IgnoreCase)
+	var buf collate.Buffer
+	keys := make(map[string][][]byte, len(paths))
+	for _, p := range paths {
+		var key [][]byte
+		for _, part := range strings.Split(p, "/") {
+			if utf8.ValidString(part) {
+				key = append(key, slices.Clone(c.KeyFromString(&buf, part)))
+			} else {
+				key = append(key, []byte(part))
+			}
+			buf.Reset()
+		}
+		keys[p] = key
+	}
+	slices.SortFunc(paths, func(a, b string) int {
+		if d := slices.CompareFunc(keys[a], keys[b], slices.Compare[[]byte]); d != 0 {
+			return d
+		}
+		return strings.Compare(a, b)
+	})
+}

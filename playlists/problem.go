@@ -1,0 +1,148 @@
+package playlists
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Place is a place in a file that a person wrote.
+type Place struct {
+	File   string `json:"file"`             // as it was named when it was read
+	Line   int    `json:"line,omitempty"`   // from 1; 0: the file as a whole
+	Col    int    `json:"col,omitempty"`    // from 1, in characters; 0: the line as a whole
+	Source string `json:"source,omitempty"` // the line as written
+}
+
+// Severity says how bad a problem is.
+type Severity string
+
+const (
+	Error   Severity = "error"   // what stands there can't be used
+	Warning Severity = "warning" // it works, but probably not as was meant
+)
+
+// Problem is one thing that is wrong in a file.
+type Problem struct {
+	Place
+	Severity Severity `json:"severity"`
+	Says     string   `json:"says"`            // what is wrong
+	Write    string   `json:"write,omitempty"` // how to write it
+}
+
+// String is "file:line:col: what is wrong (how to write it)", on one line.
+func (p Problem) String() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+		if p.Col > 0 {
+			fmt.Fprintf(&b, ":%d", p.Col)
+		}
+	}
+	b.WriteString(": ")
+	if p.Severity == Warning {
+		b.WriteString("warning: ")
+	}
+	b.WriteString(p.Says)
+	if p.Write != "" {
+		b.WriteString(" (" + p.Write + ")")
+	}
+	return b.String()
+}
+
+// Problems are what is wrong in one or more files, in the order of their places.
+type Problems []Problem
+
+// Errors are those that are errors.
+func (ps Problems) Errors() Problems { return ps.only(Error) }
+
+// Warnings are those that are warnings.
+func (ps Problems) Warnings() Problems { return ps.only(Warning) }
+
+func (ps Problems) only(s Severity) Problems {
+	var out Problems
+	for _, p := range ps {
+		if p.Severity == s {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Strings is each problem on one line.
+func (ps Problems) Strings() []string {
+	out := make([]string, len(ps))
+	for i, p := range ps {
+		out[i] = p.String()
+	}
+	return out
+}
+
+// JSON is the problems as an array; none is an empty array.
+func (ps Problems) JSON() ([]byte, error) {
+	if ps == nil {
+		ps = Problems{}
+	}
+	return json.MarshalIndent(ps, "", "  ")
+}
+
+// Render writes each problem with its line and a caret under the place.
+func (ps Problems) Render(w io.Writer) error {
+	for _, p := range ps {
+		if _, err := io.WriteString(w, p.render()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// excerpt is how much of a long line is shown, in characters.
+const excerpt = 100
+
+func (p Problem) render() string {
+	var b strings.Builder
+	b.WriteString(p.String() + "\n")
+	if p.Line == 0 || strings.TrimSpace(p.Source) == "" {
+		return b.String()
+	}
+	line := []rune(p.Source)
+	at := min(max(p.Col-1, 0), len(line))
+	if from := at - excerpt/2; from > 0 && len(line) > excerpt {
+		line, at = append([]rune("…"), line[from:]...), excerpt/2+1
+	}
+	if len(line) > excerpt {
+		line = append(line[:excerpt:excerpt], '…')
+	}
+	pad := make([]rune, at)
+	for i, r := range line {
+		if r != '\t' && (unicode.IsControl(r) || r == utf8.RuneError) {
+			line[i] = '·'
+		}
+		if i < at {
+			pad[i] = ' '
+			if r == '\t' {
+				pad[i] = '\t'
+			}
+		}
+	}
+	number := fmt.Sprint(p.Line)
+	fmt.Fprintf(&b, "  %s | %s\n", number, string(line))
+	if p.Col > 0 {
+		fmt.Fprintf(&b, "  %s | %s^\n", strings.Repeat(" ", len(number)), string(pad))
+	}
+	return b.String()
+}
+
+// sorted puts the problems in the order of their places and leaves out those that are said twice.
+func (ps Problems) sorted() Problems {
+	slices.SortStableFunc(ps, func(a, b Problem) int {
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	return slices.Compact(ps)
+}

@@ -1,0 +1,470 @@
+package playlists
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Measure tells what a music file is: its tags, its length, its loudness. An error, or a Track with Problem set, is a
+// file that can't be played. It is called from several goroutines.
+type Measure func(ctx context.Context, path string) (Track, error)
+
+// maxTracks is how many tracks a playlist may name.
+const maxTracks = 10_000
+
+// maxTold is how many problems of one phase's music are told one by one.
+const maxTold = 12
+
+// Resolve finds and measures the music of a playlist that Parse has read without an error. root is the playlists
+// folder and file the playlist's own file below it, with slashes; what the playlist names is relative to that file
+// and stays below root. root is empty for an embedded playlist, which names no files.
+//
+// The playlist that it returns is a new one with Music in place of Written. A track that is missing or broken keeps
+// its place there, with Problem set, and is a warning: the bed covers it.
+func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measure) (*Playlist, Problems) {
+	r := &resolver{ctx: ctx, base: path.Dir(filepath.ToSlash(file)), measure: measure, tracks: map[string]*Track{}}
+	if root != "" {
+		if f, err := openFolder(root); err == nil {
+			r.folder = f
+		} else {
+			r.say(Place{File: file}, Error, "the playlists folder can't be read", "check that it is there and may be read")
+		}
+	}
+	out := *pl
+	out.Phases = slices.Clone(pl.Phases)
+	named := make([][]named, len(out.Phases))
+	for i, ph := range out.Phases {
+		if ph.Written != nil && ctx.Err() == nil {
+			named[i] = r.name(ph.Written.Music)
+		}
+	}
+	r.run(named)
+	for i := range out.Phases {
+		ph := &out.Phases[i]
+		if ph.Written == nil {
+			continue
+		}
+		ph.Music = r.items(named[i])
+		r.enough(ph)
+		ph.Written = nil
+	}
+	if ctx.Err() != nil {
+		r.say(Place{File: file}, Error, "reading the music was interrupted", "try again")
+	}
+	return &out, r.problems.sorted()
+}
+
+type resolver struct {
+	ctx      context.Context
+	folder   *folder // nil: there is none
+	base     string  // the playlist's folder, relative to the root
+	measure  Measure
+	tracks   map[string]*Track // by path relative to the root
+	count    int
+	problems Problems
+	told     int // problems of this phase
+	untold   int
+}
+
+// named is one piece of music that was found, or the name of one that was not.
+type named struct {
+	Place
+	item    Item
+	rel     string // relative to the root; empty: not a file, or not there
+	entry   listEntry
+	problem string // why it can't be played
+}
+
+func (r *resolver) say(at Place, s Severity, says, write string) {
+	r.problems = append(r.problems, Problem{at, s, says, write})
+}
+
+// warn tells of a piece that can't be played, unless this phase has many.
+func (r *resolver) warn(at Place, says, write string) {
+	if r.told++; r.told > maxTold {
+		r.untold++
+		return
+	}
+	r.say(at, Warning, says, write)
+}
+
+func (r *resolver) name(sources []Source) []named {
+	var out []named
+	r.told, r.untold = 0, 0
+	for _, s := range sources {
+		switch {
+		case s.Silence:
+			out = append(out, named{Place: s.Place, item: Item{Silence: true}})
+		case s.Bed != "":
+			out = append(out, named{Place: s.Place, item: Item{Bed: s.Bed}})
+		default:
+			out = append(out, r.path(s)...)
+		}
+	}
+	if r.untold > 0 {
+		r.say(sources[len(sources)-1].Place, Warning, fmt.Sprintf("%d more files of this phase can't be played", r.untold), "")
+	}
+	return out
+}
+
+// missing keeps the place of music that is not there.
+func (r *resolver) missing(at Place, p, problem string) named {
+	file := ""
+	if r.folder != nil {
+		if rel := path.Join(r.base, p); filepath.IsLocal(filepath.FromSlash(rel)) {
+			file = r.folder.abs(rel)
+		}
+	}
+	t := &Track{File: file, Title: titleOf(p), Problem: problem}
+	return named{Place: at, item: Item{Track: t}}
+}
+
+func titleOf(p string) string {
+	b := path.Base(strings.ReplaceAll(p, `\`, "/"))
+	if t := strings.TrimSuffix(b, path.Ext(b)); t != "" && (isAudio(b) || isList(b)) {
+		return t
+	}
+	return b
+}
+
+const streamWhy = "a stream is not played, since nothing in a session may depend on the network"
+
+// path finds what one entry of the playlist's file names.
+func (r *resolver) path(s Source) []named {
+	p := s.Path
+	leaves := func(write string) []named {
+		r.say(s.Place, Error, fmt.Sprintf("%q leads out of the playlists folder", clip(p)), write)
+		return nil
+	}
+	switch {
+	case isStream(p):
+		r.say(s.Place, Error, streamWhy, "put the file into the playlists folder and write its name")
+		return nil
+	case scheme.MatchString(p) && strings.HasPrefix(strings.ToLower(p), "file:"):
+		r.say(s.Place, Error, "an address is not a path", "write the path relative to this file, such as arrival/01.flac")
+		return nil
+	case isAbsolute(p):
+		write := "write it relative to this file, such as arrival/01.flac"
+		if r.folder != nil {
+			if rel, err := filepath.Rel(r.folder.root, p); err == nil && filepath.IsLocal(rel) {
+				if near, err := filepath.Rel(filepath.FromSlash(r.base), rel); err == nil {
+					write = "write " + filepath.ToSlash(near)
+				}
+			}
+		}
+		r.say(s.Place, Error, fmt.Sprintf("%q begins at the computer's root", clip(p)), write)
+		return nil
+	case r.folder == nil:
+		r.say(s.Place, Error, fmt.Sprintf("%q can't be found: this playlist has no folder", clip(p)), "use beds")
+		return nil
+	}
+	const inside = "put the music into the playlists folder"
+	rel, info, err := r.find(p)
+	switch {
+	case errors.Is(err, errLeaves):
+		return leaves(inside)
+	case errors.Is(err, errNoPlain):
+		r.warn(s.Place, fmt.Sprintf("%q is not a plain file", clip(p)), "name a music file")
+		return []named{r.missing(s.Place, p, "This is not a music file.")}
+	case err == nil && info.IsDir():
+		return r.dir(s, rel)
+	case err == nil:
+		return r.file(named{Place: s.Place, rel: rel}, 0, nil)
+	case errors.Is(err, fs.ErrPermission):
+		r.warn(s.Place, fmt.Sprintf("%q may not be read", clip(p)), "give everyone the right to read it")
+		return []named{r.missing(s.Place, p, "The file may not be read.")}
+	}
+	if strings.ContainsAny(p, "*?[{") {
+		files, err := r.folder.glob(path.Join(r.base, p))
+		switch {
+		case errors.Is(err, errLeaves):
+			return leaves(inside)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			r.say(s.Place, Error, fmt.Sprintf("%q is no pattern that can be read", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
+			return nil
+		case len(files) > 0:
+			return r.files(s.Place, files)
+		}
+		r.warn(s.Place, fmt.Sprintf("no music file matches %q", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
+		return []named{r.missing(s.Place, p, "No file matches.")}
+	}
+	write := "check its name; it is looked for beside this file"
+	if b := strings.ToLower(p); b == string(Drone) || b == string(Ocean) || b == string(Rain) {
+		write = "write {bed: " + b + "} for the bed"
+	} else if near := r.folder.near(path.Join(r.base, p)); near != "" {
+		write = "did you mean " + path.Join(path.Dir(p), near) + "?"
+	}
+	r.warn(s.Place, fmt.Sprintf("%q is not there", clip(p)), write)
+	return []named{r.missing(s.Place, p, "The file is not there.")}
+}
+
+// find looks for a path relative to the playlist, as written and then with a Windows computer's slashes.
+func (r *resolver) find(p string) (string, fs.FileInfo, error) {
+	rel, info, err := r.folder.find(path.Join(r.base, p))
+	if err != nil && errors.Is(err, fs.ErrNotExist) && strings.Contains(p, `\`) {
+		return r.folder.find(path.Join(r.base, strings.ReplaceAll(p, `\`, "/")))
+	}
+	return rel, info, err
+}
+
+func (r *resolver) dir(s Source, rel string) []named {
+	files := r.folder.under(rel)
+	if len(files) == 0 {
+		r.warn(s.Place, fmt.Sprintf("there is no music in %q", clip(s.Path)), "put music files into it")
+		return []named{r.missing(s.Place, s.Path, "The folder holds no music.")}
+	}
+	return r.files(s.Place, files)
+}
+
+func (r *resolver) files(at Place, files []string) []named {
+	var out []named
+	for _, f := range files {
+		out = append(out, r.file(named{Place: at, rel: f}, 0, nil)...)
+	}
+	return out
+}
+
+// file takes a plain file: a track, or a list of them. lists are those that led here.
+func (r *resolver) file(n named, depth int, lists []string) []named {
+	switch {
+	case isList(n.rel):
+		if depth == maxListDepth || slices.Contains(lists, n.rel) {
+			r.warn(n.Place, fmt.Sprintf("the list %q stands in itself, or too deep in other lists", clip(path.Base(n.rel))), "name the files")
+			return nil
+		}
+		return r.list(n, depth+1, append(slices.Clone(lists), n.rel))
+	case !isAudio(n.rel):
+		r.warn(n.Place, fmt.Sprintf("%q is no music file", clip(path.Base(n.rel))), "its name should end in "+orList([]string{".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav"}))
+		n.item = Item{Track: &Track{File: r.folder.abs(n.rel), Title: path.Base(n.rel), Problem: "This is not a music file."}}
+		n.rel = ""
+		return []named{n}
+	case r.count == maxTracks:
+		r.say(n.Place, Error, fmt.Sprintf("the playlist names more than %d tracks", maxTracks), "name fewer")
+		r.count++
+		return nil
+	case r.count > maxTracks:
+		return nil
+	}
+	r.count++
+	return []named{n}
+}
+
+// list takes the entries of a music player's list, each relative to the list.
+func (r *resolver) list(n named, depth int, lists []string) []named {
+	file := n.rel
+	display := path.Base(file)
+	if rel, err := filepath.Rel(filepath.FromSlash(r.base), filepath.FromSlash(file)); err == nil {
+		display = path.Join(path.Dir(filepath.ToSlash(n.File)), filepath.ToSlash(rel))
+	}
+	info, err := r.folder.stat(file)
+	var data []byte
+	if err == nil && info.Size() <= maxList {
+		data, err = os.ReadFile(r.folder.abs(file))
+	}
+	if err != nil || info.Size() > maxList {
+		r.warn(n.Place, fmt.Sprintf("the list %q can't be read", clip(display)), "check its rights and that it is a list of files")
+		return []named{r.missing(n.Place, display, "The list can't be read.")}
+	}
+	l := readList(ending(file), data)
+	if len(l.Entries) == 0 {
+		r.warn(n.Place, fmt.Sprintf("the list %q names no file", clip(display)), "write one path a line")
+	}
+	if l.Cut {
+		r.warn(n.Place, fmt.Sprintf("the list %q names more than %d files", clip(display), maxListEntries), "name fewer")
+	}
+	var out []named
+	for _, e := range l.Entries {
+		at := Place{File: display, Line: e.Line, Col: 1, Source: e.Source}
+		if len(at.Source) > maxSource {
+			at.Source = ""
+		}
+		out = append(out, r.listed(at, path.Dir(file), e, depth, lists)...)
+	}
+	return out
+}
+
+func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []string) []named {
+	gone := func(says, write, problem string) []named {
+		r.warn(at, says, write)
+		n := r.missing(at, e.Path, problem)
+		if e.Title != "" {
+			n.item.Track.Title, n.item.Track.Artist = e.Title, e.Artist
+		}
+		return []named{n}
+	}
+	if isStream(e.Path) {
+		return gone(streamWhy, "put the file into the playlists folder and name it here", "A stream is not played.")
+	}
+	p, err := localPath(e.Path)
+	if err != nil {
+		return gone(fmt.Sprintf("%q can't be read as an address", clip(e.Path)), "write a path", "The file is not there.")
+	}
+	rel, info, err := "", fs.FileInfo(nil), fs.ErrNotExist
+	if !isAbsolute(p) {
+		rel, info, err = r.folder.find(path.Join(dir, p))
+		if un, bad := pathUnescape(p); errors.Is(err, fs.ErrNotExist) && bad == nil && un != p {
+			rel, info, err = r.folder.find(path.Join(dir, un))
+		}
+	} else if in, bad := filepath.Rel(r.folder.root, filepath.FromSlash(p)); bad == nil && filepath.IsLocal(in) {
+		rel, info, err = r.folder.find(filepath.ToSlash(in))
+	}
+	linked := errors.Is(err, errLeaves) && filepath.IsLocal(filepath.FromSlash(path.Join(dir, p)))
+	if err != nil && !linked {
+		if by, parts := r.folder.tail(p); parts > 0 {
+			if rel, info, err = r.folder.find(by); err == nil && parts == 1 {
+				r.warn(at, fmt.Sprintf("%q is not there; %s has the same name and is taken", clip(e.Path), by), "write "+path.Base(by)+" with its folder")
+			}
+		}
+	}
+	switch {
+	case errors.Is(err, errLeaves):
+		return gone(fmt.Sprintf("%q leads out of the playlists folder", clip(e.Path)), "put the music into the playlists folder", "The file is not in the playlists folder.")
+	case err != nil:
+		return gone(fmt.Sprintf("%q is not there", clip(e.Path)), "check its name; it is looked for beside this list and below the playlists folder", "The file is not there.")
+	case info.IsDir():
+		return r.dir(Source{Place: at, Path: e.Path}, rel)
+	}
+	return r.file(named{Place: at, rel: rel, entry: e}, depth, lists)
+}
+
+// run measures each file once, some at a time.
+func (r *resolver) run(all [][]named) {
+	var mu sync.Mutex // guards r.tracks
+	g, ctx := errgroup.WithContext(r.ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	seen := map[string]bool{}
+	for _, ns := range all {
+		for _, n := range ns {
+			if n.rel == "" || seen[n.rel] {
+				continue
+			}
+			seen[n.rel] = true
+			g.Go(func() error {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				t := r.track(ctx, n.rel)
+				mu.Lock()
+				defer mu.Unlock()
+				r.tracks[n.rel] = &t
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // the context's end is told by Resolve
+}
+
+func (r *resolver) track(ctx context.Context, rel string) Track {
+	file := r.folder.abs(rel)
+	t, err := r.measure(ctx, file)
+	t.File = file
+	switch {
+	case err != nil && t.Problem == "" && errors.Is(err, fs.ErrPermission):
+		t.Problem = "The file may not be read."
+	case err != nil && t.Problem == "" && errors.Is(err, fs.ErrNotExist):
+		t.Problem = "The file is not there."
+	case err != nil && t.Problem == "":
+		t.Problem = "The file can't be played."
+	case t.Problem == "" && t.Length <= t.LeadIn+t.LeadOut:
+		t.Problem = "There is no sound in the file."
+	}
+	return t
+}
+
+// items are the pieces with what was measured.
+func (r *resolver) items(ns []named) []Item {
+	var out []Item
+	r.told, r.untold = 0, 0
+	for _, n := range ns {
+		if n.rel == "" {
+			out = append(out, n.item)
+			continue
+		}
+		m := r.tracks[n.rel]
+		if m == nil { // interrupted
+			continue
+		}
+		t := *m
+		if t.Title == "" {
+			t.Title = titleOf(n.rel)
+		}
+		if n.entry.Title != "" {
+			t.Title = n.entry.Title
+		}
+		if n.entry.Artist != "" {
+			t.Artist = n.entry.Artist
+		}
+		if n.entry.Album != "" {
+			t.Album = n.entry.Album
+		}
+		if t.Problem != "" {
+			r.warn(n.Place, fmt.Sprintf("%q can't be played: %s", clip(path.Base(n.rel)), strings.TrimSuffix(lowerFirst(t.Problem), ".")), "replace the file or leave it out; until then the next track or the bed covers it")
+		} else if len(out) > 0 {
+			t.Joined = joined(out[len(out)-1].Track, &t)
+		}
+		out = append(out, Item{Track: &t})
+	}
+	if r.untold > 0 {
+		r.say(ns[len(ns)-1].Place, Warning, fmt.Sprintf("%d more files of this phase can't be played", r.untold), "")
+	}
+	return out
+}
+
+// joinEdge is the most silence at an edge where two tracks run into each other.
+const joinEdge = 20 * time.Millisecond
+
+// joined says whether b goes on where a ends: two of one album, in one folder, that sound to their very edges.
+func joined(a, b *Track) bool {
+	return a != nil && a.Problem == "" && a.Album != "" && a.Album == b.Album && a.File != b.File &&
+		filepath.Dir(a.File) == filepath.Dir(b.File) && a.LeadOut < joinEdge && b.LeadIn < joinEdge
+}
+
+// enough warns where a phase's tracks are much shorter than the phase.
+func (r *resolver) enough(ph *Phase) {
+	var sum time.Duration
+	tracks, playable := 0, 0
+	for _, it := range ph.Music {
+		switch {
+		case it.Silence, it.Bed != "":
+			return
+		case it.Track != nil:
+			tracks++
+			if t := it.Track; t.Problem == "" {
+				audible := t.Length - t.LeadIn - t.LeadOut
+				if playable++; playable > 1 {
+					audible -= min(ph.Crossfade, audible/2)
+				}
+				sum += audible
+			}
+		}
+	}
+	at := ph.Written.Length
+	if len(ph.Written.Music) > 0 {
+		at = ph.Written.Music[0].Place
+	}
+	switch {
+	case tracks > 0 && playable == 0:
+		r.say(at, Warning, fmt.Sprintf("phase %q has no music that can be played, so the bed covers it", ph.Name), "mend its files, or write {bed: ocean}")
+	case playable > 0 && sum < ph.Length/2:
+		r.say(at, Warning, fmt.Sprintf("phase %q has %s of music for %s, so it is played again and the bed covers the rest", ph.Name, FormatLength(sum), FormatLength(ph.Length)), "add music, or {bed: ocean} as its last entry")
+	}
+}
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
