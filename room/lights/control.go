@@ -33,7 +33,8 @@ const (
 	powerQuiet   = 10 * time.Second // after its power returned a lamp is not taken for moved by a hand
 	ourTargets   = 90 * time.Second // how long a level that we sent explains a lamp that stands there
 	colourStep   = 10.0             // mired in one step of a lamp that can't fade colour
-	maxMessage   = 1 << 20
+	maxState     = 16 << 10         // bytes; no lamp says more
+	maxList      = 1 << 20          // of a bridge's lists
 	inboxLimit   = 4096
 )
 
@@ -156,6 +157,9 @@ type unit struct {
 	okAt       time.Time // last read that agreed
 	ackDue     time.Time
 	unheard    bool // the last command had no echo
+	before     ramp // where it would be without the last command
+	echoes     bool // it has an echo for commands
+	doubts     int  // commands in a row that were taken for lost
 	heardOwn   bool // the broker gave back a command or question of ours since the connect
 	spoke      time.Time
 }
@@ -262,7 +266,11 @@ func (c *Controller) put(v any) {
 
 // hear is the handler of all subscriptions.
 func (c *Controller) hear(topic string, payload []byte, retained bool) {
-	if len(payload) > maxMessage {
+	most := maxState
+	if strings.HasSuffix(topic, "/bridge/devices") || strings.HasSuffix(topic, "/bridge/groups") {
+		most = maxList
+	}
+	if len(payload) > most {
 		c.dropped.Add(1)
 		return
 	}
@@ -478,6 +486,9 @@ func (r *role) units() []*unit {
 
 // begin starts a planned or unplanned fade of a role.
 func (c *Controller) begin(r *role, p *pending, now time.Time) {
+	if c.urgent != nil {
+		delete(c.urgent.roles, r.name) // what was asked for last holds
+	}
 	level := p.move.Scene[r.name]
 	to := min(100, max(0, level.L))
 	limit := plannedSlope
@@ -744,30 +755,18 @@ func (c *Controller) drive(l *lamp, now time.Time) time.Time {
 	return next
 }
 
-// together is the members of a group that one command can move: all, where each does the same; nil where one can't.
-// A lost member does not count, but a groupcast is as good for it as for the others.
+// together is the members of a group, where one command can move all of them; nil where it can't. A lost one may hear it
+// all the same, and nobody knows how far it would jump.
 func (l *lamp) together(now time.Time) []*unit {
-	var us []*unit
+	a := l.units[0]
 	for _, u := range l.units {
-		if u.heldLevel || u.heldColour {
+		if u.heldLevel || u.heldColour || u.lost || !u.known || u.suspect > 0 || a.on != u.on ||
+			math.Abs(a.away.at(now)-u.away.at(now)) > 0.05 ||
+			math.Abs(a.ramp.at(now)-u.ramp.at(now)) > 1.01/254 || a.hue.distance(u.hue) > 3 {
 			return nil
 		}
-		if u.lost {
-			continue
-		}
-		if !u.known || u.suspect > 0 || !u.waitUntil.IsZero() && now.Before(u.waitUntil) {
-			return nil
-		}
-		if len(us) > 0 {
-			a := us[0]
-			if a.on != u.on || math.Abs(a.away.at(now)-u.away.at(now)) > 0.05 ||
-				math.Abs(a.ramp.at(now)-u.ramp.at(now)) > 1.01/254 || a.hue.distance(u.hue) > 3 {
-				return nil
-			}
-		}
-		us = append(us, u)
 	}
-	return us
+	return l.units
 }
 
 // driveLine sends the next chunk, refresh or repeat on one line, and returns when it has to be looked at again.
@@ -791,6 +790,16 @@ func (c *Controller) driveLine(ln *line, us []*unit, now time.Time) time.Time {
 	}
 	if !u.known {
 		return c.blind(ln, us, now)
+	}
+	for _, x := range us {
+		// A chunk of a fast move that had no echo by now was lost: the next one must not make up for it in one go.
+		if !x.ackDue.IsZero() && now.Sub(x.sentAt) >= 250*time.Millisecond && x.echoes && x.doubts < 2 && x.on {
+			x.doubts++
+			y := x.before.at(now)
+			x.ramp = ramp{y, y, now, now}
+			x.align(strayed, now)
+			x.sent, ln.sent = 0, 0
+		}
 	}
 	way := u.course()
 	if !u.on {
@@ -885,7 +894,8 @@ func (c *Controller) driveLine(ln *line, us []*unit, now time.Time) time.Time {
 	if least := time.Duration(math.Abs(caps.lightness(ch.level)-u.lightness(now)) / most * float64(time.Second)); ch.over < least {
 		ch.over = least
 	}
-	ch.over = min(ch.over, caps.MaxFade)
+	// In tenths, as it is sent: the next chunk starts when this one has ended in truth.
+	ch.over = tenths(min(ch.over, caps.MaxFade))
 	o := order{level: ch.level, hue: hue, over: ch.over}
 	if hue.mode != asItIs && u.hue.mode == asItIs {
 		o.hue = colour{} // the first colour is a message of its own, and slow
@@ -1016,7 +1026,7 @@ func (c *Controller) send(ln *line, us []*unit, o order, now time.Time) error {
 		ln.sent = o.level
 	}
 	ln.sentAt = now
-	over := time.Duration(seconds(limit(ln.addr.caps, o.over)) * float64(time.Second))
+	over := tenths(limit(ln.addr.caps, o.over))
 	for _, u := range us {
 		u.spoke = now
 		if u.reading > 0 {
@@ -1033,6 +1043,7 @@ func (c *Controller) send(ln *line, us []*unit, o order, now time.Time) error {
 			if !u.on {
 				from = y
 			}
+			u.before = u.ramp
 			u.ramp = ramp{from, y, now, now.Add(over)}
 			u.sent = o.level
 			u.past = append(slices.DeleteFunc(u.past, func(m mark) bool { return now.Sub(m.at) > ourTargets }), mark{y, now})

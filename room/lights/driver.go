@@ -184,8 +184,12 @@ func decodeCommand(payload []byte) (report, bool) {
 	return r, true
 }
 
-// seconds is in tenths, as Zigbee takes them, and never less than was meant: a lamp that arrives early has been too fast.
-func seconds(d time.Duration) float64 { return math.Ceil(d.Seconds()*10-0.01) / 10 }
+// tenths is a transition in tenths of a second, as Zigbee takes them, and never less than was meant: a lamp that arrives
+// early has been too fast.
+func tenths(d time.Duration) time.Duration {
+	const tenth = time.Second / 10
+	return max(0, (d+tenth-time.Millisecond)/tenth*tenth)
+}
 
 // limit keeps a transition inside what the lamp takes.
 func limit(c Caps, d time.Duration) time.Duration {
@@ -196,7 +200,7 @@ func limit(c Caps, d time.Duration) time.Duration {
 }
 
 func fields(a address, o order) map[string]any {
-	m := map[string]any{"transition": seconds(limit(a.caps, o.over))}
+	m := map[string]any{"transition": tenths(limit(a.caps, o.over)).Seconds()}
 	if a.caps.Fade == FadeNone {
 		delete(m, "transition")
 	}

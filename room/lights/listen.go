@@ -175,7 +175,9 @@ func (c *Controller) hand(u *unit, level, hue bool, why string, now time.Time) {
 
 // told is a state message of a lamp.
 func (c *Controller) told(u *unit, r report, retained bool, now time.Time) {
-	u.ackDue = time.Time{}
+	if !u.ackDue.IsZero() {
+		u.ackDue, u.echoes, u.doubts = time.Time{}, true, 0
+	}
 	if u.reading > 0 {
 		if u.reading < len(u.asks) {
 			u.reading++
@@ -321,8 +323,12 @@ func (c *Controller) settle(u *unit, now time.Time) {
 func (c *Controller) missed(u *unit, now time.Time) {
 	u.misses++
 	u.suspect = 0
-	u.waitUntil = time.Time{}
 	u.readAt = now.Add(readRetry)
+	// It may have missed commands too: what comes next must be gentle from anywhere.
+	if u.known {
+		u.known, u.reason = false, strayed
+		u.waitUntil = now.Add(readRetry + readTimeout/2)
+	}
 	if u.misses >= readMisses {
 		if !u.lost {
 			c.log.Warn("light is lost", "light", u.name, "why", "no answer")

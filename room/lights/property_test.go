@@ -1,0 +1,207 @@
+package lights
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// mishap is one thing that happens in a random session.
+type mishap struct {
+	What  int
+	Bulb  int
+	Level float64
+	Over  int // s
+	Pause int // s
+}
+
+// Whatever is asked for and whatever fails: no command that is forbidden, no light that is faster than its promise, and
+// where everything works again and no hand holds it, the light that was asked for.
+func TestNeverStartles(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		script := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) mishap {
+			return mishap{
+				What:  rapid.IntRange(0, 9).Draw(rt, "what"),
+				Bulb:  rapid.IntRange(0, 4).Draw(rt, "bulb"),
+				Level: rapid.Float64Range(-5, 110).Draw(rt, "level"),
+				Over:  rapid.IntRange(0, 120).Draw(rt, "over"),
+				Pause: rapid.IntRange(0, 40).Draw(rt, "pause"),
+			}
+		}), 1, 12).Draw(rt, "script")
+		start := rapid.SliceOfN(rapid.Float64Range(0, 100), 5, 5).Draw(rt, "start")
+		loss := rapid.IntRange(0, 1).Draw(rt, "loss") * 40
+		var faults []string
+		synctest.Test(t, func(t *testing.T) { faults = session(t, script, start, loss) })
+		if len(faults) > 0 {
+			rt.Fatal(strings.Join(faults, "\n"))
+		}
+	})
+}
+
+func session(t *testing.T, script []mishap, start []float64, loss int) (faults []string) {
+	fault := func(format string, a ...any) {
+		if len(faults) < 8 {
+			faults = append(faults, fmt.Sprintf(format, a...))
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	bulbs := []*bulb{
+		{name: "zigbee2mqtt/hue1"}, {name: "zigbee2mqtt/hue2"},
+		{name: "zigbee2mqtt/ikea1", ikea: true}, {name: "zigbee2mqtt/ikea2", ikea: true}, {name: "zigbee2mqtt/spot", ikea: true}}
+	for i, x := range bulbs {
+		x.on = start[i] > 4
+		at(x, max(4, start[i]))
+	}
+	w := newWorld(t, ctx, bulbs...)
+	w.groups["zigbee2mqtt/all"] = bulbs[:4]
+	w.bus.keep("zigbee2mqtt/bridge/groups", `[{"friendly_name":"all","members":[{"ieee_address":"0x0"},{"ieee_address":"0x1"},{"ieee_address":"0x2"},{"ieee_address":"0x3"}]}]`)
+	c := New(w.bus, map[string][]Lamp{"ambient": z2m("all"), "accent": z2m("spot")}, nil)
+	done := make(chan struct{})
+	go func() { _ = c.Run(ctx); close(done) }()
+
+	// Times at which the world itself moved a bulb, or a person asked for speed.
+	quick := map[string][]time.Time{}
+	all := map[string][]glimpse{}
+	look := func(d time.Duration) {
+		for name, g := range w.watch(d) {
+			all[name] = append(all[name], g...)
+		}
+	}
+	n := uint32(7)
+	w.bus.losing(func(string) bool {
+		n = n*1664525 + 1013904223
+		return int(n>>8)%256 < loss
+	})
+	want := map[string]float64{}
+	look(3 * time.Second)
+	for _, m := range script {
+		x := bulbs[m.Bulb]
+		role := map[bool]string{true: "accent", false: "ambient"}[m.Bulb == 4]
+		switch m.What {
+		case 0, 1, 2:
+			c.Fade(Move{Scene: Scene{role: {L: m.Level, Kelvin: 2200 + 10*m.Over}}, Over: time.Duration(m.Over) * time.Second})
+			want[role] = m.Level
+		case 3:
+			c.Fade(Move{Scene: Scene{role: {L: m.Level}}, Over: time.Duration(m.Over) * time.Second / 20, Kind: Unplanned})
+			want[role] = m.Level
+		case 4:
+			c.Fade(Move{Scene: Scene{role: {L: m.Level}}, Kind: Urgent})
+			want[role] = m.Level
+			for _, x := range bulbs {
+				quick[x.name] = append(quick[x.name], time.Now())
+			}
+		case 5:
+			level := min(254, max(1, m.Level*2))
+			w.bus.say(x.name+"/set", fmt.Sprintf(`{"brightness":%.0f}`, level))
+			quick[x.name] = append(quick[x.name], time.Now())
+		case 6:
+			w.power(x, true)
+			quick[x.name] = append(quick[x.name], time.Now())
+		case 7:
+			x.dead.Store(true)
+			look(time.Duration(m.Over) * time.Second)
+			x.dead.Store(false)
+		case 8:
+			w.bus.set(false)
+			look(time.Duration(m.Over) * time.Second / 4)
+			w.bus.set(true)
+		case 9:
+			w.bus.say(x.name, fmt.Sprintf(`{"state":"ON","brightness":%.0f}`, max(0, m.Level*2)))
+		}
+		look(time.Duration(m.Pause) * time.Second)
+	}
+	w.bus.losing(nil)
+	look(30 * time.Second)
+	c.Follow("")
+	look(3 * time.Minute)
+
+	for i, x := range bulbs {
+		role := map[bool]string{true: "accent", false: "ambient"}[i == 4]
+		g := all[x.name]
+		for j := 20; j < len(g); j++ {
+			// Twice the limit where commands get lost: the next one starts from where the lamp is not.
+			if slow := math.Abs(g[j].l-g[j-20].l) <= 12*(1+min(1, float64(loss))); slow || anyWithin(quick[x.name], g[j-20].at.Add(-1900*time.Millisecond), g[j].at) || g[j-20].l == 0 {
+				continue
+			}
+			fault("%s: from %.1f to %.1f L* in the second before %v", x.name, g[j-20].l, g[j].l, g[j].at.Sub(w.begin))
+			break
+		}
+		for j := 1; j < len(g); j++ {
+			if g[j].l == 0 && g[j-1].l > 0 {
+				fault("%s: off at %v", x.name, g[j].at.Sub(w.begin))
+			}
+			if g[j-1].l == 0 && g[j].l > 7.2 && !anyWithin(quick[x.name], g[j].at.Add(-2*time.Second), g[j].at) {
+				fault("%s: from off to %.1f L* at %v", x.name, g[j].l, g[j].at.Sub(w.begin))
+			}
+		}
+		if l, ok := want[role]; ok {
+			l = min(100, max(l, 3.6))
+			if i < 4 {
+				l = max(l, 7.1) // the group's lowest level is that of its lamps with the highest one
+			}
+			if got := g[len(g)-1].l; math.Abs(got-l) > 1.9 {
+				fault("%s ends at %.1f, not at %.1f: %+v", x.name, got, l, c.Views()[role])
+			}
+		}
+	}
+	if dbg && len(faults) > 0 {
+		for _, p := range w.bus.commands("", w.begin.Add(120*time.Second)) {
+			if p.at.Sub(w.begin) < 145*time.Second {
+				fmt.Println(p.at.Sub(w.begin), p.topic, string(p.payload))
+			}
+		}
+	}
+	for _, p := range w.bus.commands("/set", w.begin) {
+		var m map[string]any
+		if err := json.Unmarshal(p.payload, &m); err != nil {
+			fault("%s: %v", p.payload, err)
+			continue
+		}
+		for k, v := range m {
+			f, _ := v.(float64)
+			switch k {
+			case "brightness":
+				if f < 1 || f > 254 {
+					fault("%s: %s", p.topic, p.payload)
+				}
+			case "color_temp":
+				if f < 250 || f > 454 {
+					fault("%s: %s", p.topic, p.payload)
+				}
+			case "transition":
+				if f < 0 || f > 300 {
+					fault("%s: %s", p.topic, p.payload)
+				}
+			default:
+				fault("%s: %s", p.topic, p.payload)
+			}
+		}
+		_, level := m["brightness"]
+		_, hue := m["color_temp"]
+		if level && hue && !strings.Contains(p.topic, "hue") {
+			fault("two attributes at once: %s %s", p.topic, p.payload)
+		}
+	}
+	stop()
+	<-done
+	synctest.Wait()
+	return faults
+}
+
+var dbg bool
+
+func anyWithin(all []time.Time, from, to time.Time) bool {
+	for _, t := range all {
+		if t.After(from) && !t.After(to) {
+			return true
+		}
+	}
+	return false
+}
