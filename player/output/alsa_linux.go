@@ -41,7 +41,7 @@ type alsa struct {
 	capacity int        // frames that the device may hold
 	buffer   int        // frames that it could hold
 	moved    bool       // it has taken more after it was full
-	running  bool       // it has been full once since it was prepared
+	full     bool       // it has been full since it was opened
 	frames   *int       // where the library writes a delay
 	words    [3]uintptr // a call's
 	sleep    *time.Timer
@@ -270,12 +270,6 @@ func (a *alsa) play(n int) (r result) {
 			return r
 		}
 		held := a.buffer - avail
-		if a.running && held <= 0 {
-			// The PulseAudio plugin says nothing of an underrun.
-			a.running = false
-			r.err = errUnderrun
-			return r
-		}
 		room := a.capacity - held
 		need := min(n-off, step)
 		if r.waited {
@@ -287,7 +281,7 @@ func (a *alsa) play(n int) (r result) {
 			switch {
 			case wrote > 0:
 				off += wrote
-				a.moved = a.moved || a.running
+				a.moved = a.moved || a.full
 				lowest, polls, since = a.buffer+1, 0, time.Now()
 				continue
 			case wrote < 0 && !again(wrote):
@@ -301,7 +295,7 @@ func (a *alsa) play(n int) (r result) {
 				return r
 			}
 		}
-		r.waited, a.running = true, true
+		r.waited, a.full = true, true
 		if held < lowest {
 			lowest, polls, since = held, 0, time.Now()
 		}
@@ -368,7 +362,6 @@ func (a *alsa) call(fn, x, y uintptr) int {
 
 // recover makes the device ready again after an underrun or a suspended computer; anything else is final.
 func (a *alsa) recover(answer int) error {
-	a.running = false
 	errno := syscall.Errno(-answer)
 	if errno == syscall.ESTRPIPE {
 		for range ticks {

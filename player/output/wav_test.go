@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"log/slog"
@@ -54,7 +55,9 @@ func TestWAVIsWholeAfterClose(t *testing.T) {
 			t.Fatalf("frame %d is %v", k, f)
 		}
 	}
-	out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,channels,duration_ts", "-of", "csv=p=0", path).CombinedOutput()
+	limit, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(limit, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,channels,duration_ts", "-of", "csv=p=0", path).CombinedOutput()
 	if got := strings.TrimSpace(string(out)); err != nil || got != "pcm_s24le,44100,2,220500" {
 		t.Errorf("ffprobe: %q, %v", got, err)
 	}
@@ -87,7 +90,9 @@ func TestAWAVOverFourGiBBecomesAnRF64(t *testing.T) {
 	if _, err := io.ReadFull(f, head); err != nil || !bytes.HasPrefix(head, []byte("RF64\xff\xff\xff\xffWAVEds64")) {
 		t.Errorf("% x, %v", head, err)
 	}
-	out, err := exec.Command("ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,duration_ts", "-of", "csv=p=0", path).CombinedOutput()
+	limit, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(limit, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,duration_ts", "-of", "csv=p=0", path).CombinedOutput()
 	if got := strings.TrimSpace(string(out)); err != nil || got != "pcm_s24le,96000,800000000" {
 		t.Errorf("ffprobe: %q, %v", got, err)
 	}
