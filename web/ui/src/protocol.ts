@@ -1,0 +1,109 @@
+// What goes over /ws, as room/command.go has it. Times inside a session are milliseconds from its start.
+
+export type Verb =
+  | "start" | "hold" | "release" | "next" | "extend" | "level" | "silence" | "resume" | "skip" | "mark" | "bring-back"
+  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "scene" | "follow";
+
+export interface Command {
+  id: string;
+  do: Verb;
+  playlist?: string;
+  phase?: string;
+  by?: string;
+  db?: number;
+  name?: string;
+  of?: string;
+  scene?: string;
+  role?: string;
+  clip?: string;
+}
+
+export interface Phase {
+  name: string;
+  stage: string;
+  start_ms: number;
+  end_ms: number;
+  held: boolean;
+  waiting: string;
+  scene: string;
+  light?: number; // L* of the phase's scene, where the room says
+}
+
+export interface Clip { title: string; start_ms: number; end_ms: number; bed: boolean }
+export interface Mark { id: string; name: string; at_ms: number }
+export interface Reminder { say: string; due_ms: number; marks: string[] | null }
+export interface Undo { id: string; do: Verb; says: string; until_ms: number }
+export interface Music { clip: string; title: string; start_ms: number; end_ms: number; next: string }
+
+export interface Session {
+  id: string;
+  playlist: string;
+  name: string;
+  state: "running" | "ending" | "ended";
+  started_ms: number;
+  elapsed_ms: number;
+  ends_at_ms: number;
+  planned_ms: number;
+  phase: Phase;
+  phases: Phase[];
+  music: Music | null;
+  timeline: Clip[];
+  level_db: number;
+  ceiling_db: number;
+  silent: boolean;
+  softened: boolean;
+  emergency: boolean;
+  care: boolean;
+  returning: boolean;
+  marks: Mark[];
+  offer: string[];
+  reminders: Reminder[];
+  undo: Undo[];
+  hold_ends_ms: number;
+}
+
+export interface Light { level: number; kelvin?: number; color?: string }
+export interface Lamp { name: string; state: string; answer?: string }
+export interface Role { target: Light; actual: Light | null; state: string; says?: string; lamps?: Lamp[] | null }
+export interface Problem { part: string; says: string; do: string }
+
+export interface Snapshot {
+  boot: string;
+  rev: number;
+  now_ms: number;
+  version: string;
+  room: string;
+  session: Session | null;
+  lights: Record<string, Role>;
+  sound: { output: string; state: string; underruns: number; reopened: number; latency_ms: number };
+  problems: Problem[];
+  schedule?: { at: string; do: string; next: string; last?: string }[];
+  marks: string[] | null;
+  scenes: string[] | null;
+}
+
+export interface Playlist {
+  id: string;
+  name: string;
+  about: string;
+  length_ms: number;
+  ready: boolean;
+  phases: Phase[];
+  errors: string[];
+  warnings: string[];
+}
+
+export interface Record_ {
+  id: string;
+  ending: string;
+  events?: { seq: number; at_ms: number; kind: string; data?: Record<string, unknown> }[];
+}
+
+/** uuid is a UUID v4. crypto.randomUUID is missing where the page came over http by a LAN name. */
+export function uuid(): string {
+  const b = crypto.getRandomValues(new Uint8Array(16));
+  b[6] = (b[6]! & 0x0f) | 0x40;
+  b[8] = (b[8]! & 0x3f) | 0x80;
+  const hex = Array.from(b, (x) => x.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
