@@ -174,6 +174,15 @@ type LightView struct {
 	Actual *LightLevel `json:"actual"`         // as last observed; null: not known
 	State  string      `json:"state"`          // unknown, following, held, lost
 	Says   string      `json:"says,omitempty"` // which lamp, and what to do
+	Lamps  []LampView  `json:"lamps"`
+}
+
+// LampView is one lamp of a role.
+type LampView struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+	// Answer says whether the lamp has answered to lights for care or emergency: yes, waiting, no; empty: not asked.
+	Answer string `json:"answer,omitempty"`
 }
 
 // LightLevel is light as people speak of it: L* from 0 to 100, and kelvin or a colour.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,8 @@ type Lamps interface {
 	Fade(lights.Move)
 	Follow(role string)
 	Views() map[string]lights.View
+	// Answered tells of each lamp whether it answered to the last urgent move.
+	Answered() []lights.Answer
 	Changed() <-chan struct{}
 }
 
@@ -78,7 +81,7 @@ type state struct {
 	started  time.Duration // room time of the session's start
 	rev      uint64
 	changed  chan struct{} // closed when a newer state is there
-	lights   map[string]lights.View
+	lights   map[string]LightView
 	sound    SoundView
 	problems []Problem
 }
@@ -511,21 +514,40 @@ func (r *Room) publish(change func(*state)) {
 // refresh publishes what has changed around the session: lights, sound, problems.
 func (r *Room) refresh() {
 	st := r.state.Load()
-	lv, sv := r.o.Lights.Views(), r.o.Sound.View()
+	lv, sv := r.lightViews(), r.o.Sound.View()
 	problems := r.problems()
 	quiet := sv
 	quiet.LatencyMS = st.sound.LatencyMS // moves all the time; no change by itself
-	if maps.EqualFunc(lv, st.lights, sameLight) && quiet == st.sound && slices.Equal(problems, st.problems) {
+	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && slices.Equal(problems, st.problems) {
 		return
 	}
 	r.publish(func(n *state) { n.lights, n.sound, n.problems = lv, sv, problems })
 }
 
-func sameLight(a, b lights.View) bool {
-	if (a.Actual == nil) != (b.Actual == nil) || a.Actual != nil && *a.Actual != *b.Actual {
-		return false
+// lightViews is the lights as a tablet shows them.
+func (r *Room) lightViews() map[string]LightView {
+	answer := map[[2]string]string{}
+	for _, a := range r.o.Lights.Answered() {
+		word := "no"
+		if a.Answered {
+			word = "yes"
+		} else if a.Waiting {
+			word = "waiting"
+		}
+		answer[[2]string{a.Role, a.Lamp}] = word
 	}
-	return a.Target == b.Target && a.State == b.State && a.Says == b.Says
+	out := map[string]LightView{}
+	for role, v := range r.o.Lights.Views() {
+		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Says: v.Says, Lamps: []LampView{}}
+		if v.Actual != nil {
+			lv.Actual = &LightLevel{v.Actual.L, v.Actual.Kelvin, v.Actual.Color}
+		}
+		for _, l := range v.Lamps {
+			lv.Lamps = append(lv.Lamps, LampView{l.Name, string(l.State), answer[[2]string{role, l.Name}]})
+		}
+		out[role] = lv
+	}
+	return out
 }
 
 // problems are all that are known, as they stand.
@@ -548,21 +570,17 @@ func (r *Room) Snapshot() Snapshot {
 	now := r.clock.Now()
 	snap := Snapshot{
 		Boot: r.o.Boot, Rev: st.rev, NowMS: ms(now), Version: r.o.Version, Room: r.o.Config.Room,
-		Lights: map[string]LightView{}, Sound: st.sound, Problems: st.problems,
+		Lights: st.lights, Sound: st.sound, Problems: st.problems,
 		Marks: r.o.Config.Marks, Scenes: slices.Sorted(maps.Keys(r.o.Config.Scenes)),
 	}
 	if r.o.Schedule != nil {
 		snap.Schedule = r.o.Schedule()
 	}
+	if snap.Lights == nil {
+		snap.Lights = map[string]LightView{}
+	}
 	if snap.Problems == nil {
 		snap.Problems = []Problem{}
-	}
-	for role, v := range st.lights {
-		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Says: v.Says}
-		if v.Actual != nil {
-			lv.Actual = &LightLevel{v.Actual.L, v.Actual.Kelvin, v.Actual.Color}
-		}
-		snap.Lights[role] = lv
 	}
 	if st.session != nil {
 		snap.Session = st.session.View(now - st.started)

@@ -67,7 +67,8 @@ func (f *fakeLamps) Follow(role string) {
 func (f *fakeLamps) Views() map[string]lights.View {
 	return map[string]lights.View{"ambient": {State: lights.Unknown}}
 }
-func (f *fakeLamps) Changed() <-chan struct{} { return f.changed }
+func (f *fakeLamps) Answered() []lights.Answer { return nil }
+func (f *fakeLamps) Changed() <-chan struct{}  { return f.changed }
 func (f *fakeLamps) last() lights.Move {
 	f.mu.Lock()
 	defer f.mu.Unlock()

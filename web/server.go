@@ -79,9 +79,13 @@ func New(o Options) *Server {
 	private("GET /api/v1/sessions", s.sessions)
 	private("GET /api/v1/sessions/{id}", s.session)
 	private("GET /ws", s.websocket)
-	private("GET /", s.ui)
 	private("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, http.StatusMethodNotAllowed, "this can't be done here")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET")
+			s.fail(w, r, http.StatusMethodNotAllowed, "this takes GET only")
+			return
+		}
+		s.ui(w, r)
 	})
 	for pattern, allow := range map[string]string{
 		"/healthz": "GET", "/pair": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
