@@ -145,3 +145,25 @@ func TestAMissingProgramIsNamed(t *testing.T) {
 		t.Errorf("health %+v", h)
 	}
 }
+
+func TestOnlyAChildThatMakesWaitSetsThePace(t *testing.T) {
+	t.Parallel()
+	s, err := openCommand(Config{Kind: Command, Command: []string{"sh", "-c", "sleep 0.3; exec cat >/dev/null"}}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { <-s.close(true) }()
+	waits := 0
+	for i := range 10 {
+		waited, err := s.write(block20ms())
+		if err != nil || waited && i == 0 {
+			t.Fatalf("block %d: waited %v, %v", i, waited, err)
+		}
+		if waited {
+			waits++
+		}
+	}
+	if waits == 0 {
+		t.Error("200 ms fit into a pipe of 100")
+	}
+}
