@@ -80,7 +80,7 @@ func open(ctx context.Context, path string, opt Options) (*Stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(src, opt, skip)
+	s := newStream(src, opt, skip, maxLength)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := s.prime(ctx); err != nil {

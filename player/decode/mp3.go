@@ -28,6 +28,7 @@ type mp3File struct {
 	r         *bufio.Reader
 	raw       int64 // the next frame to decode
 	reservoir int   // bytes of earlier main data that the library holds
+	suspect   bool  // no frame follows the one found last: it may hold the damage
 	feed      feeder
 	dec       *mp3.Decoder
 	broken    int // bad frames so far
@@ -256,7 +257,9 @@ func (m *mp3File) find() (mp3Header, error) {
 				return mp3Header{}, err
 			}
 			next, ok := parseMP3(b[h.size:])
-			if !lost || len(b) < h.size+4 || ok && next.fits(m.first) {
+			ok = len(b) < h.size+4 || ok && next.fits(m.first)
+			if !lost || ok {
+				m.suspect = !ok && !closes(b[h.size:])
 				return h, nil
 			}
 		}
@@ -274,21 +277,24 @@ func (m *mp3File) find() (mp3Header, error) {
 	}
 }
 
-// tag says whether a tag of the kinds that close a file is next.
+// tag says whether a tag of the kinds that close a file is next, or nothing but zeros: some programs fill up the last block.
 func (m *mp3File) tag() bool {
 	b, _ := m.r.Peek(8)
-	for _, id := range []string{"TAG", "APETAGEX", "LYRICSBE", "ID3", "3DI"} {
+	if closes(b) && b[0] == 0 {
+		b, _ = m.r.Peek(32 << 10)
+		return bytes.Count(b, []byte{0}) == len(b)
+	}
+	return closes(b)
+}
+
+// closes says whether bytes look like the start of what may follow the last frame.
+func closes(b []byte) bool {
+	for _, id := range []string{"TAG", "APET", "LYRI", "ID3", "3DI"} {
 		if bytes.HasPrefix(b, []byte(id)) {
 			return true
 		}
 	}
-	return bytes.Count(b, []byte{0}) == len(b) && m.zeros()
-}
-
-// zeros says whether nothing but zeros is left nearby: some programs fill up the last block.
-func (m *mp3File) zeros() bool {
-	b, _ := m.r.Peek(32 << 10)
-	return bytes.Count(b, []byte{0}) == len(b)
+	return len(b) > 0 && bytes.Count(b, []byte{0}) == len(b)
 }
 
 func (m *mp3File) next() ([][2]float32, int, error) {
@@ -335,8 +341,8 @@ func (m *mp3File) ending() error {
 func (m *mp3File) decode(h mp3Header) {
 	main := h.size - h.side - h.sideSize
 	begin, used := sideInfo(m.frame[h.side:], h)
-	if begin > m.reservoir || used > (begin+main)*8 {
-		// Its bits are missing, as after a seek or damage. The library gets the frame with silence in it and keeps its bytes for the next.
+	if begin > m.reservoir || used > (begin+main)*8 || m.suspect {
+		// Its bits are missing or wrong, as after a seek or in a damaged place, and would sound as noise. The library gets the frame with silence in it and keeps its bytes for the next.
 		if m.raw >= m.from+primed*int64(h.frames) {
 			m.broken++
 		}

@@ -111,19 +111,28 @@ func nativeTags(f *os.File) (tags map[string]string) {
 		return nil
 	}
 	tags = map[string]string{}
+	set := func(k, v string) {
+		if v = strings.Trim(v, "\x00 "); v != "" {
+			tags[strings.ToLower(strings.Trim(k, "\x00 "))] = v
+		}
+	}
 	for k, v := range m.Raw() {
 		switch v := v.(type) {
 		case string:
-			tags[strings.ToLower(k)] = v
+			set(k, v)
 		case *tag.Comm: // ID3's own frame for names of anyone's choice
-			tags[strings.ToLower(v.Description)] = v.Text
+			set(v.Description, v.Text)
 		}
 	}
-	track, _ := m.Track()
-	disc, _ := m.Disc()
-	for k, v := range map[string]string{"title": m.Title(), "artist": m.Artist(), "album_artist": m.AlbumArtist(), "album": m.Album(),
-		"track": strconv.Itoa(track), "disc": strconv.Itoa(disc)} {
-		tags[k] = v
+	set("title", m.Title())
+	set("artist", m.Artist())
+	set("album_artist", m.AlbumArtist())
+	set("album", m.Album())
+	if n, _ := m.Track(); n > 0 {
+		set("track", strconv.Itoa(n))
+	}
+	if n, _ := m.Disc(); n > 0 {
+		set("disc", strconv.Itoa(n))
 	}
 	return tags
 }

@@ -109,11 +109,11 @@ func (r *resampler) run(end int64) {
 		}
 		x := r.buf[at:][:len(h)]
 		var l0, r0, l1, r1 float32
-		for j := 0; j+1 < len(h); j += 2 {
-			l0 += h[j] * x[j][0]
-			r0 += h[j] * x[j][1]
-			l1 += h[j+1] * x[j+1][0]
-			r1 += h[j+1] * x[j+1][1]
+		for ; len(h) >= 4 && len(x) >= 4; h, x = h[4:], x[4:] { // taps is a multiple of 4
+			l0 += h[0]*x[0][0] + h[2]*x[2][0]
+			r0 += h[0]*x[0][1] + h[2]*x[2][1]
+			l1 += h[1]*x[1][0] + h[3]*x[3][0]
+			r1 += h[1]*x[1][1] + h[3]*x[3][1]
 		}
 		r.out = append(r.out, [2]float32{l0 + l1, r0 + r1})
 		r.frac += r.down

@@ -29,9 +29,10 @@ const sampleLimit = 8
 //
 // The live engine reads by TryStream, which never blocks; an offline render reads by Stream, which waits for the decoder.
 type Stream struct {
-	rate int
-	src  source
-	skip int64 // frames to drop before the first one handed out; owned by fill
+	rate  int
+	src   source
+	skip  int64 // frames to drop before the first one handed out; owned by fill
+	limit int64 // frames that the file may give at most
 
 	mu       sync.Mutex
 	more     sync.Cond // there are frames, or the end was reached
@@ -45,13 +46,14 @@ type Stream struct {
 	finished chan struct{} // closed when fill has returned
 }
 
-func newStream(src source, opt Options, skip int64) *Stream {
+func newStream(src source, opt Options, skip int64, most time.Duration) *Stream {
 	ahead := opt.Ahead
 	if ahead <= 0 {
 		ahead = 4 * time.Second
 	}
 	n := max(int(ahead.Seconds()*float64(opt.Rate)), 4096)
-	s := &Stream{rate: opt.Rate, src: src, skip: skip, ring: make([][2]float32, n), finished: make(chan struct{})}
+	s := &Stream{rate: opt.Rate, src: src, skip: skip, limit: int64(most.Seconds() * float64(opt.Rate)),
+		ring: make([][2]float32, n), finished: make(chan struct{})}
 	s.more.L, s.room.L = &s.mu, &s.mu
 	go s.fill()
 	return s
@@ -62,7 +64,6 @@ func newStream(src source, opt Options, skip int64) *Stream {
 func (s *Stream) fill() {
 	defer close(s.finished)
 	defer s.src.release()
-	limit := int64(maxLength.Seconds()) * int64(s.rate)
 	size := int64(len(s.ring))
 	stuck := 0
 	for {
@@ -101,8 +102,8 @@ func (s *Stream) fill() {
 
 		s.mu.Lock()
 		s.wrote += int64(kept)
-		if err == nil && s.wrote > limit {
-			err = fmt.Errorf("%w: longer than %v", ErrDamaged, maxLength)
+		if err == nil && s.wrote > s.limit {
+			err = fmt.Errorf("%w: more than %d frames", ErrDamaged, s.limit)
 		}
 		if err != nil {
 			s.end(err)

@@ -21,7 +21,7 @@ type vorbisFile struct {
 	rate   int
 
 	heads   int   // header packets read in this link: 3 when sound can come
-	total   int64 // frames of the links before this one
+	total   int64 // length of the links before this one, in frames at the first one's rate
 	base    int64 // granule of this link's first frame
 	pos     int64 // frames decoded in this link, counted from base
 	known   bool  // base and pos are settled
@@ -98,9 +98,12 @@ func (v *vorbisFile) link(p page) (bool, error) {
 	if err := safely(func() error { return dec.ReadHeader(b) }); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	if v.hd.rate > 0 {
+		v.total += v.pos * int64(v.hd.rate) / int64(v.rate)
+	}
 	v.dec, v.serial, v.rate = dec, p.serial, rate
 	v.mix = vorbisMixer(channels)
-	v.heads, v.total, v.base, v.pos = 1, v.total+v.pos, 0, 0
+	v.heads, v.base, v.pos = 1, 0, 0
 	v.known, v.skip, v.last, v.partial = true, false, false, nil
 	return true, nil
 }
@@ -134,24 +137,26 @@ func safely(do func() error) (err error) {
 	return do()
 }
 
-// scan walks over the pages from at on without decoding, and gives the frames of all links.
+// scan walks over the pages from at on without decoding, and gives the length of all links in frames at the first one's rate.
 func (v *vorbisFile) scan(at int64) (int64, error) {
 	v.pages.at = at
 	var before, here int64
 	var serial uint32
+	rate := int64(v.rate)
 	for {
 		p, err := v.pages.glance()
 		if err == io.EOF {
-			return before + here, nil
+			return before + here*int64(v.rate)/rate, nil
 		}
 		if err != nil {
 			return 0, err
 		}
 		if p.flags&2 != 0 {
-			if p.vorbis {
-				before, here, serial = before+here, 0, p.serial
+			if p.rate > 0 {
+				before, here = before+here*int64(v.rate)/rate, 0
+				serial, rate = p.serial, p.rate
 			}
-		} else if p.serial == serial && p.granule > here && p.granule < int64(maxLength.Seconds())*int64(v.rate) {
+		} else if p.serial == serial && p.granule > here && p.granule < int64(maxLength.Seconds())*rate {
 			here = p.granule
 		}
 	}
@@ -188,7 +193,7 @@ func (v *vorbisFile) seek(to int64) error {
 		if err != nil {
 			return err
 		}
-		if p.flags&2 != 0 && p.vorbis {
+		if p.flags&2 != 0 && p.rate > 0 {
 			links++
 			break
 		}
@@ -364,9 +369,9 @@ func (v *vorbisFile) place(p page) [][2]float32 {
 		}
 	}
 	v.last = last
-	at := v.total + v.pos
+	early := (v.from-v.total)*int64(v.rate)/int64(v.hd.rate) - v.pos
 	v.pos += n
-	if early := v.from - at; early > 0 {
+	if early > 0 {
 		return v.out[min(early, int64(len(v.out))):]
 	}
 	return v.out
@@ -465,8 +470,8 @@ type page struct {
 	seq     uint32
 	lacing  []byte
 	body    []byte
-	gap     bool // pages of its stream are missing before it
-	vorbis  bool // opens a vorbis stream; set by glance
+	gap     bool  // pages of its stream are missing before it
+	rate    int64 // of the vorbis stream that it opens; set by glance
 }
 
 // pages finds pages. Those with a wrong checksum are passed over.
@@ -575,9 +580,10 @@ func (p *pages) glance() (page, error) {
 		return page{}, err
 	}
 	if pg.flags&2 != 0 {
-		var b [7]byte
-		n, _ := p.in.ReadAt(b[:], pg.at+27+int64(len(pg.lacing)))
-		pg.vorbis = string(b[:n]) == "\x01vorbis"
+		var b [16]byte
+		if n, _ := p.in.ReadAt(b[:], pg.at+27+int64(len(pg.lacing))); n == len(b) && string(b[:7]) == "\x01vorbis" {
+			pg.rate = int64(binary.LittleEndian.Uint32(b[12:]))
+		}
 	}
 	p.at = pg.at + size
 	return pg, nil

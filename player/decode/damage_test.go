@@ -1,0 +1,357 @@
+package decode
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// file writes bytes to a file of the test.
+func file(t testing.TB, name string, b []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func content(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(sample(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// A file that was cut off plays as far as it goes, as it would have, and then says so.
+func TestCutFilePlaysAsFarAsItGoes(t *testing.T) {
+	for _, name := range []string{"long.mp3", "long.flac", "long.ogg", "16.wav", "24.wav"} {
+		b := content(t, name)
+		cut := file(t, name, b[:len(b)*6/10])
+		for way, native := range ways {
+			whole := mustAll(t, sample(t, name), Options{Rate: 44100, Native: native})
+			got, err := all(t, cut, Options{Rate: 44100, Native: native})
+			if !errors.Is(err, ErrDamaged) {
+				t.Errorf("%s cut, %s way: %v, want ErrDamaged", name, way, err)
+			}
+			if share := float64(len(got)) / float64(len(whole)); share < 0.5 || share > 0.7 {
+				t.Errorf("%s cut, %s way: %.2f of its frames, want 0.6", name, way, share)
+			}
+			if n := max(len(got)-4608, 0); apart(got[:n], whole) > 1e-4 {
+				t.Errorf("%s cut, %s way: what is left sounds otherwise", name, way)
+			}
+		}
+	}
+}
+
+// A damaged place in the middle costs that place only, and never sounds louder than the music around it.
+func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
+	for _, name := range []string{"long.mp3", "long.flac", "long.ogg"} {
+		b := bytes.Clone(content(t, name))
+		r := rand.New(rand.NewPCG(1, 2))
+		for i := range 400 {
+			b[len(b)/2+i] = byte(r.Uint32())
+		}
+		path := file(t, name, b)
+		whole := mustAll(t, sample(t, name), Options{Rate: 44100, Native: true})
+		got, err := all(t, path, Options{Rate: 44100, Native: true})
+		if !errors.Is(err, ErrDamaged) && name != "long.mp3" || len(got) != len(whole) { // mp3 has no checksums
+			t.Errorf("%s: %d frames and %v, want %d and ErrDamaged", name, len(got), err, len(whole))
+			continue
+		}
+		bad, peak := 0, 0.0
+		for i := range got {
+			if d := apart(got[i:i+1], whole[i:i+1]); d > 1e-3 {
+				bad++
+			}
+			peak = max(peak, got[i][0], -got[i][0])
+		}
+		if name == "long.mp3" {
+			peak = 0 // nor can it be known that a frame's inside is noise
+		}
+		if bad == 0 || bad > 2*44100 || peak > 0.6 {
+			t.Errorf("%s: %d frames differ (want some, up to two seconds), peak %.2f", name, bad, peak)
+		}
+	}
+	// Where a header is hit too, the frame before it is left out with it.
+	b := bytes.Clone(content(t, "long.mp3"))
+	at := len(b) / 2
+	for at++; ; at++ {
+		if h, ok := parseMP3(b[at:]); ok && h.rate == 44100 && h.version == 3 {
+			if after, ok := parseMP3(b[at+h.size:]); ok && after.fits(h) {
+				break
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := at - 200; i < at+200; i++ {
+		b[i] = byte(r.Uint32() & 0x7f)
+	}
+	got, err := all(t, file(t, "a.mp3", b), Options{Rate: 44100, Native: true})
+	peak := 0.0
+	for i := range got {
+		peak = max(peak, got[i][0], -got[i][0])
+	}
+	if !errors.Is(err, ErrDamaged) || peak > 0.6 || len(got) < 12*44100-3*1152 {
+		t.Errorf("mp3 with a broken header: %d frames, peak %.2f, %v", len(got), peak, err)
+	}
+	// The other way may leave out or end there; it must not blare.
+	b = bytes.Clone(content(t, "long.flac"))
+	for i := range 200 {
+		b[len(b)/2+i*7] ^= 0x55
+	}
+	got, _ = all(t, file(t, "a.flac", b), Options{Rate: 44100})
+	if la, lb := level(got)[0], level(mustAll(t, sample(t, "long.flac"), Options{Rate: 44100}))[0]; la > lb+0.5 || len(got) < 5*44100 {
+		t.Errorf("damaged flac by ffmpeg: %d frames at %.1f dB, the sound one has %.1f dB", len(got), la, lb)
+	}
+}
+
+// id3 is an ID3v2 tag that holds a picture of a size.
+func id3(size int) []byte {
+	frame := append([]byte("APIC\x00\x00\x00\x00\x00\x00"), make([]byte, size)...)
+	binary.BigEndian.PutUint32(frame[4:], uint32(size))
+	n := len(frame)
+	head := []byte{'I', 'D', '3', 3, 0, 0, byte(n >> 21 & 127), byte(n >> 14 & 127), byte(n >> 7 & 127), byte(n & 127)}
+	return append(head, frame...)
+}
+
+func TestTagsAndPicturesAreNoSound(t *testing.T) {
+	art := id3(12 << 20)
+	for _, name := range []string{"vbr.mp3", "16.flac"} {
+		want := mustAll(t, sample(t, name), Options{Rate: 44100, Native: true})
+		for what, b := range map[string][]byte{
+			"12 MB of art": append(bytes.Clone(art), content(t, name)...),
+			"two tags":     append(append(id3(100), id3(3000)...), content(t, name)...),
+			"a tag after":  append(bytes.Clone(content(t, name)), append([]byte("TAG"), make([]byte, 125)...)...),
+		} {
+			path := file(t, name, b)
+			for way, native := range ways {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				got, err := all(t, path, Options{Rate: 44100, Native: native})
+				runtime.ReadMemStats(&after)
+				if err != nil || len(got) != len(want) {
+					t.Errorf("%s with %s, %s way: %d frames and %v, want %d", name, what, way, len(got), err, len(want))
+				}
+				if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 40 {
+					t.Errorf("%s with %s, %s way: %d MB of memory", name, what, way, mb)
+				}
+			}
+		}
+	}
+}
+
+func TestChainedOggPlaysAllItsLinks(t *testing.T) {
+	b := append(bytes.Clone(content(t, "q5.ogg")), content(t, "48k.ogg")...)
+	path := file(t, "chained.ogg", b)
+	for way, native := range ways {
+		got, err := all(t, path, Options{Rate: 48000, Native: native})
+		if err != nil || len(got) < 4*48000-500 || len(got) > 4*48000+2 {
+			t.Errorf("%s way: %d frames and %v, want %d", way, len(got), err, 4*48000)
+		}
+	}
+	got := mustAll(t, path, Options{Rate: 48000, Native: true})
+	late := mustAll(t, path, Options{Rate: 48000, Native: true, From: 3500 * time.Millisecond})
+	if len(late) != len(got)-168000 || apart(late, got[168000:]) > 1e-4 {
+		t.Errorf("from the second link on: %d frames, %.2g apart", len(late), apart(late, got[168000:]))
+	}
+}
+
+func TestTinyFiles(t *testing.T) {
+	for _, name := range []string{"16.wav", "16.flac", "cbr.mp3", "q5.ogg"} {
+		path := filepath.Join(t.TempDir(), name)
+		ffmpeg(t, "-i", sample(t, name), "-t", "0.1", "-map_metadata", "-1", path)
+		for way, native := range ways {
+			got, err := all(t, path, Options{Rate: 44100, Native: native})
+			most := 4410
+			if name == "q5.ogg" && !native {
+				most += 128 // ffmpeg plays a file of one page to the end of its last packet
+			}
+			if err != nil || len(got) < 4410 || len(got) > most {
+				t.Errorf("0.1 s of %s, %s way: %d frames and %v, want 4410", name, way, len(got), err)
+			}
+		}
+	}
+}
+
+func TestFilesThatCantBePlayed(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo.mp3")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{1}).Read(noise)
+	bomb := binary.LittleEndian.AppendUint32([]byte("RIFF\xff\xff\xff\x7fWAVEfmt "), 0x7ffffff0)
+	for _, c := range []struct {
+		what, path string
+		want       []error
+	}{
+		{"missing", filepath.Join(dir, "none.mp3"), []error{fs.ErrNotExist}},
+		{"a folder", dir, []error{ErrUnsupported}},
+		{"a fifo", fifo, []error{ErrUnsupported}},
+		{"empty", file(t, "empty.mp3", nil), []error{ErrNoSound}},
+		{"text", file(t, "text.mp3", []byte("no music here, only words about it\n")), []error{ErrDamaged}},
+		{"a text file", file(t, "text.txt", []byte("no music here, only words about it\n")), []error{ErrDamaged, ErrUnsupported}},
+		{"noise", file(t, "noise.xyz", noise), []error{ErrDamaged, ErrUnsupported}},
+		{"zeros", file(t, "zeros.flac", make([]byte, 4<<20)), []error{ErrDamaged}},
+		{"a wav of 2 GB in 20 bytes", file(t, "bomb.wav", bomb), []error{ErrDamaged}},
+		{"a flac header", file(t, "head.flac", content(t, "16.flac")[:60]), []error{ErrDamaged, ErrNoSound}},
+		{"a list of other files", file(t, "list.mp3", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")), []error{ErrDamaged}},
+		{"after its end", sample(t, "16.flac"), []error{ErrNoSound}},
+	} {
+		for way, native := range ways {
+			opt := Options{Rate: 48000, Native: native}
+			if c.what == "after its end" {
+				opt.From = time.Minute
+			}
+			began := time.Now()
+			_, err := all(t, c.path, opt)
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("%s, %s way: took %v", c.what, way, took)
+			}
+			ok := false
+			for _, want := range c.want {
+				ok = ok || errors.Is(err, want)
+			}
+			if !ok {
+				t.Errorf("%s, %s way: %v, want one of %v", c.what, way, err, c.want)
+			}
+			if s := Says(err); s == "" || s == Says(errors.New("other")) {
+				t.Errorf("%s, %s way: the therapist reads %q of %v", c.what, way, s, err)
+			}
+		}
+	}
+	if _, err := Open(t.Context(), sample(t, "16.flac"), Options{Rate: 1}); err == nil {
+		t.Error("a rate of 1 Hz was taken")
+	}
+	if _, err := Open(t.Context(), sample(t, "16.flac"), Options{Rate: 48000, From: -1}); err == nil {
+		t.Error("a start before the file was taken")
+	}
+}
+
+// mutate changes a file as bad disks, downloads and editors do.
+func mutate(r *rand.Rand, b []byte) []byte {
+	b = bytes.Clone(b)
+	for range 1 + r.IntN(3) {
+		at := r.IntN(len(b))
+		if r.IntN(2) == 0 {
+			at = r.IntN(min(len(b), 400)) // the headers are where the surprises are
+		}
+		switch r.IntN(6) {
+		case 0:
+			b[at] ^= 1 << r.IntN(8)
+		case 1:
+			for i := at; i < min(at+1+r.IntN(64), len(b)); i++ {
+				b[i] = byte(r.Uint32())
+			}
+		case 2:
+			if at > 8 {
+				b = b[:at]
+			}
+		case 3:
+			for i := at; i < min(at+4, len(b)); i++ {
+				b[i] = 0xff
+			}
+		case 4:
+			b = append(b[:at:at], b[min(at+r.IntN(2000), len(b)):]...)
+		case 5:
+			n := min(at+r.IntN(2000), len(b))
+			b = append(b[:n:n], b[at:]...)
+		}
+		if len(b) < 16 {
+			return b
+		}
+	}
+	return b
+}
+
+// A mutated file may sound odd or not at all. It must end, soon, with bounded samples and memory, and never take the
+// process with it.
+func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
+	names := []string{"vbr.mp3", "16.flac", "q5.ogg", "16.wav", "a.opus", "aac.m4a"}
+	dir := t.TempDir()
+	buf := make([][2]float64, 8192)
+	count := map[string]int{}
+	slowest := time.Duration(0)
+	routines := runtime.NumGoroutine()
+	for i := range *mutations {
+		name := names[i%len(names)]
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, mutate(rand.New(rand.NewPCG(uint64(i), 7)), content(t, name)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for way, native := range ways {
+			if native && i%len(names) > 3 {
+				continue // not played, and said so
+			}
+			opt := Options{Rate: 48000, Native: native}
+			if i%5 == 4 {
+				opt.From = 1300 * time.Millisecond
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			began := time.Now()
+			s, err := Open(t.Context(), path, opt)
+			total := 0
+			if err == nil {
+				for {
+					n, ok := s.Stream(buf)
+					total += n
+					for _, f := range buf[:n] {
+						if !(f[0] >= -8 && f[0] <= 8 && f[1] >= -8 && f[1] <= 8) {
+							t.Fatalf("mutation %d of %s, %s way: a frame of %v", i, name, way, f)
+						}
+					}
+					if !ok {
+						break
+					}
+				}
+				err = s.Err()
+				s.Close()
+			}
+			took := time.Since(began)
+			runtime.ReadMemStats(&after)
+			slowest = max(slowest, took)
+			// A rate of 1 kHz in a wav's header makes 2 s of it 88.
+			if total > 200*48000 {
+				t.Errorf("mutation %d of %s, %s way: %d frames", i, name, way, total)
+			}
+			if limit := 2*time.Second + time.Duration(total)*time.Second/48000; took > limit {
+				t.Errorf("mutation %d of %s, %s way: took %v", i, name, way, took)
+			}
+			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 200 {
+				t.Errorf("mutation %d of %s, %s way: %d MB of memory", i, name, way, mb)
+			}
+			what := "damaged"
+			switch {
+			case err == nil:
+				what = "whole"
+			case total == 0:
+				what = "refused"
+			}
+			count[way+" "+what]++
+			if i%6 != 0 && !native {
+				continue
+			}
+			info, err := probe(t.Context(), path, native)
+			if err == nil && (info.Duration < 0 || info.Duration > maxLength || info.Rate <= 0) {
+				t.Errorf("mutation %d of %s, %s way: %+v", i, name, way, info)
+			}
+		}
+	}
+	t.Logf("%d files: %v, slowest %v", *mutations, count, slowest)
+	if n := runtime.NumGoroutine(); n > routines+2 {
+		t.Errorf("%d goroutines, %d before", n, routines)
+	}
+}

@@ -1,0 +1,105 @@
+package decode
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestProbeKnowsTheExactLength(t *testing.T) {
+	forked := map[string]bool{"long.mp3": true, "16.flac": true, "q5.ogg": true, "f32.wav": true, "51.ogg": true, "a.opus": true, "aac.m4a": true, "a.wma": true}
+	for _, sp := range corpus {
+		for way, native := range ways {
+			if native && !sp.native || !native && !forked[sp.name] {
+				continue
+			}
+			info, err := probe(t.Context(), sample(t, sp.name), native)
+			if err != nil {
+				t.Errorf("%s, %s way: %v", sp.name, way, err)
+				continue
+			}
+			if info.Rate != sp.rate {
+				t.Errorf("%s, %s way: %d Hz, want %d", sp.name, way, info.Rate, sp.rate)
+			}
+			exact := sp.frames > 0 && (sp.native || sp.name == "51.ogg")
+			if exact != info.Exact && sp.name != "noinfo.mp3" || info.Exact && sp.frames > 0 && info.Frames != sp.frames {
+				t.Errorf("%s, %s way: %d frames, exact %v; want %d, %v", sp.name, way, info.Frames, info.Exact, sp.frames, exact)
+			}
+			want := 2 * time.Second
+			if strings.HasPrefix(sp.name, "long.") {
+				want = 12 * time.Second
+			}
+			if d := info.Duration - want; d < -100*time.Millisecond || d > 100*time.Millisecond {
+				t.Errorf("%s, %s way: %v long, want %v", sp.name, way, info.Duration, want)
+			}
+		}
+	}
+}
+
+func TestProbeReadsTags(t *testing.T) {
+	meta := []string{"-t", "0.5", "-metadata", "title=Träumerei", "-metadata", "artist=Clara", "-metadata", "album=Kinderszenen",
+		"-metadata", "track=7/13", "-metadata", "disc=2", "-metadata", "replaygain_track_gain=-5.25 dB"}
+	for _, name := range []string{"a.mp3", "a.flac", "a.ogg", "a.m4a"} {
+		path := t.TempDir() + "/" + name
+		ffmpeg(t, append(append([]string{"-i", sample(t, "16.wav")}, meta...), path)...)
+		for way, native := range ways {
+			if native && name == "a.m4a" {
+				continue
+			}
+			info, err := probe(t.Context(), path, native)
+			if err != nil {
+				t.Errorf("%s, %s way: %v", name, way, err)
+				continue
+			}
+			got := Info{Title: info.Title, Artist: info.Artist, Album: info.Album, Track: info.Track, Disc: info.Disc}
+			if got != (Info{Title: "Träumerei", Artist: "Clara", Album: "Kinderszenen", Track: 7, Disc: 2}) {
+				t.Errorf("%s, %s way: %+v", name, way, got)
+			}
+			if name != "a.m4a" && (!info.HasLoudness || math.Abs(info.Loudness+12.75) > 1e-9 || math.Abs(info.GainToR128()+10.25) > 1e-9) {
+				t.Errorf("%s, %s way: loudness %v, %.2f; want -12.75 LUFS", name, way, info.HasLoudness, info.Loudness)
+			}
+		}
+	}
+	path := t.TempDir() + "/a.opus"
+	ffmpeg(t, "-i", sample(t, "16.wav"), "-c:a", "libopus", "-metadata", "R128_TRACK_GAIN=-512", path)
+	info, err := Probe(t.Context(), path)
+	if err != nil || !info.HasLoudness || info.Loudness != -21 || info.GainToR128() != -2 {
+		t.Errorf("opus: %+v, %v; want -21 LUFS", info, err)
+	}
+}
+
+func TestAbsurdTagsCountAsNone(t *testing.T) {
+	var i Info
+	i.tags(map[string]string{"replaygain_track_gain": "NaN dB", "track": "-3", "disc": "x", "title": "  "})
+	if i != (Info{}) {
+		t.Errorf("%+v, want nothing", i)
+	}
+	i.tags(map[string]string{"replaygain_track_gain": "+200 dB"})
+	if i.HasLoudness {
+		t.Errorf("a gain of 200 dB counted: %+v", i)
+	}
+}
+
+func TestFormatsSayWhatIsMissing(t *testing.T) {
+	if p := Formats(); !p.FFmpeg || p.Missing != "" || p.Version == "" {
+		t.Errorf("with ffmpeg: %+v", p)
+	}
+	with := tools
+	defer func() { tools = with }()
+	tools = func() toolset { return toolset{} }
+	p := Formats()
+	if p.FFmpeg || !strings.Contains(p.Missing, "install ffmpeg") || strings.Contains(strings.Join(p.Endings, " "), "opus") {
+		t.Errorf("without ffmpeg: %+v", p)
+	}
+	_, err := Open(t.Context(), sample(t, "a.opus"), Options{Rate: 48000})
+	if !strings.Contains(Says(err), "install ffmpeg") {
+		t.Errorf("an opus file without ffmpeg: %v, %q", err, Says(err))
+	}
+	if got := mustAll(t, sample(t, "vbr.mp3"), Options{Rate: 44100}); len(got) != 88200 {
+		t.Errorf("mp3 without ffmpeg: %d frames", len(got))
+	}
+	if info, err := Probe(t.Context(), sample(t, "vbr.mp3")); err != nil || info.Frames != 88200 {
+		t.Errorf("mp3 without ffprobe: %+v, %v", info, err)
+	}
+}
