@@ -12,11 +12,10 @@ import (
 	"time"
 )
 
-// fakeSink is a device in the bubble's time. drift is how much faster its clock is.
+// fakeSink is a device in the bubble's time.
 type fakeSink struct {
 	rate   float64
 	cap    float64
-	drift  float64
 	held   float64
 	at     time.Time
 	dry    int   // times it was found empty after it had been full
@@ -27,6 +26,7 @@ type fakeSink struct {
 	gulp   float64 // frames that it swallows at first
 }
 
+// drift is how much faster the device's clock is.
 func newFakeSink(drift float64) *fakeSink {
 	return &fakeSink{rate: 48000 * (1 + drift), cap: 9600, at: time.Now(), closed: make(chan struct{})}
 }
