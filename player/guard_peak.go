@@ -118,7 +118,7 @@ func (l *limiter) look16() (clean bool) {
 		}
 		for i := from; i < to; i++ {
 			x := (*[loudness.Taps][2]float64)(base[i+1 : i+1+loudness.Taps])
-			peak := max(l.p.Between(x), math.Abs(x[15][0]), math.Abs(x[15][1]), math.Abs(x[16][0]), math.Abs(x[16][1]))
+			peak := max(l.p.Over(x, bound, l.ceiling), math.Abs(x[15][0]), math.Abs(x[15][1]), math.Abs(x[16][0]), math.Abs(x[16][1]))
 			require(i, peak)
 			require(i+1, peak)
 		}

@@ -127,34 +127,6 @@ func TestGuardHoldsThePromise(t *testing.T) {
 	})
 }
 
-func BenchmarkGuard(b *testing.B) {
-	for _, c := range []struct {
-		name  string
-		level float64
-	}{{"ordinary", -23}, {"peaks", -14}, {"held", -5}} {
-		b.Run(c.name, func(b *testing.B) {
-			f := pieces(48000, 20)
-			g := NewGuard(48000, c.level, 0)
-			m := loudness.NewMeter(48000)
-			m.Write(f)
-			up := linear(c.level - m.Integrated())
-			for i := range f {
-				f[i][0] *= up
-				f[i][1] *= up
-			}
-			block := make([][2]float64, 1920)
-			b.ReportAllocs()
-			for b.Loop() {
-				for rest := f; len(rest) >= len(block); rest = rest[len(block):] {
-					copy(block, rest)
-					g.Process(block)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(f)), "ns/frame")
-		})
-	}
-}
-
 // pieces is music that keeps the promise: soft noise and notes that swell.
 func pieces(rate int, seconds float64) [][2]float64 {
 	r := rand.New(rand.NewPCG(1, 1))

@@ -12,7 +12,7 @@ const (
 	absGate   = -70.0
 )
 
-// Meter measures a stream as EBU Tech 3341 describes: momentary loudness (400 ms) ten times a second, short-term
+// Meter measures a stream as EBU Tech 3341 describes: momentary loudness (400 ms), short-term
 // loudness (3 s), integrated loudness with both gates, loudness range, true peak. It keeps 80 bytes a second, so that each result is
 // exact at any time. Not for concurrent use.
 type Meter struct {
@@ -21,10 +21,17 @@ type Meter struct {
 	peak   truePeak
 	frames int64
 	blocks []float64 // mean power of each 100 ms
-	sum    float64   // of the block that is being filled
-	from   int64     // its first frame
-	next   int64     // the frame after its last
+	sum    float64   // of the block that is being filled, up to the piece that is being filled
+	from   int64     // the block's first frame
+
+	// Pieces are hundredths of a second, for the momentary loudness as it is now.
+	pieces [momentary * pieces]float64 // energies, as a ring
+	piece  int                         // number of the one that is being filled
+	filled float64                     // its energy so far
+	next   int64                       // the frame after its last
 }
+
+const pieces = 10 // in a block
 
 // NewMeter is a meter for a rate of 8000 to 192000 Hz.
 func NewMeter(rate int) *Meter {
@@ -33,22 +40,36 @@ func NewMeter(rate int) *Meter {
 	return m
 }
 
-// edge is the first frame of block i. Where a tenth of a second is no whole number of frames, blocks differ by one.
-func (m *Meter) edge(i int) int64 { return (int64(i)*int64(m.rate) + perSecond/2) / perSecond }
+// edge is the first frame of piece i. Where a hundredth of a second is no whole number of frames, pieces differ by one.
+func (m *Meter) edge(i int) int64 {
+	const n = perSecond * pieces
+	return (int64(i)*int64(m.rate) + n/2) / n
+}
 
 // Write measures frames. Samples must be numbers.
 func (m *Meter) Write(frames [][2]float64) {
 	for len(frames) > 0 {
 		n := int(min(int64(len(frames)), m.next-m.frames, peakBlock))
-		m.sum += m.w.Energy(frames[:n])
+		m.filled += m.w.Energy(frames[:n])
 		m.peak.write(frames[:n])
 		m.frames += int64(n)
 		frames = frames[n:]
 		if m.frames == m.next {
-			m.blocks = append(m.blocks, m.sum/float64(m.next-m.from))
-			m.sum, m.from = 0, m.next
-			m.next = m.edge(len(m.blocks) + 1)
+			m.turn()
 		}
+	}
+}
+
+// turn ends a piece, and a block with every tenth.
+func (m *Meter) turn() {
+	m.pieces[m.piece%len(m.pieces)] = m.filled
+	m.sum += m.filled
+	m.filled = 0
+	m.piece++
+	m.next = m.edge(m.piece + 1)
+	if m.piece%pieces == 0 {
+		m.blocks = append(m.blocks, m.sum/float64(m.frames-m.from))
+		m.sum, m.from = 0, m.frames
 	}
 }
 
@@ -66,13 +87,19 @@ func window(blocks []float64, i, n int) float64 {
 	return sum / float64(n)
 }
 
-// Momentary is the loudness of the last 400 ms, up to a tenth of a second ago, in LUFS.
-func (m *Meter) Momentary() float64 { return Level(m.window(len(m.blocks)-1, momentary)) }
+// Momentary is the loudness of the last 400 ms in LUFS, up to a hundredth of a second ago.
+func (m *Meter) Momentary() float64 {
+	var sum float64
+	for _, e := range m.pieces {
+		sum += e
+	}
+	return Level(sum / (0.4 * float64(m.rate)))
+}
 
-// ShortTerm is the loudness of the last 3 s.
+// ShortTerm is the loudness of the last 3 s, up to a tenth of a second ago.
 func (m *Meter) ShortTerm() float64 { return Level(m.window(len(m.blocks)-1, shortTerm)) }
 
-// MaxMomentary is the largest momentary loudness so far. Sound shorter than a window counts as followed by silence.
+// MaxMomentary is the largest momentary loudness so far, looked at every 100 ms. Sound shorter than a window counts as followed by silence.
 func (m *Meter) MaxMomentary() float64 { return m.most(momentary) }
 
 // MaxShortTerm is the largest short-term loudness so far.
@@ -92,7 +119,7 @@ func (m *Meter) windows(n int) []float64 {
 		if m.frames == 0 {
 			return nil
 		}
-		all := m.sum / float64(m.edge(1)) / float64(n)
+		all := (m.sum + m.filled) / float64(m.edge(pieces)) / float64(n)
 		if len(m.blocks) > 0 {
 			all += m.window(len(m.blocks)-1, n)
 		}

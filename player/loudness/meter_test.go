@@ -16,9 +16,9 @@ func gain(db float64) float64 { return math.Pow(10, db/20) }
 
 // tone is a stereo sine; db is its peak level in dBFS.
 func tone(rate int, seconds, hz, db float64) [][2]float64 {
-	f := make([][2]float64, int(math.Round(seconds*float64(rate))))
+	f, g := make([][2]float64, int(math.Round(seconds*float64(rate)))), gain(db)
 	for i := range f {
-		s := gain(db) * math.Sin(2*math.Pi*hz*float64(i)/float64(rate))
+		s := g * math.Sin(2*math.Pi*hz*float64(i)/float64(rate))
 		f[i] = [2]float64{s, s}
 	}
 	return f
@@ -26,9 +26,9 @@ func tone(rate int, seconds, hz, db float64) [][2]float64 {
 
 func noise(rate int, seconds, db float64, seed uint64) [][2]float64 {
 	r := rand.New(rand.NewPCG(seed, 1))
-	f := make([][2]float64, int(seconds*float64(rate)))
+	f, g := make([][2]float64, int(seconds*float64(rate))), gain(db)
 	for i := range f {
-		f[i] = [2]float64{gain(db) * r.NormFloat64(), gain(db) * r.NormFloat64()}
+		f[i] = [2]float64{g * r.NormFloat64(), g * r.NormFloat64()}
 	}
 	return f
 }
@@ -36,7 +36,7 @@ func noise(rate int, seconds, db float64, seed uint64) [][2]float64 {
 // music is pink-ish noise in two bands with a slow swell and struck notes that decay.
 func music(rate int, seconds, db float64, seed uint64) [][2]float64 {
 	r := rand.New(rand.NewPCG(seed, 2))
-	f := noise(rate, seconds, 0, seed)
+	f, g := noise(rate, seconds, 0, seed), gain(db)
 	var low, mid [2]float64
 	struck, hz, at := 0.0, 220.0, 0
 	for i := range f {
@@ -48,16 +48,16 @@ func music(rate int, seconds, db float64, seed uint64) [][2]float64 {
 		for ch := range 2 {
 			low[ch] += (f[i][ch] - low[ch]) * 300 / float64(rate)
 			mid[ch] += (f[i][ch] - mid[ch]) * 6000 / float64(rate)
-			f[i][ch] = gain(db) * (swell*(2*low[ch]+0.15*mid[ch]) + note)
+			f[i][ch] = g * (swell*(2*low[ch]+0.15*mid[ch]) + note)
 		}
 	}
 	return f
 }
 
 func square(rate int, seconds, hz, db float64) [][2]float64 {
-	f := make([][2]float64, int(seconds*float64(rate)))
+	f, g := make([][2]float64, int(seconds*float64(rate))), gain(db)
 	for i := range f {
-		s := gain(db)
+		s := g
 		if math.Mod(float64(i)*hz/float64(rate), 1) >= 0.5 {
 			s = -s
 		}
@@ -216,13 +216,21 @@ func TestTech3341(t *testing.T) {
 		if got := measure(48000, slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 3, 1000, db), make([][2]float64, int((3-off)*48000)))).MaxShortTerm(); math.Abs(got-db) > 0.1 {
 			t.Errorf("case 11, segment %d: max short-term %.3f, want %.0f", i+1, got, db)
 		}
-		// The momentary cases step by 20 ms, where a meter that looks each 100 ms would miss by up to 0.97 LU; the standard
-		// asks it of offsets that its own update rate divides.
-		off = float64(i) * 0.1
-		if got := measure(48000, slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 0.4, 1000, -23), make([][2]float64, 48000))).MaxMomentary(); math.Abs(got+23) > 0.1 {
+		// The momentary ones are shorter than a meter could tell that looks each 100 ms.
+		off = float64(i) * 0.02
+		live := func(db float64) float64 {
+			m, most := loudness.NewMeter(48000), loudness.Silent
+			f := slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 0.4, 1000, db), make([][2]float64, 24000))
+			for ; len(f) >= 480; f = f[480:] {
+				m.Write(f[:480])
+				most = max(most, m.Momentary())
+			}
+			return most
+		}
+		if got := live(-23); math.Abs(got+23) > 0.1 {
 			t.Errorf("case 13, file %d: max momentary %.3f", i+1, got)
 		}
-		if got := measure(48000, slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 0.4, 1000, db), make([][2]float64, 48000))).MaxMomentary(); math.Abs(got-db) > 0.1 {
+		if got := live(db); math.Abs(got-db) > 0.1 {
 			t.Errorf("case 14, segment %d: max momentary %.3f, want %.0f", i+1, got, db)
 		}
 	}
@@ -343,22 +351,4 @@ func TestMeterWrites(t *testing.T) {
 			t.Fatalf("true peak %v, each place looked at: %v", whole.TruePeak(), want)
 		}
 	})
-}
-
-func BenchmarkMeter(b *testing.B) {
-	f := music(48000, 20, -12, 1)
-	m := loudness.NewMeter(48000)
-	for b.Loop() {
-		m.Write(f)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(f)), "ns/frame")
-}
-
-func BenchmarkWeighting(b *testing.B) {
-	f := music(48000, 20, -12, 1)
-	w := loudness.NewWeighting(48000)
-	for b.Loop() {
-		w.Energy(f)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(f)), "ns/frame")
 }

@@ -11,7 +11,11 @@ const Taps = 32
 type Interpolator struct {
 	phases [][Taps]float64
 	gain   float64
+	far    float64 // the gain of all taps but the near ones
 }
+
+// The near taps are those from nearFrom to nearTo, excluding.
+const nearFrom, nearTo = Taps/2 - 4, Taps/2 + 4
 
 // NewInterpolator is the interpolator for a rate of 8000 to 192000 Hz, with at least the given oversampling (0: as the standard asks).
 func NewInterpolator(rate, least int) *Interpolator {
@@ -20,7 +24,7 @@ func NewInterpolator(rate, least int) *Interpolator {
 	p := &Interpolator{gain: 1}
 	for ph := 1; ph < n; ph++ {
 		var h [Taps]float64
-		var sum, abs float64
+		var sum, abs, far float64
 		for i := range h {
 			at := float64(i-centre) - float64(ph)/float64(n)
 			w := 2 * at / Taps
@@ -30,9 +34,13 @@ func NewInterpolator(rate, least int) *Interpolator {
 		for i := range h {
 			h[i] /= sum
 			abs += math.Abs(h[i])
+			if i < nearFrom || i >= nearTo {
+				far += math.Abs(h[i])
+			}
 		}
 		p.phases = append(p.phases, h)
 		p.gain = max(p.gain, abs)
+		p.far = max(p.far, far)
 	}
 	return p
 }
@@ -57,6 +65,23 @@ func (p *Interpolator) Between(x *[Taps][2]float64) float64 {
 	return most
 }
 
+// Over is Between where that is over least; anything else is not over it. It looks at the near frames first, and
+// need not look at the others where they can't make up what is missing; bound is Peak(x[:]) or more.
+func (p *Interpolator) Over(x *[Taps][2]float64, bound, least float64) float64 {
+	enough := least - p.far*bound
+	for k := range p.phases {
+		h, y := (*[nearTo - nearFrom]float64)(p.phases[k][nearFrom:nearTo]), (*[nearTo - nearFrom][2]float64)(x[nearFrom:nearTo])
+		a := h[0]*y[0][0] + h[1]*y[1][0] + h[2]*y[2][0] + h[3]*y[3][0]
+		b := h[0]*y[0][1] + h[1]*y[1][1] + h[2]*y[2][1] + h[3]*y[3][1]
+		c := h[4]*y[4][0] + h[5]*y[5][0] + h[6]*y[6][0] + h[7]*y[7][0]
+		d := h[4]*y[4][1] + h[5]*y[5][1] + h[6]*y[6][1] + h[7]*y[7][1]
+		if math.Abs(a+c) > enough || math.Abs(b+d) > enough {
+			return p.Between(x)
+		}
+	}
+	return 0
+}
+
 // bessel is the modified Bessel function I0, by its series.
 func bessel(x float64) float64 {
 	sum, term := 1.0, 1.0
@@ -67,17 +92,15 @@ func bessel(x float64) float64 {
 	return sum
 }
 
-// Peak is the largest magnitude in frames, of both channels. It is +Inf where one is not a number.
+// Peak is the largest magnitude in frames, of both channels. It is +Inf or NaN where one is no number.
 func Peak(frames [][2]float64) float64 {
-	var a, b float64
-	for _, f := range frames {
-		a = max(a, math.Abs(f[0]))
-		b = max(b, math.Abs(f[1]))
+	// As integers, magnitudes keep their order, and infinity and NaN are over all of them.
+	var a, b uint64
+	for i := range frames {
+		a = max(a, math.Float64bits(frames[i][0])<<1)
+		b = max(b, math.Float64bits(frames[i][1])<<1)
 	}
-	if m := max(a, b); !math.IsNaN(m) {
-		return m
-	}
-	return math.Inf(1)
+	return math.Float64frombits(max(a, b) >> 1)
 }
 
 // truePeak keeps the largest true peak of a stream. It looks between two frames only where the bound on the filter's gain
@@ -136,7 +159,7 @@ func (t *truePeak) scan(frames [][2]float64) {
 				continue
 			}
 			for j := i * peakRun; j < min((i+1)*peakRun, n); j++ {
-				t.most = max(t.most, t.p.Between((*[Taps][2]float64)(x[j:j+Taps])))
+				t.most = max(t.most, t.p.Over((*[Taps][2]float64)(x[j:j+Taps]), bound, t.most))
 			}
 		}
 	}

@@ -1,0 +1,335 @@
+package loudness_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"roomd/player/loudness"
+)
+
+// desk is a scanner whose files hold one number: the level in dBFS of a second of tone, or text that is no sound.
+type desk struct {
+	*loudness.Scanner
+	dir  string
+	mu   sync.Mutex
+	open int            // how many files are open
+	most int            // were open at once
+	read map[string]int // by file, how often it was opened
+	said map[string]error
+	slow time.Duration
+}
+
+func newDesk(t *testing.T, cache *loudness.Cache) *desk {
+	d := &desk{dir: t.TempDir(), read: map[string]int{}, said: map[string]error{}}
+	d.Scanner = &loudness.Scanner{Cache: cache, Open: d.openFile, Done: func(path string, _ loudness.Analysis, err error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.said[filepath.Base(path)] = err
+	}}
+	return d
+}
+
+type file struct {
+	sound
+	d *desk
+}
+
+func (f *file) Stream(s [][2]float64) (int, bool) {
+	time.Sleep(f.d.slow)
+	return f.sound.Stream(s)
+}
+
+func (f *file) Close() error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	f.d.open--
+	return nil
+}
+
+var errBroken = errors.New("broken")
+
+func (d *desk) openFile(_ context.Context, path string) (loudness.Source, int, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.read[filepath.Base(path)]++
+	f := &file{d: d}
+	var db float64
+	if n, _ := fmt.Sscan(string(b), &db); n == 0 {
+		return nil, 0, errors.New("no sound in it")
+	}
+	if len(b) > 6 {
+		f.err = errBroken
+	}
+	f.frames = tone(8000, 1, 1000, db)
+	d.open++
+	d.most = max(d.most, d.open)
+	return f, 8000, nil
+}
+
+func (d *desk) write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(d.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// scan runs the scanner until it has done what it was asked for.
+func (d *desk) scan(t *testing.T, paths ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	d.Add(paths...)
+	var wg sync.WaitGroup
+	wg.Go(func() { d.Run(ctx) })
+	for p := d.Progress(); p.Done < p.Total; p = d.Progress() {
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+	}
+	cancel()
+	wg.Wait()
+}
+
+func opened(t *testing.T, dir string) *loudness.Cache {
+	t.Helper()
+	c, err := loudness.OpenCache(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestScanner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "loudness")
+		cache := opened(t, dir)
+		d := newDesk(t, cache)
+		a, b := d.write(t, "a", "-20"), d.write(t, "b", "-30")
+		bad, torn := d.write(t, "bad", "hello"), d.write(t, "torn", "-20 torn")
+		gone := filepath.Join(d.dir, "gone")
+		if _, ok := cache.Lookup(a); ok {
+			t.Fatal("a is known before it was heard")
+		}
+		d.scan(t, a, b, a, bad, torn, gone)
+		if p := d.Progress(); !reflect.DeepEqual(p, loudness.Progress{Total: 5, Done: 5, Failed: 3, Current: []string{}}) {
+			t.Errorf("progress %+v", p)
+		}
+		if d.said["a"] != nil || d.said["bad"] == nil || !errors.Is(d.said["torn"], errBroken) || !errors.Is(d.said["gone"], os.ErrNotExist) {
+			t.Errorf("said %v", d.said)
+		}
+		knows := func(c *loudness.Cache, path string, lufs float64) {
+			t.Helper()
+			x, ok := c.Lookup(path)
+			if !ok || x.Integrated < lufs-0.1 || x.Integrated > lufs+0.1 || x.Frames != 8000 || len(x.Blocks) != 10 {
+				t.Errorf("%s: %v, %+v; want %v LUFS", filepath.Base(path), ok, x, lufs)
+			}
+		}
+		knows(cache, a, -20)
+		knows(cache, b, -30)
+		if x, ok := cache.Lookup(torn); !ok || !x.Damaged {
+			t.Errorf("torn: %v, %+v", ok, x)
+		}
+
+		// Asked again, nothing is read but what could not be opened.
+		d.scan(t, a, b, bad, torn)
+		if want := map[string]int{"a": 1, "b": 1, "bad": 2, "torn": 1}; !reflect.DeepEqual(d.read, want) {
+			t.Errorf("opened %v, want %v", d.read, want)
+		}
+		if !errors.Is(d.said["torn"], errBroken) {
+			t.Errorf("torn is sound by now: %v", d.said["torn"])
+		}
+
+		// Moved, copied, touched: known by its content.
+		moved := filepath.Join(d.dir, "moved")
+		if err := os.Rename(a, moved); err != nil {
+			t.Fatal(err)
+		}
+		later := time.Now().Add(time.Hour)
+		if err := os.Chtimes(b, later, later); err != nil {
+			t.Fatal(err)
+		}
+		d.scan(t, moved, b)
+		knows(cache, moved, -20)
+		knows(cache, b, -30)
+		if d.read["moved"] != 0 || d.read["b"] != 1 {
+			t.Errorf("opened %v", d.read)
+		}
+
+		// Changed: heard again.
+		d.write(t, "b", "-33")
+		if _, ok := cache.Lookup(b); ok {
+			t.Error("b is still known after it has changed")
+		}
+		d.scan(t, b)
+		knows(cache, b, -33)
+
+		// After a restart all is still known, but for the damaged one, which is tried again.
+		again := newDesk(t, opened(t, dir))
+		again.dir = d.dir
+		knows(again.Cache, moved, -20)
+		knows(again.Cache, b, -33)
+		again.scan(t, moved, b, torn)
+		if want := map[string]int{"torn": 1}; !reflect.DeepEqual(again.read, want) {
+			t.Errorf("opened after a restart: %v, want %v", again.read, want)
+		}
+	})
+}
+
+func TestScannerWorksTogetherAndStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, opened(t, t.TempDir()))
+		d.Workers, d.slow = 3, time.Second
+		var all []string
+		for i := range 10 {
+			all = append(all, d.write(t, fmt.Sprint(i), fmt.Sprint(-20-i)))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go d.Run(ctx)
+		synctest.Wait()
+		d.Add(all...) // while it runs and is idle
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if p := d.Progress(); p.Total != 10 || p.Done != 0 || len(p.Current) != 3 {
+			t.Fatalf("under way: %+v", p)
+		}
+		cancel()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if p := d.Progress(); p.Total != 10 || p.Done != 0 || len(p.Current) != 0 || d.open != 0 {
+			t.Fatalf("stopped: %+v, %d open", p, d.open)
+		}
+		d.slow = 0
+		d.scan(t)
+		if p := d.Progress(); p.Total != 10 || p.Done != 10 || p.Failed != 0 || d.most != 3 {
+			t.Fatalf("after it went on: %+v, %d at once", p, d.most)
+		}
+	})
+}
+
+// While music plays the scanner rests as long as it works.
+func TestScannerIsGentle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		took := func(gentle bool) time.Duration {
+			d := newDesk(t, opened(t, t.TempDir()))
+			d.slow, d.Gentle = 100*time.Millisecond, func() bool { return gentle }
+			began := time.Now()
+			d.scan(t, d.write(t, "a", "-20"), d.write(t, "b", "-21"))
+			return time.Since(began)
+		}
+		alone, beside := took(false), took(true)
+		if alone < 1800*time.Millisecond || alone > 1900*time.Millisecond {
+			t.Errorf("alone it took %v", alone)
+		}
+		if beside <= alone+100*time.Millisecond {
+			t.Errorf("beside music it took %v, alone %v", beside, alone)
+		}
+	})
+}
+
+// Whatever is left of a cache after a crash, it opens, and what is not whole is missing.
+func TestCacheSurvives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDesk(t, opened(t, dir))
+		a, b, c := d.write(t, "a", "-20"), d.write(t, "b \n\xff", "-21"), d.write(t, "c", "-22")
+		d.scan(t, a, b, c)
+		index := filepath.Join(dir, "index")
+		whole, err := os.ReadFile(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for cut := range len(whole) {
+			if err := os.WriteFile(index, whole[:cut], 0o644); err != nil {
+				t.Fatal(err)
+			}
+			again := newDesk(t, opened(t, dir))
+			if cut%40 == 0 {
+				again.scan(t, a, b, c)
+				if len(again.read) != 0 {
+					t.Fatalf("cut at %d: heard %v again", cut, again.read)
+				}
+				for i, p := range []string{a, b, c} {
+					if x, ok := opened(t, dir).Lookup(p); !ok || x.Integrated > -19.8-float64(i) || x.Integrated < -20.2-float64(i) {
+						t.Fatalf("cut at %d: %q is %v, %v", cut, p, x.Integrated, ok)
+					}
+				}
+			}
+		}
+		entries, err := filepath.Glob(filepath.Join(dir, "??", "*"))
+		if err != nil || len(entries) != 3 {
+			t.Fatalf("%v %v", entries, err)
+		}
+		for i, e := range entries {
+			raw, err := os.ReadFile(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch i {
+			case 0:
+				raw = nil
+			case 1:
+				raw = raw[:len(raw)-1]
+			case 2:
+				raw[len(raw)/2] ^= 1
+			}
+			if err := os.WriteFile(e, raw, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again := newDesk(t, opened(t, dir))
+		for _, p := range []string{a, b, c} {
+			if x, ok := again.Cache.Lookup(p); ok {
+				t.Errorf("%q is known from a spoilt entry: %+v", p, x)
+			}
+		}
+		again.scan(t, a, b, c)
+		if _, ok := again.Cache.Lookup(c); !ok || len(again.read) != 3 {
+			t.Errorf("not heard again: %v", again.read)
+		}
+	})
+}
+
+// The index does not grow for ever.
+func TestCacheCompacts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d := newDesk(t, opened(t, dir))
+		a := d.write(t, "a", "-20")
+		for i := range 150 {
+			later := time.Now().Add(time.Duration(i) * time.Minute)
+			if err := os.Chtimes(a, later, later); err != nil {
+				t.Fatal(err)
+			}
+			d.scan(t, a)
+		}
+		before, err := os.Stat(filepath.Join(dir, "index"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := opened(t, dir)
+		after, err := os.Stat(filepath.Join(dir, "index"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := c.Lookup(a); !ok || after.Size() > before.Size()/50 {
+			t.Errorf("%v; the index has %d bytes, was %d", ok, after.Size(), before.Size())
+		}
+		if left, _ := filepath.Glob(filepath.Join(dir, ".new-*")); slices.Contains(left, "") || len(left) > 0 {
+			t.Errorf("left over: %v", left)
+		}
+	})
+}
