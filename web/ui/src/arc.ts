@@ -36,23 +36,40 @@ export function brackets(phases: Phase[], of: number): Bracket[] {
   return out;
 }
 
-/** flags are the marks. One whose name would run into the next mark's is drawn without it; at the right end names
- * stand to the left of their mark. room is how much of the line a letter takes. */
-export function flags(marks: Mark[], of: number, room = 1.15): Flag[] {
-  const out: Flag[] = [...marks].sort((a, b) => a.at_ms - b.at_ms).map((m) => ({ id: m.id, name: m.name, at: share(m.at_ms, of), label: true, left: false }));
-  let free = Infinity; // from the right: where the next name to the right begins
-  for (const f of out.reverse()) {
-    const wide = (f.name.length + 2) * room;
-    f.left = f.at + wide > 100;
-    if (f.left) {
-      f.label = free > f.at && f.at - wide >= 0;
-      free = Math.min(free, f.label ? f.at - wide : f.at - 1);
-    } else {
-      f.label = f.at + wide <= free;
-      free = f.at - 1;
-    }
+/** curve is the line over the columns, as an SVG path in a box of 1000 by 100: each phase's light is reached within it,
+ * as a fade does, and then kept. area closes it to the ground. */
+export function curve(cols: Column[]): { line: string; area: string } {
+  if (cols.length === 0) return { line: "", area: "" };
+  const n = (v: number) => +v.toFixed(1);
+  let high = cols[0]!.high;
+  let line = `M${n(cols[0]!.at * 10)} ${n(100 - high)}`;
+  for (const c of cols) {
+    const from = c.at * 10;
+    const to = from + Math.min(60, c.wide * 6);
+    if (c.high !== high) line += `C${n((from + to) / 2)} ${n(100 - high)} ${n((from + to) / 2)} ${n(100 - c.high)} ${n(to)} ${n(100 - c.high)}`;
+    high = c.high;
+    line += `H${n((c.at + c.wide) * 10)}`;
   }
-  return out.reverse();
+  return { line, area: `${line}V100H${n(cols[0]!.at * 10)}Z` };
+}
+
+/** flags are the marks, their names to the right or, where that would run into the next one, to the left; where there
+ * is room for neither, without. letter is how much of the line a letter takes. */
+export function flags(marks: Mark[], of: number, letter = 1.15): Flag[] {
+  const out: Flag[] = [...marks].sort((a, b) => a.at_ms - b.at_ms).map((m) => ({ id: m.id, name: m.name, at: share(m.at_ms, of), label: false, left: false }));
+  let taken = 0; // up to here, from the left
+  out.forEach((f, i) => {
+    const wide = (f.name.length + 2) * letter;
+    const next = out[i + 1]?.at ?? 100 + letter;
+    if (f.at + wide <= next - letter) {
+      f.label = true;
+      taken = f.at + wide;
+    } else {
+      f.left = f.label = f.at - wide >= taken;
+      taken = f.at + letter;
+    }
+  });
+  return out;
 }
 
 /** bars are what sounds when. What would be too thin to see keeps a sliver. */
