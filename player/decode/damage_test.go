@@ -35,7 +35,7 @@ func content(t testing.TB, name string) []byte {
 
 // A file that was cut off plays as far as it goes, as it would have, and then says so.
 func TestCutFilePlaysAsFarAsItGoes(t *testing.T) {
-	for _, name := range []string{"long.mp3", "long.flac", "long.ogg", "16.wav", "24.wav"} {
+	for _, name := range []string{"long.mp3", "long.flac", "long.ogg", "24.wav"} {
 		b := content(t, name)
 		cut := file(t, name, b[:len(b)*6/10])
 		for way, native := range ways {
@@ -65,7 +65,11 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 		path := file(t, name, b)
 		whole := mustAll(t, sample(t, name), Options{Rate: 44100, Native: true})
 		got, err := all(t, path, Options{Rate: 44100, Native: true})
-		if !errors.Is(err, ErrDamaged) && name != "long.mp3" || len(got) != len(whole) { // mp3 has no checksums
+		lost := 0
+		if name == "long.mp3" { // it has no checksums, and a frame without a header is not missed
+			lost = 2 * 1152
+		}
+		if !errors.Is(err, ErrDamaged) && lost == 0 || len(got) > len(whole) || len(got) < len(whole)-lost {
 			t.Errorf("%s: %d frames and %v, want %d and ErrDamaged", name, len(got), err, len(whole))
 			continue
 		}
@@ -76,10 +80,7 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 			}
 			peak = max(peak, got[i][0], -got[i][0])
 		}
-		if name == "long.mp3" {
-			peak = 0 // nor can it be known that a frame's inside is noise
-		}
-		if bad == 0 || bad > 2*44100 || peak > 0.6 {
+		if bad == 0 || lost == 0 && (bad > 2*44100 || peak > 0.6) {
 			t.Errorf("%s: %d frames differ (want some, up to two seconds), peak %.2f", name, bad, peak)
 		}
 	}
@@ -102,7 +103,7 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 	for i := range got {
 		peak = max(peak, got[i][0], -got[i][0])
 	}
-	if !errors.Is(err, ErrDamaged) || peak > 0.6 || len(got) < 12*44100-3*1152 {
+	if !errors.Is(err, ErrDamaged) || peak > 0.6 || len(got) < 8*44100-3*1152 {
 		t.Errorf("mp3 with a broken header: %d frames, peak %.2f, %v", len(got), peak, err)
 	}
 	// The other way may leave out or end there; it must not blare.
@@ -111,7 +112,7 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 		b[len(b)/2+i*7] ^= 0x55
 	}
 	got, _ = all(t, file(t, "a.flac", b), Options{Rate: 44100})
-	if la, lb := level(got)[0], level(mustAll(t, sample(t, "long.flac"), Options{Rate: 44100}))[0]; la > lb+0.5 || len(got) < 5*44100 {
+	if la, lb := level(got)[0], level(mustAll(t, sample(t, "long.flac"), Options{Rate: 44100}))[0]; la > lb+0.5 || len(got) < 4*44100 {
 		t.Errorf("damaged flac by ffmpeg: %d frames at %.1f dB, the sound one has %.1f dB", len(got), la, lb)
 	}
 }
@@ -156,14 +157,14 @@ func TestChainedOggPlaysAllItsLinks(t *testing.T) {
 	path := file(t, "chained.ogg", b)
 	for way, native := range ways {
 		got, err := all(t, path, Options{Rate: 48000, Native: native})
-		if err != nil || len(got) < 4*48000-500 || len(got) > 4*48000+2 {
-			t.Errorf("%s way: %d frames and %v, want %d", way, len(got), err, 4*48000)
+		if err != nil || len(got) < 2*48000-1000 || len(got) > 2*48000+2 {
+			t.Errorf("%s way: %d frames and %v, want %d", way, len(got), err, 2*48000)
 		}
 	}
 	got := mustAll(t, path, Options{Rate: 48000, Native: true})
-	late := mustAll(t, path, Options{Rate: 48000, Native: true, From: 3500 * time.Millisecond})
-	if len(late) != len(got)-168000 || apart(late, got[168000:]) > 1e-4 {
-		t.Errorf("from the second link on: %d frames, %.2g apart", len(late), apart(late, got[168000:]))
+	late := mustAll(t, path, Options{Rate: 48000, Native: true, From: 1500 * time.Millisecond})
+	if len(late) != len(got)-72000 || apart(late, got[72000:]) > 1e-4 {
+		t.Errorf("from the second link on: %d frames, %.2g apart", len(late), apart(late, got[72000:]))
 	}
 }
 
@@ -215,10 +216,10 @@ func TestFilesThatCantBePlayed(t *testing.T) {
 			if c.what == "after its end" {
 				opt.From = time.Minute
 			}
-			began := time.Now()
+			before := spent(t)
 			_, err := all(t, c.path, opt)
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("%s, %s way: took %v", c.what, way, took)
+			if took := spent(t) - before; took > 2*time.Second {
+				t.Errorf("%s, %s way: took %v of CPU", c.what, way, took)
 			}
 			ok := false
 			for _, want := range c.want {
@@ -297,11 +298,11 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 			}
 			opt := Options{Rate: 48000, Native: native}
 			if i%5 == 4 {
-				opt.From = 1300 * time.Millisecond
+				opt.From = 600 * time.Millisecond
 			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			began := time.Now()
+			cpu := spent(t)
 			s, err := Open(t.Context(), path, opt)
 			total := 0
 			if err == nil {
@@ -320,15 +321,15 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 				err = s.Err()
 				s.Close()
 			}
-			took := time.Since(began)
+			took := spent(t) - cpu
 			runtime.ReadMemStats(&after)
 			slowest = max(slowest, took)
-			// A rate of 1 kHz in a wav's header makes 2 s of it 88.
-			if total > 200*48000 {
+			// A rate of 1 kHz in a wav's header makes 1 s of it 44.
+			if total > 100*48000 {
 				t.Errorf("mutation %d of %s, %s way: %d frames", i, name, way, total)
 			}
-			if limit := 2*time.Second + time.Duration(total)*time.Second/48000; took > limit {
-				t.Errorf("mutation %d of %s, %s way: took %v", i, name, way, took)
+			if limit := 2*time.Second + time.Duration(total)*time.Second/48000/20; took > limit {
+				t.Errorf("mutation %d of %s, %s way: took %v of CPU", i, name, way, took)
 			}
 			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 200 {
 				t.Errorf("mutation %d of %s, %s way: %d MB of memory", i, name, way, mb)
@@ -350,7 +351,7 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d files: %v, slowest %v", *mutations, count, slowest)
+	t.Logf("%d files: %v, slowest %v of CPU", *mutations, count, slowest)
 	if n := runtime.NumGoroutine(); n > routines+2 {
 		t.Errorf("%d goroutines, %d before", n, routines)
 	}

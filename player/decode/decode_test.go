@@ -33,14 +33,14 @@ func TestMain(m *testing.M) {
 
 // music is two tones that differ between left and right, with a noise floor and a swell: something that every
 // codec can do well, and in which a shift by one frame shows.
-const music = "aevalsrc=0.3*sin(2*PI*440*t)*(0.6+0.4*sin(t*3))+0.02*(random(0)-0.5)|0.25*sin(2*PI*554.37*t)+0.1*sin(2*PI*3000*t)*sin(t*2)+0.02*(random(1)-0.5):s=44100:d=12"
+const music = "aevalsrc=0.3*sin(2*PI*440*t)*(0.6+0.4*sin(t*3))+0.02*(random(0)-0.5)|0.25*sin(2*PI*554.37*t)+0.1*sin(2*PI*3000*t)*sin(t*2)+0.02*(random(1)-0.5):s=44100:d=8"
 
 // files makes the whole corpus by one ffmpeg, once: the start of a process is most of the work.
 var files = sync.OnceValue(func() error {
 	args := []string{"-nostdin", "-y", "-v", "error", "-f", "lavfi", "-i", music}
 	for _, sp := range corpus {
 		if !strings.HasPrefix(sp.name, "long.") {
-			args = append(args, "-t", "2")
+			args = append(args, "-t", "1")
 		}
 		args = append(append(args, sp.args...), filepath.Join(dir, sp.name))
 	}
@@ -133,39 +133,39 @@ type spec struct {
 }
 
 var corpus = []spec{
-	{"cbr.mp3", []string{"-b:a", "192k"}, 88200, 44100, true, 2e-4},
-	{"vbr.mp3", []string{"-q:a", "2"}, 88200, 44100, true, 2e-4},
-	{"mono.mp3", []string{"-ac", "1", "-b:a", "96k"}, 88200, 44100, true, 2e-4},
-	{"32k.mp3", []string{"-ar", "32000", "-b:a", "128k"}, 64000, 32000, true, 1e-3},
-	{"24k.mp3", []string{"-ar", "24000", "-b:a", "64k"}, 48000, 24000, true, 5e-2},
+	{"cbr.mp3", []string{"-b:a", "192k"}, 44100, 44100, true, 2e-4},
+	{"vbr.mp3", []string{"-q:a", "2"}, 44100, 44100, true, 2e-4},
+	{"mono.mp3", []string{"-ac", "1", "-b:a", "96k"}, 44100, 44100, true, 2e-4},
+	{"32k.mp3", []string{"-ar", "32000", "-b:a", "128k"}, 32000, 32000, true, 1e-3},
+	{"24k.mp3", []string{"-ar", "24000", "-b:a", "64k"}, 24000, 24000, true, 5e-2},
 	{"noinfo.mp3", []string{"-b:a", "192k", "-write_xing", "0"}, 0, 44100, true, 1e-3},
-	{"16.flac", []string{"-sample_fmt", "s16"}, 88200, 44100, true, 1e-7},
-	{"24-96.flac", []string{"-ar", "96000", "-sample_fmt", "s32"}, 192000, 96000, true, 1e-6},
-	{"24k.flac", []string{"-ar", "24000"}, 48000, 24000, true, 1e-7},
-	{"192k.flac", []string{"-ar", "192000"}, 384000, 192000, true, 1e-7},
-	{"mono.flac", []string{"-ac", "1"}, 88200, 44100, true, 1e-7},
-	{"51.flac", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0"}, 88200, 44100, true, 1e-6},
-	{"q5.ogg", []string{"-c:a", "libvorbis", "-q:a", "5"}, 88200, 44100, true, 1e-5},
-	{"48k.ogg", []string{"-c:a", "libvorbis", "-ar", "48000", "-q:a", "3"}, 96000, 48000, true, 1e-5},
-	{"mono.ogg", []string{"-c:a", "libvorbis", "-ac", "1"}, 88200, 44100, true, 1e-5},
-	{"51.ogg", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0", "-c:a", "libvorbis", "-q:a", "6"}, 88200, 44100, false, 0},
-	{"8.wav", []string{"-c:a", "pcm_u8"}, 88200, 44100, true, 1e-7},
-	{"16.wav", []string{"-c:a", "pcm_s16le"}, 88200, 44100, true, 1e-7},
-	{"24.wav", []string{"-c:a", "pcm_s24le"}, 88200, 44100, true, 1e-7},
-	{"32.wav", []string{"-c:a", "pcm_s32le"}, 88200, 44100, true, 1e-7},
-	{"f32.wav", []string{"-c:a", "pcm_f32le"}, 88200, 44100, true, 1e-7},
-	{"f64.wav", []string{"-c:a", "pcm_f64le"}, 88200, 44100, true, 1e-7},
-	{"8k.wav", []string{"-ar", "8000"}, 16000, 8000, true, 1e-7},
-	{"51.wav", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0"}, 88200, 44100, true, 1e-6},
-	{"rf64.wav", []string{"-rf64", "always"}, 88200, 44100, true, 1e-7},
-	{"long.mp3", []string{"-q:a", "2"}, 529200, 44100, true, 2e-4},
-	{"long.flac", []string{}, 529200, 44100, true, 1e-7},
-	{"long.ogg", []string{"-c:a", "libvorbis", "-q:a", "5"}, 529200, 44100, true, 1e-5},
-	{"long.opus", []string{"-c:a", "libopus"}, 576000, 48000, false, 0},
-	{"a.opus", []string{"-c:a", "libopus", "-b:a", "128k"}, 96000, 48000, false, 0},
+	{"16.flac", []string{"-sample_fmt", "s16"}, 44100, 44100, true, 1e-7},
+	{"24-96.flac", []string{"-ar", "96000", "-sample_fmt", "s32"}, 96000, 96000, true, 1e-6},
+	{"24k.flac", []string{"-ar", "24000"}, 24000, 24000, true, 1e-7},
+	{"192k.flac", []string{"-ar", "192000"}, 192000, 192000, true, 1e-7},
+	{"mono.flac", []string{"-ac", "1"}, 44100, 44100, true, 1e-7},
+	{"51.flac", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0"}, 44100, 44100, true, 1e-6},
+	{"q5.ogg", []string{"-c:a", "libvorbis", "-q:a", "5"}, 44100, 44100, true, 1e-5},
+	{"48k.ogg", []string{"-c:a", "libvorbis", "-ar", "48000", "-q:a", "3"}, 48000, 48000, true, 1e-5},
+	{"mono.ogg", []string{"-c:a", "libvorbis", "-ac", "1"}, 44100, 44100, true, 1e-5},
+	{"51.ogg", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0", "-c:a", "libvorbis", "-q:a", "6"}, 44100, 44100, false, 0},
+	{"8.wav", []string{"-c:a", "pcm_u8"}, 44100, 44100, true, 1e-7},
+	{"16.wav", []string{"-c:a", "pcm_s16le"}, 44100, 44100, true, 1e-7},
+	{"24.wav", []string{"-c:a", "pcm_s24le"}, 44100, 44100, true, 1e-7},
+	{"32.wav", []string{"-c:a", "pcm_s32le"}, 44100, 44100, true, 1e-7},
+	{"f32.wav", []string{"-c:a", "pcm_f32le"}, 44100, 44100, true, 1e-7},
+	{"f64.wav", []string{"-c:a", "pcm_f64le"}, 44100, 44100, true, 1e-7},
+	{"8k.wav", []string{"-ar", "8000"}, 8000, 8000, true, 1e-7},
+	{"51.wav", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0"}, 44100, 44100, true, 1e-6},
+	{"rf64.wav", []string{"-rf64", "always"}, 44100, 44100, true, 1e-7},
+	{"long.mp3", []string{"-q:a", "2"}, 352800, 44100, true, 2e-4},
+	{"long.flac", []string{}, 352800, 44100, true, 1e-7},
+	{"long.ogg", []string{"-c:a", "libvorbis", "-q:a", "5"}, 352800, 44100, true, 1e-5},
+	{"long.opus", []string{"-c:a", "libopus"}, 384000, 48000, false, 0},
+	{"a.opus", []string{"-c:a", "libopus", "-b:a", "128k"}, 48000, 48000, false, 0},
 	{"aac.m4a", []string{"-c:a", "aac", "-b:a", "160k"}, 0, 44100, false, 0},
-	{"alac.m4a", []string{"-c:a", "alac"}, 88200, 44100, false, 0},
-	{"a.aiff", []string{}, 88200, 44100, false, 0},
+	{"alac.m4a", []string{"-c:a", "alac"}, 44100, 44100, false, 0},
+	{"a.aiff", []string{}, 44100, 44100, false, 0},
 	{"a.wma", []string{"-c:a", "wmav2"}, 0, 44100, false, 0},
 }
 
@@ -202,7 +202,7 @@ func TestRatesOfBothWaysAgree(t *testing.T) {
 	for name, rate := range map[string]int{"16.flac": 48000, "24-96.flac": 44100, "192k.flac": 48000, "8k.wav": 48000, "vbr.mp3": 96000} {
 		a := mustAll(t, sample(t, name), Options{Rate: rate})
 		b := mustAll(t, sample(t, name), Options{Rate: rate, Native: true})
-		if d := len(a) - len(b); d < -1 || d > 1 || len(a) < 2*rate-1 || len(a) > 2*rate+1 {
+		if d := len(a) - len(b); d < -1 || d > 1 || len(a) < rate-1 || len(a) > rate+1 {
 			t.Errorf("%s at %d: %d frames by ffmpeg, %d by the native way", name, rate, len(a), len(b))
 		}
 		la, lb := level(a), level(b)
@@ -213,8 +213,7 @@ func TestRatesOfBothWaysAgree(t *testing.T) {
 }
 
 func TestSeekLandsOnTheFrame(t *testing.T) {
-	froms := []time.Duration{10 * time.Millisecond, 1777777 * time.Microsecond,
-		7123456 * time.Microsecond, 11950 * time.Millisecond}
+	froms := []time.Duration{10 * time.Millisecond, 777777 * time.Microsecond, 5123456 * time.Microsecond, 7950 * time.Millisecond}
 	names := map[string][]string{
 		"ffmpeg": {"long.mp3", "long.flac", "long.ogg", "long.opus", "alac.m4a", "aac.m4a"},
 		"native": {"long.mp3", "long.flac", "long.ogg", "noinfo.mp3", "24k.mp3", "51.flac", "24k.flac", "48k.ogg", "24.wav", "8k.wav"},

@@ -132,18 +132,15 @@ func (s *Stream) end(err error) {
 // sound makes frames safe to compute with: finite and of bounded magnitude.
 func sound(f [][2]float32) {
 	for i := range f {
+		l, r := f[i][0], f[i][1]
+		if l >= -sampleLimit && l <= sampleLimit && r >= -sampleLimit && r <= sampleLimit {
+			continue
+		}
 		for c, v := range f[i] {
-			if v >= -sampleLimit && v <= sampleLimit {
-				continue
+			if v != v {
+				v = 0
 			}
-			switch {
-			case v > sampleLimit:
-				f[i][c] = sampleLimit
-			case v < -sampleLimit:
-				f[i][c] = -sampleLimit
-			default: // NaN
-				f[i][c] = 0
-			}
+			f[i][c] = min(max(v, -sampleLimit), sampleLimit)
 		}
 	}
 }
