@@ -11,7 +11,7 @@ build:
 run:
 	@rig/setup run
 	@$(MAKE) --no-print-directory build
-	@bin/roomd serve --data $(DATA) --open
+	@bin/roomd serve --data $(DATA) --link
 
 setup:
 	@rig/setup test

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"roomd/rig"
+	"roomd/room"
+)
+
+// binary is the roomd that the tests run: the real one, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "roomd")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "roomd")
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Stdout, build.Stderr = os.Stdout, os.Stderr
+	if err := build.Run(); err != nil {
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// daemon is a roomd in a folder of its own.
+type daemon struct {
+	*rig.Process
+	t     testing.TB
+	dir   string
+	addr  string
+	token string
+	env   []string
+	runs  int
+	began time.Time // when the process was started
+}
+
+// newDaemon lays out a room: files are written below its data folder, by name.
+func newDaemon(t testing.TB, env []string, files map[string]string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, dir: t.TempDir(), env: env, addr: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))}
+	for name, text := range files {
+		path := filepath.Join(d.dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.Command(binary, "token", "create", "test", "--data", d.dir).Output()
+	if err != nil {
+		t.Fatalf("token: %v", err)
+	}
+	d.token = strings.TrimSpace(string(out))
+	return d
+}
+
+// start starts the daemon and waits until it answers.
+func (d *daemon) start() {
+	d.t.Helper()
+	d.runs++
+	log := filepath.Join(d.dir, "log", fmt.Sprint(d.runs))
+	if err := os.MkdirAll(log, 0o755); err != nil {
+		d.t.Fatal(err)
+	}
+	d.began = time.Now()
+	d.Process = rig.Run(d.t, log, binary, d.env, "serve", "--data", d.dir, "--listen", d.addr)
+	rig.Eventually(d.t, 10*time.Second, "the daemon answers", func() bool {
+		select {
+		case <-d.Done():
+			d.t.Fatalf("the daemon ended:\n%s", d.log())
+		default:
+		}
+		resp, err := http.Get("http://" + d.addr + "/healthz")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	})
+}
+
+// log is what the present process has logged.
+func (d *daemon) log() string {
+	b, _ := os.ReadFile(filepath.Join(d.dir, "log", fmt.Sprint(d.runs), "roomd.log"))
+	return string(b)
+}
+
+// get reads JSON from a route.
+func (d *daemon) get(path string, into any) {
+	d.t.Helper()
+	req, _ := http.NewRequest(http.MethodGet, "http://"+d.addr+path, nil)
+	req.Header.Set("Authorization", "Bearer "+d.token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		d.t.Fatalf("GET %s: %v\n%s", path, err, d.log())
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(resp.Body)
+		d.t.Fatalf("GET %s: %s %s", path, resp.Status, b)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		d.t.Fatalf("GET %s: %v", path, err)
+	}
+}
+
+func (d *daemon) snapshot() room.Snapshot {
+	d.t.Helper()
+	var s room.Snapshot
+	d.get("/api/v1/state", &s)
+	return s
+}
+
+// post sends a command; err is the transport's.
+func (d *daemon) post(c room.Command) (status int, body string, err error) {
+	b, _ := json.Marshal(c)
+	req, _ := http.NewRequest(http.MethodPost, "http://"+d.addr+"/api/v1/commands", bytes.NewReader(b))
+	req.Header.Set("Authorization", "Bearer "+d.token)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	out, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(out), err
+}
+
+// do sends a command that has to be done.
+func (d *daemon) do(c room.Command) {
+	d.t.Helper()
+	if c.ID == "" {
+		c.ID = room.NewID()
+	}
+	status, body, err := d.post(c)
+	if err != nil || status != http.StatusOK {
+		d.t.Fatalf("%s: %d %s %v\n%s", c.Do, status, body, err, d.log())
+	}
+}
+
+// tablet is a websocket client that keeps what it was told.
+type tablet struct {
+	conn *websocket.Conn
+	mu   sync.Mutex
+	seen []heard
+	done chan struct{}
+}
+
+type heard struct {
+	at   time.Time
+	snap room.Snapshot
+}
+
+// tablet connects as a paired tablet does.
+func (d *daemon) tablet() *tablet {
+	d.t.Helper()
+	conn, _, err := websocket.DefaultDialer.Dial("ws://"+d.addr+"/ws", http.Header{
+		"Authorization": {"Bearer " + d.token}, "Origin": {"http://" + d.addr},
+	})
+	if err != nil {
+		d.t.Fatalf("websocket: %v", err)
+	}
+	tb := &tablet{conn: conn, done: make(chan struct{})}
+	go func() {
+		defer close(tb.done)
+		for {
+			_, msg, err := conn.ReadMessage()
+			at := time.Now()
+			if err != nil {
+				return
+			}
+			var s struct {
+				Type string `json:"type"`
+				room.Snapshot
+			}
+			if json.Unmarshal(msg, &s) == nil && s.Type == "snapshot" {
+				tb.mu.Lock()
+				tb.seen = append(tb.seen, heard{at, s.Snapshot})
+				tb.mu.Unlock()
+			}
+		}
+	}()
+	d.t.Cleanup(func() { conn.Close(); <-tb.done })
+	return tb
+}
+
+func (tb *tablet) all() []heard {
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	return append([]heard{}, tb.seen...)
+}
+
+// music makes audio files with ffmpeg: each a tone of its own frequency, at a level, for a number of seconds.
+func music(t testing.TB, dir string, tones map[string]tone) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, tn := range tones {
+		out, err := exec.Command("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i",
+			fmt.Sprintf("sine=frequency=%g:sample_rate=44100:duration=%g,volume=%gdB,aformat=channel_layouts=stereo", tn.hz, tn.seconds, tn.db),
+			filepath.Join(dir, name)).CombinedOutput()
+		if err != nil {
+			t.Fatalf("ffmpeg %s: %v\n%s", name, err, out)
+		}
+	}
+}
+
+type tone struct{ hz, seconds, db float64 }
+
+// roomd runs the program with a command line, and returns its exit code and what it printed.
+func roomd(t testing.TB, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	cmd.Env = append(os.Environ(), env...)
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !asExit(err, &exit) {
+		t.Fatalf("roomd %v: %v", args, err)
+	}
+	return cmd.ProcessState.ExitCode(), o.String(), e.String()
+}
+
+func asExit(err error, into **exec.ExitError) bool {
+	e, ok := err.(*exec.ExitError)
+	*into = e
+	return ok
+}
+
+// lines scans text line by line.
+func lines(s string) []string {
+	var out []string
+	for sc := bufio.NewScanner(strings.NewReader(s)); sc.Scan(); {
+		out = append(out, sc.Text())
+	}
+	return out
+}
+
+// terminate ends the daemon as systemd would, and returns how long it took.
+func (d *daemon) terminate(ctx context.Context) time.Duration {
+	d.t.Helper()
+	at := time.Now()
+	if err := d.Signal(syscall.SIGTERM); err != nil {
+		d.t.Fatal(err)
+	}
+	select {
+	case <-d.Done():
+	case <-ctx.Done():
+		d.t.Fatal("the daemon does not end")
+	}
+	return time.Since(at)
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room"
+)
+
+var kills = flag.Int("kills", 15, "how often TestKill kills the daemon")
+
+// long is a session that a test does not outlive.
+const long = `name: Long
+bed: ocean
+phases:
+  - {name: One, stage: preparation, length: 30m, lights: {scene: dusk, fade: 2m}, marks: [Lozenge, Vitals]}
+  - {name: Two, stage: administration, length: 60m, level: -3, lights: {scene: dusk, fade: 2m}}
+  - {name: Three, stage: integration, length: 90m, lights: {scene: dusk, fade: 2m}}
+`
+
+// TestKill kills the daemon at random moments while commands arrive. What was acknowledged has to be there
+// afterwards, once, and the arc has to be where it would have been.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n", "playlists/long.yaml": long})
+	d.start()
+	d.do(room.Command{Do: room.Start, Playlist: "long"})
+	r := rand.New(rand.NewPCG(1, 2))
+	started := d.snapshot().Session.StartedMS
+	acked := map[string]bool{} // marks by command ID
+	var extended time.Duration // of phase One, as acknowledged
+	maybe := map[string]room.Command{}
+	t0, now0 := time.Now(), d.snapshot().NowMS // the room's clock against ours
+	worst := time.Duration(0)
+	for n := range *kills {
+		var wg sync.WaitGroup
+		stop := make(chan struct{})
+		wg.Go(func() {
+			for k := 0; ; k++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				c := room.Command{ID: room.NewID(), Do: room.MarkNow, Name: "Vitals"}
+				if k%5 == 4 {
+					c = room.Command{ID: room.NewID(), Do: room.Extend, By: "30s"}
+					if extended > 20*time.Minute {
+						c.By = "-30s"
+					}
+				}
+				status, body, err := d.post(c)
+				switch {
+				case err != nil:
+					maybe[c.ID] = c // it may have been done, or not; not twice
+					return
+				case status != http.StatusOK:
+					t.Errorf("%s: %d %s", c.Do, status, body)
+					return
+				case c.Do == room.MarkNow:
+					acked[c.ID] = true
+				default:
+					by, _ := time.ParseDuration(c.By)
+					extended += by
+				}
+			}
+		})
+		time.Sleep(time.Duration(r.IntN(120)) * time.Millisecond)
+		d.Kill()
+		close(stop)
+		wg.Wait()
+		d.start()
+		s := d.snapshot()
+		if s.Session == nil || s.Session.State != room.Running {
+			t.Fatalf("kill %d: the session is gone: %+v\n%s", n, s.Session, d.log())
+		}
+		// A command whose answer was lost is sent again, as the tablet does: it is done once.
+		for id, c := range maybe {
+			if status, body, err := d.post(c); err != nil || status != http.StatusOK {
+				t.Fatalf("repeated %s: %d %s %v", c.Do, status, body, err)
+			}
+			if c.Do == room.MarkNow {
+				acked[id] = true
+			} else {
+				by, _ := time.ParseDuration(c.By)
+				extended += by
+			}
+			delete(maybe, id)
+		}
+		s = d.snapshot()
+		at := time.Since(t0)
+		if off := (time.Duration(s.NowMS-now0)*time.Millisecond - at).Abs(); off > worst {
+			worst = off
+		}
+		if s.Session.StartedMS != started {
+			t.Fatalf("kill %d: the session started at %d ms, before at %d ms", n, s.Session.StartedMS, started)
+		}
+		if end := (30*time.Minute + extended).Milliseconds(); s.Session.Phases[0].EndMS != end || s.Session.EndsAtMS != 3*3600_000 {
+			t.Fatalf("kill %d: the first phase ends at %d ms and the session at %d ms, wanted %d and 10800000", n, s.Session.Phases[0].EndMS, s.Session.EndsAtMS, end)
+		}
+		seen := map[string]int{}
+		for _, m := range s.Session.Marks {
+			seen[m.ID]++
+		}
+		for id := range acked {
+			if seen[id] != 1 {
+				t.Fatalf("kill %d: the acknowledged mark %s is there %d times", n, id, seen[id])
+			}
+		}
+		if len(seen) != len(acked) {
+			t.Fatalf("kill %d: %d marks, %d were asked for", n, len(seen), len(acked))
+		}
+	}
+	if worst > 100*time.Millisecond {
+		t.Errorf("the session's clock was %v off", worst)
+	}
+	t.Logf("%d kills, %d marks, the clock off by %v at the most", *kills, len(acked), worst)
+}
+
+// TestTakenUpFromSilence kills the daemon while music plays: it comes back within two seconds of the process's start,
+// from silence, and never louder than it was.
+func TestTakenUpFromSilence(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
+phases: [{name: One, stage: preparation, length: 10m, music: one.flac}]
+`})
+	music(t, d.dir+"/playlists", map[string]tone{"one.flac": {300, 600, -20}})
+	d.start()
+	d.do(room.Command{Do: room.Start, Playlist: "tone"})
+	down := -6.0
+	d.do(room.Command{Do: room.SetLevel, DB: &down})
+	time.Sleep(11 * time.Second) // past the fade-in of 8 s
+	d.Kill()
+	before := len(card.Played().Frames)
+	d.start()
+	rig.Eventually(t, 8*time.Second, "music is back at its level", func() bool {
+		s := card.Played()
+		return len(s.Frames)-before > 4*s.Rate
+	})
+	s := card.Played()
+	level := func(from, to int) float64 { return amplitude(s.Frames[from:to], s.Rate, 300) }
+	was := level(before-s.Rate/2, before-s.Rate/10)
+	if first := level(before, before+s.Rate/20); first > was/10 {
+		t.Errorf("it came back with %.4f, it had %.4f", first, was)
+	}
+	for at := before; at+s.Rate/20 <= len(s.Frames); at += s.Rate / 20 {
+		if l := level(at, at+s.Rate/20); l > was*1.05 {
+			t.Fatalf("%.2f s after the restart the sound is %.4f, louder than before (%.4f)", float64(at-before)/float64(s.Rate), l, was)
+		}
+	}
+	if l := level(len(s.Frames)-s.Rate/10, len(s.Frames)); l < was*0.7 {
+		t.Errorf("after 4 s the sound is %.4f, before the kill it was %.4f", l, was)
+	}
+	// The card's log has a line with the wall time of each opening.
+	opened := 0.0
+	for _, l := range lines(card.Log()) {
+		if strings.Contains(l, "start rate") {
+			var sec float64
+			if err := json.Unmarshal([]byte(strings.Fields(l)[0]), &sec); err == nil {
+				opened = sec
+			}
+		}
+	}
+	if after := opened - float64(d.began.UnixMilli())/1000; after > 2 {
+		t.Errorf("the card was started %.2f s after the process", after)
+	} else {
+		t.Logf("the card was started %.2f s after the process", after)
+	}
+}

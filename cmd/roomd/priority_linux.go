@@ -1,0 +1,28 @@
+package main
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// urgent asks the kernel to run roomd before other programs, so that a busy computer does not make the sound run dry.
+// Priorities belong to threads; those made later, and decoders, inherit it. Without the right to ask (CAP_SYS_NICE) all
+// stays as it is.
+func urgent() error {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		if err := unix.Setpriority(unix.PRIO_PROCESS, id, -11); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"roomd/player"
+	"roomd/room"
+	"roomd/room/lights"
+	"roomd/room/mqtt"
+	"roomd/web"
+)
+
+// serve runs the room until it is told to end. What is missing is said, on the page and in the log, and the rest works.
+func serve(ctx context.Context, c *call) error {
+	link := c.flags.Bool("link", false, "print a link that signs a browser on this computer in")
+	if words, err := c.parse(); err != nil {
+		return err
+	} else if len(words) > 0 {
+		return usageError{fmt.Errorf("what is %q?", words[0])}
+	}
+	log := slog.New(slog.NewTextHandler(c.stderr, nil))
+	h := &house{log: log}
+	if err := urgent(); err != nil {
+		log.Info("roomd runs at an ordinary priority: on a busy computer the sound may run dry", "err", err)
+	}
+
+	if err := os.MkdirAll(c.data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	unlock, err := lockData(c.data)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	cfg, found, err := room.LoadConfig(c.config)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Error("the room file can't be read; the room runs on defaults", "err", err)
+		h.always("room", "The room file can't be read, so the room runs on its defaults.", "Check that "+c.config+" is there and may be read.")
+	}
+	for _, p := range found {
+		log.Warn("room file", "problem", p.String())
+		h.always("room", "The room file has an error: "+p.String(), "Correct it and start roomd again. Until then the default is used there.")
+	}
+	if c.listen != "" {
+		cfg.Listen = c.listen
+	}
+
+	store, warning, err := room.OpenStore(filepath.Join(c.data, "roomd.db"))
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if warning != "" {
+		log.Warn("journal", "problem", warning)
+		h.always("disk", warning, "Nothing needs to be done for the next session. Whoever looks after the computer should check its disk.")
+	}
+
+	conn := h.connect(cfg, c.data)
+	defer conn.close()
+	lamps := lights.New(conn, cfg.Lights, log)
+
+	snd := openSound(cfg.Audio, player.Options{Ceiling: cfg.Audio.Ceiling, Log: log})
+	defer snd.line.Close()
+	h.also(snd.problems)
+
+	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
+	defer lib.Close()
+	h.also(lib.Problems)
+
+	boot := make([]byte, 8)
+	rand.Read(boot)
+	var schedule *room.Schedule
+	r, err := room.New(ctx, room.Options{
+		Config: cfg, Store: store, Sound: snd, Lights: lamps, Library: lib, Log: log,
+		Version: version, Boot: hex.EncodeToString(boot), Problems: h.problems, Curve: lib.Curve,
+		Schedule: func() []room.ScheduleView { return schedule.View() },
+	})
+	if err != nil {
+		return err
+	}
+	schedule, err = room.NewSchedule(cfg.Schedule, r.Do, log)
+	if err != nil {
+		return err
+	}
+
+	tokens, err := web.NewTokens(store.DB())
+	if err != nil {
+		return err
+	}
+	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log})
+	if *link {
+		if err := printLink(ctx, c, tokens, cfg.Listen); err != nil {
+			return err
+		}
+	}
+
+	g, ctx := errgroup.WithContext(ctx)
+	// The sound and the lights outlive the room by a moment, so that its last word still reaches them.
+	g.Go(job("sound", func() error { return snd.Run(ctx) }))
+	g.Go(job("lights", func() error { return lamps.Run(ctx) }))
+	g.Go(job("room", func() error { return r.Run(ctx) }))
+	g.Go(job("playlists", func() error { return lib.Run(ctx) }))
+	g.Go(job("schedule", func() error { return schedule.Run(ctx) }))
+	g.Go(job("page", func() error { return h.listen(ctx, cfg.Listen, server) }))
+	return g.Wait()
+}
+
+// job names what failed.
+func job(name string, run func() error) func() error {
+	return func() error {
+		if err := run(); err != nil && !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+}
+
+// house gathers what is wrong in all parts of the room.
+type house struct {
+	log     *slog.Logger
+	fixed   []room.Problem
+	sources []func() []room.Problem
+	page    atomic.Pointer[room.Problem]
+}
+
+// always notes a problem that stays until roomd is started again.
+func (h *house) always(part, says, do string) {
+	h.fixed = append(h.fixed, room.Problem{Part: part, Says: says, Do: do})
+}
+
+// also asks f for problems from now on. It is called before the room runs, never after.
+func (h *house) also(f func() []room.Problem) { h.sources = append(h.sources, f) }
+
+func (h *house) problems() []room.Problem {
+	out := append([]room.Problem{}, h.fixed...)
+	for _, f := range h.sources {
+		out = append(out, f()...)
+	}
+	if p := h.page.Load(); p != nil {
+		out = append(out, *p)
+	}
+	return out
+}
+
+// connection is the way to the lamps: a broker, and our own where the room has none.
+type connection struct {
+	lights.Conn
+	close func()
+}
+
+// nowhere is the connection of a room that has no way to its lamps.
+type nowhere struct{}
+
+func (nowhere) Publish(string, []byte) error                 { return errors.New("no broker") }
+func (nowhere) Subscribe(string, func(string, []byte, bool)) {}
+func (nowhere) OnConnect(func(bool))                         {}
+func (nowhere) Open() bool                                   { return false }
+
+// connect reaches the broker. Without one the session goes on and the lights stay as they are.
+func (h *house) connect(cfg room.Config, data string) connection {
+	url := cfg.MQTT.Broker
+	done := []func(){}
+	if url == "" || url == "embedded" {
+		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: filepath.Join(data, "broker"), Log: h.log})
+		if err != nil {
+			h.log.Error("the embedded broker did not start", "err", err)
+			h.always("lights", "The lights can't be reached: the broker inside roomd did not start.", "Start roomd again. If it stays, the log says why.")
+			return connection{nowhere{}, func() {}}
+		}
+		done = append(done, b.Close)
+		url = b.URL()
+	}
+	client, err := mqtt.Dial(mqtt.Options{Broker: url, CA: cfg.MQTT.CA, Log: h.log})
+	if err != nil {
+		h.log.Error("the broker's address can't be used", "err", err)
+		h.always("lights", "The lights can't be reached: the broker's address in the room file can't be used.", "Correct mqtt in the room file and start roomd again.")
+		return connection{nowhere{}, func() {
+			for _, f := range done {
+				f()
+			}
+		}}
+	}
+	h.also(func() []room.Problem {
+		if p := client.Problem(); p != nil {
+			return []room.Problem{{Part: "lights", Says: p.Says, Do: p.Do}}
+		}
+		return nil
+	})
+	return connection{client, func() {
+		client.Close()
+		for _, f := range done {
+			f()
+		}
+	}}
+}
+
+// listen serves the page until ctx ends. A port that is in use is tried again: the session goes on without the page.
+func (h *house) listen(ctx context.Context, addr string, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
+	stopped := context.AfterFunc(ctx, func() { server.Close() })
+	defer stopped()
+	for {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			h.page.Store(nil)
+			h.log.Info("the page is served", "address", l.Addr().String())
+			if err = server.Serve(l); errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+		}
+		h.page.Store(&room.Problem{Part: "link", Says: "The page can't be served on " + addr + ".", Do: "Another program may use the port: end it, or choose another with --listen."})
+		h.log.Error("the page can't be served; trying again", "address", addr, "err", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// printLink prints a link that pairs a browser on this computer. Each start makes a new one; the earlier ends.
+func printLink(ctx context.Context, c *call, tokens *web.Tokens, listen string) error {
+	const name = "this computer"
+	if err := tokens.Revoke(ctx, name); err != nil && !errors.Is(err, web.ErrNoToken) {
+		return err
+	}
+	t, err := tokens.Create(ctx, name)
+	if err != nil {
+		return err
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("listen address: %w", err)
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "localhost"
+	}
+	fmt.Fprintf(c.stdout, "\n  The room is open. Its page, on this computer:\n\n    http://%s/pair#%s\n\n", net.JoinHostPort(host, port), t)
+	return nil
+}

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room"
+)
+
+// amplitude is how strong a tone is in frames (Goertzel's algorithm, Hann window).
+func amplitude(frames [][2]float64, rate int, hz float64) float64 {
+	w := 2 * math.Pi * hz / float64(rate)
+	c := 2 * math.Cos(w)
+	var s1, s2, sum float64
+	n := len(frames)
+	for i, f := range frames {
+		win := 0.5 - 0.5*math.Cos(2*math.Pi*float64(i)/float64(n))
+		sum += win
+		s1, s2 = f[0]*win+c*s1-s2, s1
+	}
+	return 2 * math.Sqrt(max(0, s1*s1+s2*s2-c*s1*s2)) / sum
+}
+
+const step = 50 * time.Millisecond
+
+// track is how strong one tone is over time, a value each 50 ms.
+func strengths(s rig.Sound, hz float64) []float64 {
+	n := int(step.Seconds() * float64(s.Rate))
+	var out []float64
+	for at := 0; at+n <= len(s.Frames); at += n {
+		out = append(out, amplitude(s.Frames[at:at+n], s.Rate, hz))
+	}
+	return out
+}
+
+// span is when a tone is over a fifth of its strongest, in seconds, before a time (0: ever).
+func span(strength []float64, before float64) (from, to float64) {
+	if n := int(before / step.Seconds()); n > 0 && n < len(strength) {
+		strength = strength[:n]
+	}
+	top := 0.0
+	for _, v := range strength {
+		top = max(top, v)
+	}
+	first, last := -1, -1
+	for i, v := range strength {
+		if v > top/5 {
+			if first < 0 {
+				first = i
+			}
+			last = i
+		}
+	}
+	return float64(first) * step.Seconds(), float64(last+1) * step.Seconds()
+}
+
+// gaps finds windows of 50 ms between from and to (seconds) that are more than 40 dB under full scale.
+func gaps(s rig.Sound, from, to float64) (at []float64) {
+	n := int(step.Seconds() * float64(s.Rate))
+	for i := int(from * float64(s.Rate)); i+n < int(to*float64(s.Rate)) && i+n < len(s.Frames); i += n {
+		var sum float64
+		for _, f := range s.Frames[i : i+n] {
+			sum += f[0]*f[0] + f[1]*f[1]
+		}
+		if 10*math.Log10(sum/float64(2*n)+1e-20) < -50 {
+			at = append(at, float64(i)/float64(s.Rate))
+		}
+	}
+	return at
+}
+
+// click is the largest bend of the wave (its second difference) between from and to, and where. A sine of amplitude
+// a and frequency f bends by at most a·(2πf/rate)²; a jump bends by its own height.
+func click(s rig.Sound, from, to float64) (bend, at float64) {
+	for i := int(from*float64(s.Rate)) + 2; i < int(to*float64(s.Rate)) && i < len(s.Frames); i++ {
+		for ch := range 2 {
+			if b := math.Abs(s.Frames[i][ch] - 2*s.Frames[i-1][ch] + s.Frames[i-2][ch]); b > bend {
+				bend, at = b, float64(i)/float64(s.Rate)
+			}
+		}
+	}
+	return bend, at
+}
+
+// evening is a playlist of a minute: every kind of file, a bed, a change of light with each phase.
+const evening = `name: Evening
+crossfade: 2s
+bed: ocean
+phases:
+  - {name: Arrival, stage: preparation, length: 20s, music: [one.mp3, two.flac], flex: 1s, lights: {scene: dusk, fade: 10s}, marks: [Lozenge]}
+  - {name: Journey, stage: administration, length: 20s, music: three.ogg, level: -3, lights: {scene: floor, fade: 15s}}
+  - {name: Return, stage: integration, length: 20s, music: [four.mp3, {bed: ocean}], lights: {scene: dusk, fade: 15s}}
+`
+
+var eveningMusic = map[string]tone{
+	"one.mp3": {300, 12, -12}, "two.flac": {450, 10, -20}, "three.ogg": {675, 22, -6}, "four.mp3": {1000, 8, -15},
+}
+
+func zigbeeRoom(broker string) string {
+	return fmt.Sprintf(`room: Willow
+audio: {output: alsa}
+mqtt: {broker: %q}
+lights:
+  ambient: {driver: zigbee2mqtt, topic: zigbee2mqtt/room1/hue1}
+  accent: {driver: zigbee2mqtt, topic: zigbee2mqtt/room1/ikea1}
+scenes:
+  dusk: {ambient: {level: 35, kelvin: 2400}, accent: {level: 25, kelvin: 2400}}
+  floor: {ambient: {level: 15, kelvin: 2200}, accent: {level: 12, kelvin: 2200}}
+`, broker)
+}
+
+// TestSession plays a real session: real files through a sound card, real lamps through a real bridge, a tablet on
+// the websocket. It is judged by what left the card, what the bulbs' log says and when the tablet was told.
+func TestSession(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	broker := rig.Mosquitto(t)
+	bulbs := rig.Zigbee(t, broker.URL)
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": zigbeeRoom(broker.URL), "playlists/evening.yaml": evening})
+	music(t, filepath.Join(d.dir, "playlists"), eveningMusic)
+	d.start()
+	tb := d.tablet()
+	rig.Eventually(t, 20*time.Second, "the playlist is ready and the lamps answer", func() bool {
+		s := d.snapshot()
+		ready := len(s.Lights) == 2
+		for _, l := range s.Lights {
+			ready = ready && l.Actual != nil
+		}
+		var list []room.PlaylistView
+		d.get("/api/v1/playlists", &list)
+		for _, p := range list {
+			if p.ID == "evening" {
+				return ready && p.Ready
+			}
+		}
+		return false
+	})
+	started := time.Now()
+	d.do(room.Command{Do: room.Start, Playlist: "evening"})
+	d.do(room.Command{Do: room.MarkNow, Name: "Lozenge"})
+	rig.Eventually(t, 75*time.Second, "the session ends", func() bool {
+		s := d.snapshot().Session
+		time.Sleep(200 * time.Millisecond)
+		return s != nil && s.State == room.Ended
+	})
+	ended := time.Now()
+	if took := ended.Sub(started); took < 59*time.Second || took > 62*time.Second {
+		t.Errorf("a session of a minute took %v", took)
+	}
+
+	t.Run("tablet", func(t *testing.T) { checkTablet(t, tb.all()) })
+	t.Run("lights", func(t *testing.T) { checkBulbs(t, bulbs, started) })
+	if n := d.snapshot().Sound.Underruns; n > 0 {
+		t.Errorf("the sound ran dry %d times", n)
+	}
+	time.Sleep(500 * time.Millisecond) // the card keeps back its last period
+	t.Run("sound", func(t *testing.T) { checkSound(t, card.Played()) })
+	t.Run("history", func(t *testing.T) {
+		var list []room.SessionRecord
+		d.get("/api/v1/sessions", &list)
+		if len(list) != 1 || list[0].Ending != "as planned" || list[0].Name != "Evening" {
+			t.Fatalf("the history says %+v", list)
+		}
+		var one room.SessionRecord
+		d.get("/api/v1/sessions/"+list[0].ID, &one)
+		var kinds []string
+		for _, e := range one.Events {
+			kinds = append(kinds, e.Kind)
+		}
+		if got := strings.Join(kinds, " "); got != "begin phase command phase phase ended" {
+			t.Errorf("the session's events are %q", got)
+		}
+	})
+}
+
+// checkSound finds each track in order, the crossfades, no gap over 50 ms and no click.
+func checkSound(t *testing.T, s rig.Sound) {
+	begin, _ := span(strengths(s, 300), 0)
+	begin -= 0.2      // a fifth of full strength is reached 0.26 s into a fade of 2 s
+	bed := begin + 44 // the ocean has every frequency
+	want := []struct {
+		name     string
+		hz       float64
+		from, to float64 // seconds of the session
+	}{{"one.mp3", 300, 0, 12}, {"two.flac", 450, 10, 20}, {"three.ogg", 675, 18, 40}, {"four.mp3", 1000, 38, 44}}
+	for _, w := range want {
+		from, to := span(strengths(s, w.hz), bed)
+		from, to = from-begin, to-begin
+		if math.Abs(from-w.from) > 0.4 || math.Abs(to-w.to) > 0.4 {
+			t.Errorf("%s sounds from %.2f s to %.2f s, wanted %.0f to %.0f", w.name, from, to, w.from, w.to)
+		}
+	}
+	// Equal power: in the middle of a crossfade each is 3 dB down.
+	for _, x := range []struct {
+		a, b, at float64
+	}{{300, 450, 11}, {450, 675, 19}, {675, 1000, 39}} {
+		a, b := strengths(s, x.a), strengths(s, x.b)
+		at := int((begin + x.at) / step.Seconds())
+		level := func(v []float64, i int) float64 { return 20 * math.Log10(v[i]+1e-9) }
+		down := level(a, at) - level(a, at-40) // 2 s earlier: before the fade
+		if down < -4.5 || down > -1.5 {
+			t.Errorf("at %v s the leaving tone is %.1f dB down, wanted 3", x.at, down)
+		}
+		if up := level(b, at) - level(b, at+40); up < -4.5 || up > -1.5 {
+			t.Errorf("at %v s the coming tone is %.1f dB down, wanted 3", x.at, up)
+		}
+	}
+	if at := gaps(s, begin+1, begin+59); len(at) > 0 {
+		t.Errorf("silence of 50 ms at %.2f s of the recording (session starts at %.2f s)", at[0], begin)
+	}
+	if bend, at := click(s, begin, begin+38); bend > 0.003 {
+		t.Errorf("a click of %.4f at %.2f s", bend, at-begin)
+	}
+}
+
+// checkTablet holds that each phase change was told within 100 ms of its time.
+func checkTablet(t *testing.T, seen []heard) {
+	var offset time.Duration = math.MaxInt64 // from the room's clock to ours, the least seen
+	zero := seen[0].at
+	for _, h := range seen {
+		offset = min(offset, h.at.Sub(zero)-time.Duration(h.snap.NowMS)*time.Millisecond)
+	}
+	told := map[string]time.Duration{}
+	for _, h := range seen {
+		s := h.snap.Session
+		if s == nil {
+			continue
+		}
+		if _, ok := told[s.Phase.Name]; ok {
+			continue
+		}
+		due := time.Duration(s.StartedMS+s.Phase.StartMS)*time.Millisecond + offset
+		told[s.Phase.Name] = h.at.Sub(zero) - due
+		t.Logf("%s was told %v after its time", s.Phase.Name, told[s.Phase.Name])
+	}
+	for _, name := range []string{"Arrival", "Journey", "Return"} {
+		if late, ok := told[name]; !ok || late > 100*time.Millisecond || late < -5*time.Millisecond {
+			t.Errorf("%s was told %v after its time (told: %v)", name, late, ok)
+		}
+	}
+	var first, last time.Time
+	for _, h := range seen {
+		if h.snap.Session != nil && h.snap.Session.State == room.Running {
+			if first.IsZero() {
+				first = h.at
+			}
+			if !last.IsZero() && h.at.Sub(last) > 1500*time.Millisecond {
+				t.Errorf("no snapshot for %v", h.at.Sub(last))
+			}
+			last = h.at
+		}
+	}
+	if last.Sub(first) < 58*time.Second {
+		t.Errorf("the tablet followed for %v", last.Sub(first))
+	}
+}
+
+// lstar is the CIE 1976 lightness of a bulb that is linear in level.
+func lstar(level float64) float64 {
+	y := level / 254
+	if y > 216.0/24389 {
+		return 116*math.Cbrt(y) - 16
+	}
+	return y * 24389 / 27
+}
+
+// checkBulbs finds the fades in the bulbs' own log.
+func checkBulbs(t *testing.T, bulbs *rig.Bulbs, started time.Time) {
+	for _, b := range []struct {
+		name        string
+		dusk, floor float64
+	}{{"room1/hue1", 35, 15}, {"room1/ikea1", 25, 12}} {
+		trace := bulbs.Trace(b.name, started)
+		at := func(sec float64) float64 {
+			l := math.NaN()
+			for _, p := range trace {
+				if p.At.Sub(started).Seconds() <= sec {
+					l = lstar(p.Shine())
+				}
+			}
+			return l
+		}
+		// Levels are whole numbers, which near the floor are 1.5 L* apart.
+		for _, w := range []struct{ sec, l float64 }{{19, b.dusk}, {38.5, b.floor}, {59, b.dusk}} {
+			if got := at(w.sec); math.Abs(got-w.l) > 1.5 {
+				t.Errorf("%s is at %.1f L* at %.1f s, wanted %.0f", b.name, got, w.sec, w.l)
+			}
+		}
+		for i := 1; i < len(trace); i++ {
+			a, p := trace[i-1], trace[i]
+			if p.At.Sub(started) < 12*time.Second {
+				continue // from where the lamp was found to the first scene
+			}
+			dt := max(p.At.Sub(a.At).Seconds(), 0.05)
+			if d := math.Abs(lstar(p.Shine()) - lstar(a.Shine())); d > 2 && d/dt > 4 {
+				t.Errorf("%s jumps by %.1f L* at %.1f s", b.name, d, p.At.Sub(started).Seconds())
+			}
+		}
+	}
+}
+
+// TestSessionOnPulseAudio plays through a sound server and loses it on the way.
+func TestSessionOnPulseAudio(t *testing.T) {
+	t.Parallel()
+	pulse := rig.PulseServer(t)
+	rec := pulse.Record()
+	d := newDaemon(t, pulse.Env(), map[string]string{
+		"room.yaml": "room: Willow\naudio: {output: alsa}\n",
+		"playlists/short.yaml": `name: Short
+crossfade: 2s
+phases:
+  - {name: One, stage: preparation, length: 10s, music: one.mp3}
+  - {name: Two, stage: integration, length: 10s, music: two.flac}
+`})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.mp3": {300, 10, -12}, "two.flac": {450, 12, -20}})
+	d.start()
+	d.do(room.Command{Do: room.Start, Playlist: "short"})
+	rig.Eventually(t, 40*time.Second, "the session ends", func() bool {
+		time.Sleep(200 * time.Millisecond)
+		return d.snapshot().Session.State == room.Ended
+	})
+	if n := d.snapshot().Sound.Underruns; n > 0 {
+		t.Errorf("the sound ran dry %d times", n)
+	}
+	s := rec.Stop()
+	begin, end1 := span(strengths(s, 300), 0)
+	begin2, end2 := span(strengths(s, 450), 0)
+	if math.Abs(end1-begin-10) > 0.4 || math.Abs(begin2-begin-8) > 0.4 || math.Abs(end2-begin-20) > 0.5 {
+		t.Errorf("tone one from %.2f to %.2f s, tone two from %.2f to %.2f s", begin, end1, begin2, end2)
+	}
+	if at := gaps(s, begin+1, begin+18.5); len(at) > 0 {
+		t.Errorf("silence of 50 ms at %.2f s", at[0]-begin)
+	}
+	if bend, at := click(s, begin, begin+20); bend > 0.003 {
+		t.Errorf("a click of %.4f at %.2f s", bend, at-begin)
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"roomd/player"
+	"roomd/player/decode"
+	"roomd/player/output"
+	"roomd/room"
+)
+
+// rate is the sampling rate of a session, Hz.
+const rate = 48000
+
+// sound is the player and its line, as the room needs them.
+type sound struct {
+	*player.Player
+	line *output.Line
+}
+
+// openSound opens the room's sound. A device that is missing is tried again while the room runs.
+func openSound(cfg room.AudioConfig, o player.Options) sound {
+	oc := output.Config{Kind: cfg.Output, Device: cfg.Device, Command: cfg.Command, Rate: rate}
+	line := output.Open(oc, o.Log)
+	o.Rate, o.Line, o.Open = rate, line, openTrack
+	return sound{player.New(o), line}
+}
+
+// openTrack opens a file for the player.
+func openTrack(ctx context.Context, file string, from time.Duration) (player.Source, error) {
+	s, err := decode.Open(ctx, file, decode.Options{Rate: rate, From: from})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// View is the sound's health.
+func (s sound) View() room.SoundView {
+	h := s.line.Health()
+	words := []string{h.Kind}
+	if h.Device != "" {
+		words = append(words, h.Device)
+	}
+	if h.Format != "" {
+		words = append(words, h.Format)
+	}
+	return room.SoundView{
+		Output: strings.Join(words, " "), State: string(h.State),
+		Underruns: h.Underruns, Reopened: h.Reopenings, LatencyMS: h.Latency.Milliseconds(),
+	}
+}
+
+// problems is what is wrong with the sound. Silence that the room file asks for is no problem.
+func (s sound) problems() []room.Problem {
+	h := s.line.Health()
+	if h.Says == "" || h.Kind == output.None {
+		return nil
+	}
+	return []room.Problem{{Part: "sound", Says: h.Says, Do: h.Do}}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room"
+)
+
+// TestStartsWhereItCan starts rooms in which something is wrong. Each says what, in words, and works otherwise.
+func TestStartsWhereItCan(t *testing.T) {
+	t.Parallel()
+	closed := rig.FreePort(t) // nobody listens there
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		part  string // the problem's
+		says  string // part of what it says
+	}{
+		{"broker that is not there", map[string]string{"room.yaml": fmt.Sprintf("mqtt: {broker: \"mqtt://127.0.0.1:%d\"}\naudio: {output: none}\n", closed)}, "lights", "broker"},
+		{"room file with errors", map[string]string{"room.yaml": "audio: {output: none, reference: loud}\nlistn: 5\n"}, "room", "room.yaml:1:"},
+		{"room file that is no YAML", map[string]string{"room.yaml": "audio: {output: none\n"}, "room", "room.yaml:"},
+		{"sound device that is not there", map[string]string{"room.yaml": "audio: {output: alsa, device: Nowhere}\n"}, "sound", "Nowhere"},
+		{"playlist with errors", map[string]string{"room.yaml": "audio: {output: none}\n", "playlists/bad.yaml": "name: Bad\nphases:\n  - {name: One, stage: overture, length: 5}\n"}, "playlist", "bad.yaml"},
+		{"no playlists folder", map[string]string{"room.yaml": "audio: {output: none}\n"}, "playlist", "folder"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDaemon(t, nil, c.files)
+			d.start()
+			var last []room.Problem
+			rig.Eventually(t, 10*time.Second, "the page says what is wrong", func() bool {
+				last = d.snapshot().Problems
+				for _, p := range last {
+					if p.Part == c.part && strings.Contains(p.Says, c.says) && p.Do != "" {
+						return true
+					}
+				}
+				return false
+			})
+			if d.log() == "" {
+				t.Error("the log says nothing")
+			}
+			// The rest works: the starter playlist runs.
+			d.do(room.Command{Do: room.Start, Playlist: "starter/tour"})
+			if s := d.snapshot().Session; s == nil || s.State != room.Running {
+				t.Errorf("the session is %+v", s)
+			}
+			if took := d.terminate(t.Context()); took > 3*time.Second {
+				t.Errorf("it took %v to end", took)
+			}
+		})
+	}
+}
+
+// TestPortInUse: the room runs without its page, and has it as soon as the port is free.
+func TestPortInUse(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
+	l, err := net.Listen("tcp", d.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := t.TempDir()
+	d.Process = rig.Run(t, log, binary, nil, "serve", "--data", d.dir, "--listen", d.addr)
+	rig.Eventually(t, 10*time.Second, "the log names the port", func() bool {
+		b, _ := os.ReadFile(filepath.Join(log, "roomd.log"))
+		return strings.Contains(string(b), d.addr) && strings.Contains(string(b), "in use")
+	})
+	l.Close()
+	rig.Eventually(t, 10*time.Second, "the page is there", func() bool {
+		resp, err := http.Get("http://" + d.addr + "/healthz")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	})
+}
+
+// TestOneRoomAtATime: a second daemon on the same data refuses to start.
+func TestOneRoomAtATime(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
+	d.start()
+	code, _, stderr := roomd(t, nil, "serve", "--data", d.dir, "--listen", "127.0.0.1:0")
+	if code != exitError || !strings.Contains(stderr, "another roomd") {
+		t.Errorf("a second roomd: %d %s", code, stderr)
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"version"}, exitOK, "roomd"},
+		{[]string{"help"}, exitOK, "Exit codes"},
+		{[]string{"dance"}, exitUsage, `no command "dance"`},
+		{[]string{"serve", "--loud"}, exitUsage, "loud"},
+		{[]string{"serve", "now"}, exitUsage, `"now"`},
+		{[]string{"render"}, exitUsage, "--out"},
+		{[]string{"render", "nothing", "--out", dir + "/x.wav", "--data", dir}, exitError, "nothing"},
+		{[]string{"token", "--data", dir}, exitUsage, "create NAME"},
+		{[]string{"--data", dir, "token", "create", "tablet"}, exitOK, ""},
+		{[]string{"token", "create", "tablet", "--data", dir}, exitError, "already"},
+		{[]string{"token", "list", "--data", dir}, exitOK, "tablet"},
+		{[]string{"token", "revoke", "tablet", "--data", dir}, exitOK, ""},
+		{[]string{"token", "revoke", "tablet", "--data", dir}, exitError, "no token"},
+		{[]string{"check", "--data", dir}, exitOK, "starter/tour"},
+	} {
+		code, stdout, stderr := roomd(t, nil, c.args...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.says) {
+			t.Errorf("roomd %v: exit code %d, wanted %d; it says %q, wanted %q in it", c.args, code, c.code, stdout+stderr, c.says)
+		}
+	}
+}
