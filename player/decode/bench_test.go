@@ -52,3 +52,23 @@ func BenchmarkMinute(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkOpen is the time from a file's name to its first frames, at its start and far inside.
+func BenchmarkOpen(b *testing.B) {
+	for _, name := range []string{"long.mp3", "long.flac", "long.ogg"} {
+		for _, way := range []string{"ffmpeg", "native"} {
+			for place, from := range map[string]time.Duration{"start": 0, "inside": 7 * time.Second} {
+				b.Run(name[5:]+"/"+way+"/"+place, func(b *testing.B) {
+					path := sample(b, name)
+					for b.Loop() {
+						s, err := Open(b.Context(), path, Options{Rate: 48000, Native: ways[way], From: from})
+						if err != nil {
+							b.Fatal(err)
+						}
+						s.Close()
+					}
+				})
+			}
+		}
+	}
+}

@@ -356,3 +356,41 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 		t.Errorf("%d goroutines, %d before", n, routines)
 	}
 }
+
+// A file whose frames begin in mid-count, as cutting tools leave it, starts with its own first frame.
+func TestFlacCutOutOfAnother(t *testing.T) {
+	b := content(t, "long.flac")
+	in, err := openInput(sample(t, "long.flac"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.f.Close()
+	f, err := newFlac(in, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	off, pos, err := f.find(int64(len(b)/2), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := file(t, "part.flac", append(bytes.Clone(b[:f.start]), b[off:]...))
+	whole := mustAll(t, sample(t, "long.flac"), Options{Rate: 44100, Native: true})[pos:]
+	got, err := all(t, path, Options{Rate: 44100, Native: true})
+	if !errors.Is(err, ErrDamaged) || len(got) != len(whole) || apart(got, whole) > 0 {
+		t.Errorf("%d frames and %v, want the last %d as they were, and ErrDamaged for what is missing", len(got), err, len(whole))
+	}
+	late := mustLate(t, path, 1500*time.Millisecond)
+	if len(late) != len(whole)-66150 || apart(late, whole[66150:]) > 0 {
+		t.Errorf("from 1.5 s: %d frames, want the last %d", len(late), len(whole)-66150)
+	}
+}
+
+// mustLate plays a damaged file from a place.
+func mustLate(t *testing.T, path string, from time.Duration) [][2]float64 {
+	t.Helper()
+	got, err := all(t, path, Options{Rate: 44100, Native: true, From: from})
+	if len(got) == 0 {
+		t.Fatal(err)
+	}
+	return got
+}

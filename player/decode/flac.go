@@ -21,6 +21,7 @@ type flacFile struct {
 	limit int   // bytes that one frame may take
 	start int64 // of the first frame in the file
 	total int64 // as promised; 0: unknown
+	shift int64 // number of the file's first sample: not 0 where the file was cut out of another
 
 	r      *bufio.Reader
 	off    int64 // of r in the file
@@ -71,6 +72,11 @@ func newFlac(in *input, at int64) (*flacFile, error) {
 	f.start = pos
 	f.r = bufio.NewReaderSize(nil, 64<<10)
 	f.move(pos)
+	if b, _ := f.r.Peek(16); len(b) > 0 {
+		if h, ok := parseFlac(b); ok {
+			f.shift = f.number(h)
+		}
+	}
 	return f, nil
 }
 
@@ -126,7 +132,7 @@ func (f *flacFile) find(lo, hi int64) (off, pos int64, err error) {
 		if b[0] == 0xff && b[1]&0xfe == 0xf8 {
 			if h, ok := parseFlac(b); ok {
 				at := f.number(h)
-				if f.total == 0 || at < f.total {
+				if at >= 0 && (f.total == 0 || at < f.total) {
 					if _, _, err := f.parse(bufio.NewReaderSize(f.in.section(off), 16<<10)); err == nil {
 						return off, at, nil
 					}
@@ -140,15 +146,15 @@ func (f *flacFile) find(lo, hi int64) (off, pos int64, err error) {
 	return 0, 0, io.EOF
 }
 
-// number is the number of a frame's first sample.
+// number is the place of a frame's first sample.
 func (f *flacFile) number(h flacHeader) int64 {
-	if h.fixed {
-		if f.block > 0 {
-			return h.num * f.block
-		}
-		return h.num * int64(h.block)
+	switch {
+	case !h.fixed:
+		return h.num - f.shift
+	case f.block > 0:
+		return h.num*f.block - f.shift
 	}
-	return h.num
+	return h.num*int64(h.block) - f.shift
 }
 
 // parse decodes the frame at r's place and gives its length in the file.
@@ -215,9 +221,8 @@ func (f *flacFile) next() ([][2]float32, int, error) {
 	if err != nil {
 		return f.hole(err)
 	}
-	if at := f.number(h); at != f.pos && f.broken == 0 {
-		// Some encoders count on from another number; the order in the file is what counts.
-		f.broken++
+	if f.number(h) != f.pos && f.broken == 0 {
+		f.broken++ // frames are missing or out of order
 	}
 	f.off += int64(n)
 	f.pos += int64(fr.BlockSize)

@@ -17,8 +17,8 @@ type decoder interface {
 	header() header
 	// seek makes next go on at a frame counted from the first that sounds. It is called before the first next, if at all.
 	seek(frame int64) error
-	// next gives some frames, valid until the following call, and their rate, which a chained file may change.
-	// A nil block without an error is fine. At the end of a sound file the error is io.EOF.
+	// next gives some frames, valid until the following call, and their rate, which a chained file may change. No
+	// frames without an error are fine; frames never come with one. At the end of a sound file the error is io.EOF.
 	next() ([][2]float32, int, error)
 }
 
@@ -116,12 +116,19 @@ func (s *nativeSource) step() {
 		s.dec = dec
 	}
 	block, rate, err := s.dec.next()
+	if err != nil {
+		if s.re != nil {
+			s.pending = s.re.flush()
+		}
+		s.end = err
+		return
+	}
+	var rest [][2]float32
 	if len(block) > 0 && rate != s.reRate {
 		if rate < 1000 || rate > 768000 {
 			s.end = fmt.Errorf("%w: a rate of %d Hz", ErrDamaged, rate)
 			return
 		}
-		var rest [][2]float32
 		if s.re != nil { // a chained file: what the old resampler still holds comes first
 			rest = slices.Clone(s.re.flush())
 		}
@@ -129,22 +136,14 @@ func (s *nativeSource) step() {
 		if rate != s.rate {
 			s.re = newResampler(rate, s.rate)
 		}
-		if len(rest) > 0 {
-			if s.re != nil {
-				block = s.re.push(block)
-			}
-			s.pending, s.end = append(rest, block...), err
-			return
-		}
+	}
+	if s.re != nil {
+		block = s.re.push(block)
 	}
 	s.pending = block
-	if s.re != nil {
-		s.pending = s.re.push(block)
-		if err != nil {
-			s.pending = append(s.pending, s.re.flush()...)
-		}
+	if len(rest) > 0 {
+		s.pending = append(rest, block...)
 	}
-	s.end = err
 }
 
 // newDecoder looks at a file's first bytes, never at its name, for the decoder to use.
