@@ -143,7 +143,10 @@ class Room {
     if (!w || r?.id !== id) return;
     this.set(w.key, { ...r, state: "noAnswer" });
     this.complain(T.noAnswerSays(r.what), T.noAnswerDo);
-    setTimeout(() => this.clear(w.key, id), 5 * noAnswerAfter);
+    setTimeout(() => {
+      this.waiting.delete(id);
+      this.clear(w.key, id);
+    }, 5 * noAnswerAfter);
   }
 
   private line(good: boolean): void {

@@ -131,7 +131,7 @@ export const T = {
   ready: "Is the room ready?",
   parts: { sound: "Sound", lights: "Lights", link: "Link", awake: "Tablet", playlist: "Playlist", room: "Room", disk: "Disk", clock: "Clock" } as Record<string, string>,
   soundOK: (output: string) => `Plays through ${output}`,
-  soundState: { lost: "The sound device is lost.", none: "There is no sound device.", silent: "Ready, and silent", playing: "Playing" } as Record<string, string>,
+  soundNot: "There is no sound.",
   lightsOK: (n: number) => (n === 1 ? "1 light follows" : `${n} lights follow`),
   lightsNot: (names: string) => `Not following: ${names}`,
   linkOK: (ms: number) => `Good, answers in ${ms < 1 ? "under 1" : Math.round(ms)} ms`,

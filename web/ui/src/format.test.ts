@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { about, clock, hms, length, minutes, signed, spoken, wall } from "./format";
+
+test("clock", () => {
+  expect(clock(0)).toBe("0:00:00");
+  expect(clock(59.99)).toBe("0:00:59");
+  expect(clock(5047)).toBe("1:24:07");
+  expect(clock(-3)).toBe("0:00:00");
+});
+
+test("hms leaves out hours that are not there", () => {
+  expect(hms(7)).toBe("0:07");
+  expect(hms(3599)).toBe("59:59");
+  expect(hms(3600)).toBe("1:00:00");
+});
+
+test("length", () => {
+  expect(length(600)).toBe("10 min");
+  expect(length(10_800)).toBe("3 h");
+  expect(length(8400)).toBe("2 h 20 min");
+});
+
+test("about", () => {
+  expect(about(12)).toBe("12 s");
+  expect(about(719)).toBe("11 min");
+  expect(about(3840)).toBe("1 h 04");
+});
+
+test("signed has a true minus, and no minus zero", () => {
+  expect(signed(1)).toBe("+1");
+  expect(signed(-2.5)).toBe("−2.5");
+  expect(signed(-0.01)).toBe("0");
+});
+
+test("minutes", () => {
+  expect(minutes(-29_000)).toBe(0);
+  expect(minutes(-290_000)).toBe(-5);
+  expect(minutes(600_000)).toBe(10);
+});
+
+test("wall is the local time of day", () => {
+  expect(wall(new Date(2026, 2, 3, 7, 5, 59).getTime())).toBe("07:05");
+});
+
+test("spoken", () => {
+  expect(spoken(60)).toBe("1 minute");
+  expect(spoken(3720)).toBe("1 hour 2 minutes");
+});
