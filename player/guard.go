@@ -12,7 +12,7 @@ const (
 	overBefore = 8.0   // LU that it may be over the loudest moment of the 5 s before it
 	underFloor = -12.0 // LU against the target that those 5 s count for at least
 	guardInner = 0.1   // LU that the guard stays inside of these
-	guardRise  = 4.0   // dB a second that it lets go at
+	guardRise  = 4.0   // dB a second that it lets go at, at least
 )
 
 // Guard is the last stage before the output: whatever comes in, what goes out does not startle. It holds
@@ -25,11 +25,11 @@ const (
 // What keeps all this goes through with its very bits, Delay frames later. Out of silence the first 400 ms are held at target - 4 LU,
 // and then what follows may be 8 LU louder.
 //
-// How a window of 400 ms is held with a look-ahead of 50: sound is taken in hops of 5 ms, and a hop is let in at a gain
+// How a window of 400 ms is held with a look-ahead of 80: sound is taken in hops of 5 ms, and a hop is let in at a gain
 // with which every window that ends with it keeps its limit, given what has gone out. That alone would let a sudden
 // sound spend a window's energy in its first moments and leave a hole; so once the guard acts it also asks
 // what the rest of the window would hold if the sound went on as the look-ahead hears it. The gain then goes down evenly in dB, to
-// be there when the sound is. It comes back at 4 dB a second.
+// be there when the sound is. It comes back at 4 dB a second, and faster from more than 8 dB down.
 //
 // The history is what went out: measured, not predicted. A Guard belongs to the loop.
 type Guard struct {
@@ -70,8 +70,8 @@ type Guard struct {
 }
 
 const (
-	guardAhead = 10  // hops of look-ahead
-	slots      = 16  // hops under way, a power of two
+	guardAhead = 16  // hops of look-ahead: 80 ms
+	slots      = 32  // hops under way, a power of two
 	hops       = 128 // more than window + those under way, a power of two
 	buckets    = 64
 	sustained  = 5 // hops: what lasts so long is no click
@@ -104,7 +104,7 @@ func NewGuard(rate int, target, ceiling float64) *Guard {
 	return g
 }
 
-// Delay is how many frames later a frame goes out: 65 ms, always.
+// Delay is how many frames later a frame goes out: 95 ms, always.
 func (g *Guard) Delay() int { return g.hop * (1 + guardAhead + limiterHops) }
 
 // SetTarget sets the target for the frames that come in from now on. A lower one counts for every moment from then
@@ -182,8 +182,12 @@ func mend(frames [][2]float64) (peak float64) {
 
 // admit decides how loud hop k may be, by what the windows that end with it hold.
 func (g *Guard) admit(k int64) {
-	rise := math.Pow(10, guardRise/20*float64(g.hop)/float64(g.rate))
-	most := min(1, g.most[(k-1)&(hops-1)]*rise)
+	most := g.most[(k-1)&(hops-1)]
+	if most < 1 {
+		// From far down it comes back faster: in about 2 s to half of that in dB.
+		speed := max(guardRise, -20*math.Log10(most)/2)
+		most = min(1, most*linear(speed*float64(g.hop)/float64(g.rate)))
+	}
 	e := g.energy[k&(hops-1)]
 	o := k - guardAhead // gets its gain now; its start is bound to the last one's end
 

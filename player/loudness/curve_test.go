@@ -1,7 +1,6 @@
 package loudness_test
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,21 +10,10 @@ import (
 	"pgregory.net/rapid"
 
 	"roomd/player/loudness"
+	"roomd/player/loudness/judge"
 )
 
-// startles says where moments, one each 100 ms, break promise 1 at a target.
-func startles(moments []float64, target float64) string {
-	for i, m := range moments {
-		before := target - 12
-		for _, b := range moments[max(0, i-49):max(0, i-3)] {
-			before = max(before, b)
-		}
-		if over := max(m-target-6, m-before-8); over > 0.001 {
-			return fmt.Sprintf("at %.1f s: %.2f LUFS is %.2f too much; before it %.2f", float64(i)/10, m, over, before)
-		}
-	}
-	return ""
-}
+func always(target float64) func(int) float64 { return func(int) float64 { return target } }
 
 func at(curve []loudness.Point, t time.Duration) float64 {
 	i, _ := slices.BinarySearchFunc(curve, t, func(p loudness.Point, t time.Duration) int { return int(p.At - t) })
@@ -99,10 +87,10 @@ func TestCurveKeepsThePromise(t *testing.T) {
 		gain := rapid.Float64Range(-25, 25).Draw(t, "gain")
 		target := rapid.Float64Range(-40, -14).Draw(t, "target")
 		curve := loudness.Curve(&a, gain, target)
-		if bare := startles(played(&a, gain, nil), target); (bare == "") != (curve == nil) {
+		if bare := judge.Startles(played(&a, gain, nil), always(target)); (bare == "") != (curve == nil) {
 			t.Fatalf("without a curve: %q; and the curve has %d points", bare, len(curve))
 		}
-		if s := startles(played(&a, gain, curve), target); s != "" {
+		if s := judge.Startles(played(&a, gain, curve), always(target)); s != "" {
 			t.Fatal(s)
 		}
 		for i, p := range curve {
@@ -129,7 +117,7 @@ func TestCurveMeetsAJump(t *testing.T) {
 	a := loudness.Analysis{Blocks: slices.Concat(level(20, -50), level(20, -20), level(20, -50))}
 	curve := loudness.Curve(&a, 0, -23)
 	out := played(&a, 0, curve)
-	if s := startles(out, -23); s != "" {
+	if s := judge.Startles(out, always(-23)); s != "" {
 		t.Fatal(s)
 	}
 	for _, c := range []struct {
@@ -178,7 +166,7 @@ func TestCurveOnSound(t *testing.T) {
 	for _, off := range []int{0, 2400} {
 		late := slices.Concat(make([][2]float64, off), f)
 		// Between the blocks a moment can be a little more than on them: that is what the margin is for.
-		if s := startles(judge(t, rate, late).momentary, target); s != "" {
+		if s := judge.Startles(judge.FFmpeg(t, rate, late).Momentary, always(target)); s != "" {
 			t.Errorf("ffmpeg, %d frames later: %s", off, s)
 		}
 	}
