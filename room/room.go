@@ -434,26 +434,8 @@ func (r *Room) act(eff Effects) {
 // play gives the player the session's score.
 func (r *Room) play(st *state) {
 	s := st.session
-	sc := s.Score()
-	if r.o.Curve != nil {
-		for k := range sc.Clips {
-			if c := &sc.Clips[k]; c.File != "" {
-				c.Curve = r.o.Curve(c.File, c.Gain, targetAt(sc.Levels, c.End))
-			}
-		}
-	}
+	sc := s.ScoreWith(r.o.Curve)
 	r.o.Sound.SetScore(sc, time.Now().Add(-(r.clock.Now() - st.started)))
-}
-
-// targetAt is the loudness target just before a moment.
-func targetAt(levels []player.Level, at time.Duration) float64 {
-	out := -23.0
-	for _, l := range levels {
-		if l.At < at {
-			out = l.Target
-		}
-	}
-	return out
 }
 
 // move moves the lights.
@@ -541,6 +523,9 @@ func (r *Room) lightViews() map[string]LightView {
 		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Says: v.Says, Lamps: []LampView{}}
 		if v.Actual != nil {
 			lv.Actual = &LightLevel{v.Actual.L, v.Actual.Kelvin, v.Actual.Color}
+			if v.Target == (lights.Level{}) {
+				lv.Target = *lv.Actual // nothing was asked of it yet: it is to stay as it is
+			}
 		}
 		for _, l := range v.Lamps {
 			lv.Lamps = append(lv.Lamps, LampView{l.Name, string(l.State), answer[[2]string{role, l.Name}]})
@@ -560,8 +545,13 @@ func (r *Room) problems() []Problem {
 	if r.o.Problems != nil {
 		out = append(out, r.o.Problems()...)
 	}
-	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Compare(a.Part, b.Part) })
+	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Compare(weight(a.Part), weight(b.Part)) })
 	return out
+}
+
+// weight orders problems: what the client would feel comes first.
+func weight(part string) int {
+	return slices.Index([]string{"playlist", "room", "clock", "link", "disk", "lights", "sound"}, part) * -1
 }
 
 // Snapshot is all that a tablet shows, as of now.

@@ -33,7 +33,11 @@ func TestStartsWhereItCan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := newDaemon(t, nil, c.files)
+			var env []string
+			if c.part == "playlist" && c.says == "folder" {
+				env = []string{"ROOMD_PLAYLISTS=/nowhere/playlists"}
+			}
+			d := newDaemon(t, env, c.files)
 			d.start()
 			var last []room.Problem
 			rig.Eventually(t, 10*time.Second, "the page says what is wrong", func() bool {
