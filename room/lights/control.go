@@ -29,6 +29,7 @@ const (
 	refreshOver  = 10 * time.Second // gentle wherever the lamp is in truth
 	repeats      = 3
 	repeatEvery  = 5 * time.Second
+	repeatOver   = 8 * time.Second  // of a group: a member that missed the whole fade may be far away
 	blindOver    = 30 * time.Second // a ramp of a lamp that can be anywhere: under 12 L*/s at its end
 	powerQuiet   = 10 * time.Second // after its power returned a lamp is not taken for moved by a hand
 	ourTargets   = 90 * time.Second // how long a level that we sent explains a lamp that stands there
@@ -190,6 +191,7 @@ type urgent struct {
 type bridge struct {
 	base    string
 	offline bool
+	online  bool            // it said so
 	devices map[string]Caps // by friendly name
 	members map[string][]string
 	address map[string]string // ieee to friendly name
@@ -634,6 +636,17 @@ func (c *Controller) rush(now time.Time) (next time.Time) {
 	return next
 }
 
+// rushUntil is when a role's urgent move is over; zero where it has none.
+func (c *Controller) rushUntil(r *role) time.Time {
+	if c.urgent == nil {
+		return time.Time{}
+	}
+	if _, ok := c.urgent.roles[r.name]; !ok {
+		return time.Time{}
+	}
+	return c.urgent.at.Add(2 * time.Second)
+}
+
 func (c *Controller) urge(ln *line, us []*unit, over time.Duration, now time.Time) {
 	if len(us) == 0 {
 		return
@@ -728,10 +741,8 @@ func (c *Controller) drive(l *lamp, now time.Time) time.Time {
 	if !c.open || !l.role.plan.active || (l.bridge != nil && l.bridge.offline) {
 		return time.Time{}
 	}
-	if c.urgent != nil && now.Sub(c.urgent.at) < 2*time.Second {
-		if _, ok := c.urgent.roles[l.role.name]; ok {
-			return c.urgent.at.Add(2 * time.Second)
-		}
+	if t := c.rushUntil(l.role); now.Before(t) {
+		return t
 	}
 	if l.group != nil {
 		if us := l.together(now); us != nil {
@@ -869,7 +880,7 @@ func (c *Controller) driveLine(ln *line, us []*unit, now time.Time) time.Time {
 	if !moving {
 		return c.keep(ln, us, way, hue, colouring, now)
 	}
-	ch, wait, ok := way.chunk(caps, level, now)
+	ch, wait, ok := way.chunk(caps, level, u.lightness(now), now)
 	if ok && level == -1 && math.Abs(caps.lightness(ch.level)-u.lightness(now)) < 0.01 {
 		ok, wait = false, now.Add(time.Second)
 	}
@@ -887,13 +898,23 @@ func (c *Controller) driveLine(ln *line, us []*unit, now time.Time) time.Time {
 		return ln.next
 	}
 	// Whatever came before, the lamp is not asked for more than its limit from where it is.
-	most := recoverSlope + 0.5
+	most := float64(promisedSlope)
 	if u.lamp.role.plan.kind == Planned && u.away.d == 0 {
 		most = 2 * plannedSlope
 	}
-	if least := time.Duration(math.Abs(caps.lightness(ch.level)-u.lightness(now)) / most * float64(time.Second)); ch.over < least {
-		ch.over = least
+	from := u.ramp.at(now)
+	for ch.over < time.Second && ch.over < gentle(from, float64(ch.level)/float64(caps.Max), most) {
+		// Less far is better than later: chunks are counted in tenths of a second.
+		back := ch.level + 1
+		if float64(ch.level)/float64(caps.Max) > from {
+			back = ch.level - 1
+		}
+		if math.Abs(float64(back)/float64(caps.Max)-from)*float64(caps.Max) < 1 {
+			break
+		}
+		ch.level = back
 	}
+	ch.over = max(ch.over, gentle(from, float64(ch.level)/float64(caps.Max), most))
 	// In tenths, as it is sent: the next chunk starts when this one has ended in truth.
 	ch.over = tenths(min(ch.over, caps.MaxFade))
 	o := order{level: ch.level, hue: hue, over: ch.over}
@@ -919,7 +940,11 @@ func (c *Controller) keep(ln *line, us []*unit, way course, hue colour, colourin
 	}
 	switch off := math.Abs(caps.lightness(level) - u.lightness(now)); {
 	case ln.sent != level || off > 0.5 && !u.ramp.t1.After(now):
-		over := max(time.Second, time.Duration(off/plannedSlope*float64(time.Second)))
+		most, least := plannedSlope, time.Second
+		if u.away.d != 0 || u.lamp.role.plan.kind != Planned {
+			most, least = promisedSlope, 300*time.Millisecond
+		}
+		over := max(least, gentle(u.ramp.at(now), float64(level)/float64(caps.Max), most))
 		if over > caps.MaxFade {
 			over = caps.MaxFade
 		}
@@ -927,7 +952,11 @@ func (c *Controller) keep(ln *line, us []*unit, way course, hue colour, colourin
 		ln.next = now.Add(max(over, repeatEvery))
 	case ln.repeats > 0 && now.Sub(ln.sentAt) >= repeatEvery-50*time.Millisecond:
 		ln.repeats--
-		_ = c.send(ln, us, order{level: level, over: repeatEvery}, now)
+		over := repeatEvery
+		if len(us) > 1 {
+			over = repeatOver
+		}
+		_ = c.send(ln, us, order{level: level, over: over}, now)
 		ln.next = now.Add(repeatEvery)
 	case now.Sub(ln.sentAt) >= refreshEvery:
 		_ = c.send(ln, us, order{level: level, over: refreshOver}, now)
@@ -1152,6 +1181,10 @@ func (c *Controller) view(r *role, now time.Time) View {
 	}
 	var wrong, trap, off []string
 	for _, l := range r.lamps {
+		if l.conf.Driver == "zigbee2mqtt" && l.bridge == nil && len(unknown)+len(lost) > 0 && len(mute) == 0 && c.bridgeSilent(l) {
+			// Its list was retained by a broker that was killed: only a start of zigbee2mqtt brings it back.
+			wrong = append(wrong, "zigbee2mqtt has not told which lights it has. Restart zigbee2mqtt.")
+		}
 		if l.says != "" {
 			wrong = append(wrong, l.says)
 		}
@@ -1181,6 +1214,16 @@ func (c *Controller) view(r *role, now time.Time) View {
 		v.Says = "A stored command lies on " + strings.Join(trap, ", ") + "/set and can move the light when the broker restarts. Remove it (publish an empty retained message)."
 	}
 	return v
+}
+
+// bridgeSilent tells whether a bridge of the lamp is there and has no list.
+func (c *Controller) bridgeSilent(l *lamp) bool {
+	for base, b := range c.bridges {
+		if strings.HasPrefix(l.conf.Topic, base+"/") && b.online && b.devices == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // member and group lists of bridge/devices and bridge/groups.

@@ -236,7 +236,8 @@ func TestPowerCut(t *testing.T) {
 		for _, when := range []time.Duration{20 * time.Second, 10 * time.Minute} {
 			inBubble(t, ambient, []*bulb{at(hue1(), 60)}, func(w *world, c *Controller) {
 				time.Sleep(5 * time.Second)
-				c.Fade(Move{Scene: Scene{"ambient": {L: 36}}, Over: time.Minute})
+				// In six seconds at 12 L* a second: a darker plan takes longer, since what must not startle goes first.
+				c.Fade(Move{Scene: Scene{"ambient": {L: 40}}, Over: time.Minute})
 				time.Sleep(when)
 				cut := time.Now()
 				w.power(w.bulb("zigbee2mqtt/hue1"), announce)
@@ -246,7 +247,7 @@ func TestPowerCut(t *testing.T) {
 					t.Errorf("%.1f L* in a second", s)
 				}
 				plan := func(at time.Time) float64 {
-					return 60 - 24*min(1, (when+at.Sub(cut)).Seconds()/60)
+					return 60 - 20*min(1, (when+at.Sub(cut)).Seconds()/60)
 				}
 				home := time.Duration(0)
 				for _, x := range g {

@@ -3,6 +3,7 @@ package lights
 import (
 	"math"
 	"strconv"
+	"time"
 )
 
 // luminance is the share of full light, 0 to 1, that looks like L* l (CIE 1976).
@@ -20,6 +21,15 @@ func lightness(y float64) float64 {
 		return 903.2963 * max(y, 0)
 	}
 	return 116*math.Cbrt(min(y, 1)) - 16
+}
+
+// gentle is how long a ramp that is straight in the level has to take, so that it is nowhere faster than slope L* a second.
+func gentle(from, to, slope float64) time.Duration {
+	steepest := 903.2963
+	if y := min(from, to); y > 216.0/24389 {
+		steepest = 116.0 / 3 * math.Pow(y, -2.0/3)
+	}
+	return time.Duration(math.Abs(to-from) * steepest / slope * float64(time.Second))
 }
 
 // colour is a point on the way from one colour to another.

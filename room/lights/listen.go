@@ -83,7 +83,7 @@ func (c *Controller) hearBridge(b *bridge, what string, e event, now time.Time) 
 			return
 		}
 		was := b.offline
-		b.offline = s.State == "offline"
+		b.offline, b.online = s.State == "offline", s.State == "online"
 		if b.offline != was {
 			c.log.Info("light bridge", "base", b.base, "state", s.State)
 		}
@@ -256,6 +256,12 @@ func (c *Controller) readStep(u *unit, now time.Time) (next time.Time) {
 	if !c.open || u.lamp.bridge != nil && u.lamp.bridge.offline {
 		return time.Time{}
 	}
+	if t := c.rushUntil(u.lamp.role); now.Before(t) {
+		// A read in the middle of an urgent move tells a level that is past already.
+		u.reading, u.ackDue = 0, time.Time{}
+		u.readAt = t
+		return t
+	}
 	if !u.ackDue.IsZero() && !now.Before(u.ackDue) {
 		// Nobody said anything about our command: it may be lost.
 		u.ackDue = time.Time{}
@@ -407,10 +413,11 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 	lo, hi := u.span(500*time.Millisecond, now)
 	one := 1.01 / float64(u.addr.caps.Max)
 	near := on == u.on && (y >= lo-one && y <= hi+one || math.Abs(lightness(y)-lightness(is)) < 1.5)
-	if u.unheard {
+	unheard := u.unheard
+	u.unheard = false
+	if unheard {
 		// Nobody confirmed the last command: did the lamp move at all?
 		near = on == u.on && (math.Abs(y-is) <= one || math.Abs(lightness(y)-lightness(is)) < 0.5)
-		u.unheard = false
 	}
 	if near || !u.lamp.role.plan.active {
 		if !near {
@@ -431,15 +438,17 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 		u.quiet = now.Add(powerQuiet)
 		u.align(powered, now)
 		c.log.Info("light is brought back after a power cut", "light", u.name)
-	case on && u.on && u.sentOnce(y, now):
+	case !unheard && u.suspect < 2:
+		// Twice the same answer, or it was a stray message.
+		u.suspect++
+		u.waitUntil = now.Add(recoverWait)
+		u.readAt = now.Add(300 * time.Millisecond)
+		return
+	case on && u.on && (u.sentOnce(y, now) || !u.strange(y, 3*time.Second, now)):
 		stand()
 		u.align(strayed, now)
 		c.log.Debug("light missed a command", "light", u.name)
-	case on && u.on && !u.strange(y, 3*time.Second, now):
-		stand()
-		u.align(strayed, now)
 	case u.suspect < 2:
-		// Twice the same answer, or it is no hand.
 		u.suspect++
 		u.waitUntil = now.Add(recoverWait)
 		u.readAt = now.Add(300 * time.Millisecond)

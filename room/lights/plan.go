@@ -10,7 +10,8 @@ import (
 const (
 	plannedSlope   = 1.95
 	unplannedSlope = 10
-	recoverSlope   = 11
+	recoverSlope   = 11.5
+	promisedSlope  = 11.6 // of any single transition, where it is steepest: a read is up to half a level off
 	leastUnplanned = 3 * time.Second
 	urgentOver     = 1500 * time.Millisecond
 	resumeOver     = 10 * time.Second // a lamp that was held comes back to the plan in no less
@@ -101,23 +102,23 @@ type chunk struct {
 	over  time.Duration
 }
 
-// chunk picks the next transition of a lamp that is at level now. Nothing to send: ok is false, and wait says until when.
+// chunk picks the next transition of a lamp that was sent to level last and is believed at L* is. Nothing to send: ok is false, and wait says until when.
 //
 // Chunks end where the course passes a whole level, because at the dim end one level is up to 3.5 L*: there a lamp that
 // ramps between two levels for a minute is on the line, and one that is sent a rounded level every five seconds is not.
-func (c course) chunk(caps Caps, level int, now time.Time) (ch chunk, wait time.Time, ok bool) {
+func (c course) chunk(caps Caps, level int, is float64, now time.Time) (ch chunk, wait time.Time, ok bool) {
 	next, rest := c.ends(now)
 	if rest.IsZero() {
 		return chunk{}, now, false
 	}
 	slope := c.slope(now)
-	fast := math.Abs(slope) > 2.5
+	fast := math.Abs(slope) > 2.5 || math.Abs(c.at(now)-is) > 1
 	h := 5 * time.Second
 	switch l := c.at(now); {
 	case fast && l < 60:
 		h = 500 * time.Millisecond
 	case fast:
-		h = time.Second
+		h = 600 * time.Millisecond
 	case slope != 0:
 		h = min(h, max(2*time.Second, time.Duration(4/math.Abs(slope)*float64(time.Second))))
 	}
@@ -127,6 +128,11 @@ func (c course) chunk(caps Caps, level int, now time.Time) (ch chunk, wait time.
 	}
 	if slope == 0 {
 		return chunk{}, next, false
+	}
+	if fast {
+		if to := caps.level(c.at(end)); to != level {
+			return chunk{to, max(100*time.Millisecond, end.Sub(now))}, time.Time{}, true
+		}
 	}
 	dir := 1
 	round := math.Ceil

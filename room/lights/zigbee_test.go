@@ -70,7 +70,12 @@ func (s *stage) daemon(t *testing.T, roles map[string][]lights.Lamp) *daemon {
 func (d *daemon) await(t *testing.T, role string, state lights.State, within time.Duration) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	rig.Eventually(t, within, fmt.Sprintf("%s is %s", role, state), func() bool { return d.Views()[role].State == state })
+	for d.Views()[role].State != state {
+		if time.Since(begin) > within {
+			t.Fatalf("%s is not %s within %v: %+v", role, state, within, d.Views()[role])
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 	return time.Since(begin)
 }
 
@@ -173,35 +178,6 @@ func TestZigbee(t *testing.T) {
 		d.stop()
 	})
 
-	t.Run("broker killed in a fade", func(t *testing.T) {
-		s.light(t, 150)
-		d := s.daemon(t, roles)
-		d.await(t, "ambient", lights.Following, 3*time.Second)
-		from := lstar(150)
-		begin := time.Now()
-		d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: from - 20}}, Over: 20 * time.Second})
-		time.Sleep(3 * time.Second)
-		s.broker.Kill()
-		time.Sleep(time.Second)
-		if v := d.Views()["ambient"]; v.State != lights.Unknown || v.Says == "" {
-			t.Errorf("view %+v", v)
-		}
-		s.broker.Start()
-		back := time.Now()
-		time.Sleep(9 * time.Second)
-		for _, n := range []string{"room1/hue1", "room1/ikea1"} {
-			l, at := s.samples(t, n, begin, time.Now())
-			if j := biggestStep(l); j > 0.5 {
-				t.Errorf("%s: a step of %.2f L*", n, j)
-			}
-			if a := backAfter(l, at, back, begin, from, from-20, 20*time.Second); a > 8*time.Second {
-				t.Errorf("%s is on the plan %v after the broker's return", n, a)
-			}
-		}
-		d.await(t, "ambient", lights.Following, 3*time.Second)
-		d.stop()
-	})
-
 	t.Run("a hand, and a tap", func(t *testing.T) {
 		s.light(t, 100)
 		d := s.daemon(t, roles)
@@ -262,6 +238,36 @@ func TestZigbee(t *testing.T) {
 			}
 			return n == 4
 		})
+		d.stop()
+	})
+
+	// Last, since zigbee2mqtt tells its lists of lights once, and a broker that is killed forgets them.
+	t.Run("broker killed in a fade", func(t *testing.T) {
+		s.light(t, 150)
+		d := s.daemon(t, roles)
+		d.await(t, "ambient", lights.Following, 3*time.Second)
+		from := lstar(150)
+		begin := time.Now()
+		d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: from - 20}}, Over: 20 * time.Second})
+		time.Sleep(3 * time.Second)
+		s.broker.Kill()
+		time.Sleep(time.Second)
+		if v := d.Views()["ambient"]; v.State != lights.Unknown || v.Says == "" {
+			t.Errorf("view %+v", v)
+		}
+		s.broker.Start()
+		back := time.Now()
+		time.Sleep(9 * time.Second)
+		for _, n := range []string{"room1/hue1", "room1/ikea1"} {
+			l, at := s.samples(t, n, begin, time.Now())
+			if j := biggestStep(l); j > 0.5 {
+				t.Errorf("%s: a step of %.2f L*", n, j)
+			}
+			if a := backAfter(l, at, back, begin, from, from-20, 20*time.Second); a > 8*time.Second {
+				t.Errorf("%s is on the plan %v after the broker's return", n, a)
+			}
+		}
+		d.await(t, "ambient", lights.Following, 3*time.Second)
 		d.stop()
 	})
 }

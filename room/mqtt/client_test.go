@@ -93,6 +93,7 @@ func TestNothingIsPublishedWithoutConnection(t *testing.T) {
 
 // A mosquitto that is killed forgets what is retained, and who was subscribed.
 func TestBrokerKilled(t *testing.T) {
+	t.Parallel()
 	b := rig.Mosquitto(t)
 	c := dial(t, mqtt.Options{Broker: b.URL, Status: "roomd/willow/status", Boot: "b1"})
 	var in box
@@ -153,6 +154,7 @@ func TestBrokerKilled(t *testing.T) {
 func slicesEqual(got []string, want ...string) bool { return fmt.Sprint(got) == fmt.Sprint(want) }
 
 func TestBrokerFrozen(t *testing.T) {
+	t.Parallel()
 	b := rig.Mosquitto(t)
 	c := dial(t, mqtt.Options{Broker: b.URL})
 	open(t, c)
@@ -195,6 +197,7 @@ func TestLastWill(t *testing.T) {
 
 // A handler that is slow, or a flood, costs messages and never the connection or memory.
 func TestFlood(t *testing.T) {
+	t.Parallel()
 	b := rig.Mosquitto(t)
 	c := dial(t, mqtt.Options{Broker: b.URL})
 	hold := make(chan struct{})
@@ -219,6 +222,7 @@ func TestFlood(t *testing.T) {
 }
 
 func TestWrongPassword(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "passwd")
 	if out, err := exec.Command("mosquitto_passwd", "-c", "-b", file, "willow", "rightsecret").CombinedOutput(); err != nil {
@@ -285,6 +289,7 @@ func sign(t *testing.T, host string, from, to time.Time) (ca, cert, key string) 
 }
 
 func TestCertificates(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	otherCA, _, _ := sign(t, "x", now, now)
 	for name, x := range map[string]struct {

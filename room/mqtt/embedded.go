@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -95,14 +96,16 @@ func embed(o BrokerOptions, store string) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}
-	log := &natsLog{log: o.Log, fatal: make(chan struct{})}
+	log := &natsLog{log: o.Log}
 	ns.SetLoggerV2(log, false, false, false)
 	ns.Start()
 	b := &Broker{ns: ns, url: (&url.URL{Scheme: "mqtt", User: url.UserPassword(o.User, o.Password),
 		Host: net.JoinHostPort(o.Host, strconv.Itoa(o.Port))}).String()}
-	if !ns.ReadyForConnections(5 * time.Second) {
-		b.Close()
-		return nil, fmt.Errorf("broker does not start: %s", log.last())
+	for deadline := time.Now().Add(5 * time.Second); !ns.ReadyForConnections(30 * time.Millisecond); {
+		if log.gaveUp() || time.Now().After(deadline) {
+			b.Close()
+			return nil, fmt.Errorf("broker does not start: %s", log.last())
+		}
 	}
 	if err := b.works(o); err != nil {
 		b.Close()
@@ -128,8 +131,8 @@ func (b *Broker) works(o BrokerOptions) error {
 		func() paho.Token { return c.Publish("roomd/self-check", 1, true, "") },
 	} {
 		token := t()
-		if !token.WaitTimeout(3 * time.Second) {
-			return errors.New("no answer within 3 s")
+		if !token.WaitTimeout(2 * time.Second) {
+			return errors.New("no answer within 2 s")
 		}
 		if err := token.Error(); err != nil {
 			return err
@@ -165,8 +168,7 @@ type natsLog struct {
 	log   *slog.Logger
 	mu    sync.Mutex
 	worst string
-	fatal chan struct{}
-	once  sync.Once
+	fatal bool
 }
 
 func (l *natsLog) note(level slog.Level, format string, v []any) {
@@ -174,13 +176,19 @@ func (l *natsLog) note(level slog.Level, format string, v []any) {
 	l.mu.Lock()
 	l.worst = says
 	l.mu.Unlock()
-	l.log.Log(nil, level, "embedded broker", "says", says) //nolint:staticcheck // no context in nats-server's logger
+	l.log.Log(context.Background(), level, "embedded broker", "says", says)
 }
 
 func (l *natsLog) last() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.worst
+}
+
+func (l *natsLog) gaveUp() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fatal
 }
 
 func (l *natsLog) Noticef(string, ...any)         {}
@@ -190,5 +198,7 @@ func (l *natsLog) Warnf(format string, v ...any)  { l.note(slog.LevelDebug, form
 func (l *natsLog) Errorf(format string, v ...any) { l.note(slog.LevelError, format, v) }
 func (l *natsLog) Fatalf(format string, v ...any) {
 	l.note(slog.LevelError, format, v)
-	l.once.Do(func() { close(l.fatal) })
+	l.mu.Lock()
+	l.fatal = true
+	l.mu.Unlock()
 }

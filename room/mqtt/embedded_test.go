@@ -36,6 +36,7 @@ func kept(t *testing.T, url string) string {
 }
 
 func TestEmbeddedKeepsRetained(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := embed(t, dir)
 	c := dial(t, mqtt.Options{Broker: b.URL()})
@@ -51,6 +52,7 @@ func TestEmbeddedKeepsRetained(t *testing.T) {
 }
 
 func TestEmbeddedRefusesStrangers(t *testing.T) {
+	t.Parallel()
 	b := embed(t, t.TempDir())
 	at := b.URL()[strings.LastIndex(b.URL(), "@")+1:]
 	for _, url := range []string{"mqtt://" + at, "mqtt://roomd:guess@" + at} {
@@ -98,6 +100,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestEmbeddedSurvivesKill(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for i := range 3 {
 		os.Remove(filepath.Join(dir, "url"))
@@ -133,6 +136,7 @@ func TestEmbeddedSurvivesKill(t *testing.T) {
 }
 
 func TestEmbeddedStoreBroken(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := embed(t, dir)
 	c := dial(t, mqtt.Options{Broker: b.URL()})
