@@ -32,7 +32,10 @@ type Options struct {
 	Now func() time.Time
 	// Ceiling is the most that a Master may ask for, in dB.
 	Ceiling float64
+	// Loudest is the momentary loudness that nothing passes, whatever asked for more, in LUFS; 0: none.
+	Loudest float64
 	Log     *slog.Logger // nil: the default one
+	bare    bool         // without the guard: tests of what comes before it count samples
 }
 
 const (
@@ -56,6 +59,7 @@ type Player struct {
 	// Owned by Run.
 	mix      *mixer
 	level    master
+	last     last
 	anchor   time.Time
 	running  bool    // there is a score
 	gen      uint64  // of the line
@@ -104,7 +108,7 @@ func New(o Options) *Player {
 		o.Log = slog.Default()
 	}
 	return &Player{
-		o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling},
+		last: newLast(o), o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling},
 		buf: make([][2]float64, o.Rate/blocks),
 	}
 }
@@ -199,9 +203,12 @@ func (p *Player) step() error {
 	}
 	p.up, p.gen = true, gen
 
-	at := p.elapsed() + p.o.Line.Delay()
+	if cut {
+		p.last.reset() // what is on its way in it belongs to before the gap
+	}
+	at := p.elapsed() + p.delay()
 	if taken := p.take(at); taken {
-		at = p.elapsed() + p.o.Line.Delay()
+		at = p.elapsed() + p.delay()
 	}
 	slew := p.follow(frames(at, p.o.Rate), cut)
 	p.render(slew)
@@ -249,7 +256,7 @@ func (p *Player) delay() time.Duration {
 	if !p.up {
 		return 0
 	}
-	return p.o.Line.Delay()
+	return p.o.Line.Delay() + duration(p.last.delay(), p.o.Rate)
 }
 
 func (p *Player) audible() bool {
@@ -289,6 +296,7 @@ func (p *Player) seeks() {
 func (p *Player) render(slew int64) {
 	p.mix.mix(p.buf, slew)
 	p.level.process(p.buf)
+	p.last.process(p.buf, p.mix.plan, p.mix.pos, p.level.db)
 }
 
 func (p *Player) fade(r ramp) {

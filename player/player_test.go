@@ -167,7 +167,7 @@ func long(d time.Duration) func(time.Duration) (Source, error) {
 func live(t *testing.T, s shelf, c *card, play func(p *Player)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		p := New(Options{Rate: rate, Line: c, Open: s.open, Ceiling: 6})
+		p := New(Options{bare: true, Rate: rate, Line: c, Open: s.open, Ceiling: 6})
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
 		play(p)
@@ -616,7 +616,7 @@ func TestGainAndCurve(t *testing.T) {
 }
 
 func TestEventsThatNobodyFetchesAreDroppedOldestFirst(t *testing.T) {
-	p := New(Options{Rate: rate})
+	p := New(Options{bare: true, Rate: rate})
 	for i := range waiting + 5 {
 		p.emit(Event{At: time.Duration(i)})
 	}

@@ -44,16 +44,23 @@ func Render(ctx context.Context, s Score, o Options, from, to time.Duration, sin
 		defer m.close()
 		m.offline = true
 		m.pos = first
+		guard := newLast(o)
+		late := guard.delay() // frames that the guard still holds when the last ones are mixed
 		m.setPlan(newPlan(s, o.Rate))
-		for m.pos < last {
+		for m.pos < last+late {
 			var block [][2]float64
 			select {
 			case block = <-free:
 			case <-ctx.Done():
 				return
 			}
-			block = block[:min(renderBlock, last-m.pos)]
+			block = block[:min(renderBlock, last+late-m.pos)]
+			at := m.pos - late
 			m.mix(block, 0)
+			guard.process(block, m.plan, m.pos, 0)
+			if at < first {
+				block = block[:copy(block, block[min(first-at, int64(len(block))):])]
+			}
 			select {
 			case full <- block:
 			case <-ctx.Done():

@@ -13,7 +13,7 @@ func render(t testing.TB, s Score, from, to time.Duration) ([][2]float64, []Even
 	var all [][2]float64
 	var happened []Event
 	tapes := shelf{"a": long(time.Hour), "short": long(7 * time.Second)}
-	err := Render(t.Context(), s, Options{Rate: rate, Open: tapes.open}, from, to, func(b [][2]float64) error {
+	err := Render(t.Context(), s, Options{bare: true, Rate: rate, Open: tapes.open}, from, to, func(b [][2]float64) error {
 		all = append(all, b...)
 		return nil
 	}, func(e Event) { happened = append(happened, e) })
@@ -76,7 +76,7 @@ func TestARenderOfAPart(t *testing.T) {
 func TestARenderEndsWhereItsSinkFails(t *testing.T) {
 	full := errors.New("disk full")
 	n := 0
-	err := Render(t.Context(), longScore, Options{Rate: rate, Open: shelf{"a": long(time.Hour)}.open}, 0, time.Hour, func([][2]float64) error {
+	err := Render(t.Context(), longScore, Options{bare: true, Rate: rate, Open: shelf{"a": long(time.Hour)}.open}, 0, time.Hour, func([][2]float64) error {
 		if n++; n == 3 {
 			return full
 		}
@@ -86,7 +86,7 @@ func TestARenderEndsWhereItsSinkFails(t *testing.T) {
 		t.Errorf("%v after %d blocks", err, n)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = Render(ctx, longScore, Options{Rate: rate, Open: shelf{"a": long(time.Hour)}.open}, 0, time.Hour, func([][2]float64) error {
+	err = Render(ctx, longScore, Options{bare: true, Rate: rate, Open: shelf{"a": long(time.Hour)}.open}, 0, time.Hour, func([][2]float64) error {
 		cancel()
 		return nil
 	}, nil)

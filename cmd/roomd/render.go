@@ -57,7 +57,7 @@ func render(ctx context.Context, c *call) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	var happened []player.Event
-	o := player.Options{Rate: rate, Open: openTrack, Ceiling: cfg.Audio.Ceiling, Log: log}
+	o := player.Options{Rate: rate, Open: openTrack, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
 	err = player.Render(ctx, score, o, *from, *to, w.Write, func(e player.Event) {
 		happened = append(happened, e)
 		if e.Kind == player.ClipFailed || e.Kind == player.ClipShort {

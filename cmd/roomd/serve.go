@@ -74,7 +74,7 @@ func serve(ctx context.Context, c *call) error {
 	defer conn.close()
 	lamps := lights.New(conn, cfg.Lights, log)
 
-	snd := openSound(cfg.Audio, player.Options{Ceiling: cfg.Audio.Ceiling, Log: log})
+	snd := openSound(cfg.Audio, player.Options{Ceiling: cfg.Audio.Ceiling + 12, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log})
 	defer snd.line.Close()
 	h.also(snd.problems)
 
