@@ -199,7 +199,7 @@ func audible(t *playlists.Track) time.Duration {
 // place makes a piece of the fit a piece of the session, with a name of its own.
 func (s *Session) place(phase int, p piece) placed {
 	s.next++
-	out := placed{ID: fmt.Sprintf("p%d.%d", phase+1, s.next), Phase: phase, piece: p, seq: s.next}
+	out := placed{ID: fmt.Sprintf("p%d.%d", phase+1, s.next), Phase: phase, piece: p}
 	if p.Item >= 0 {
 		if t := s.phase(phase).Music[p.Item].Track; t != nil {
 			out.natural = p.Start + audible(t)
@@ -251,9 +251,6 @@ func (s *Session) Score() player.Score {
 		if c.Bed == "" {
 			t := s.phase(p.Phase).Music[p.Item].Track
 			c.File, c.From = t.File, t.LeadIn
-		} else {
-			// Two stretches of one bed that cross must not be the same sound, or they would add up in phase.
-			c.From = p.Start + time.Duration(p.seq%7)*5*time.Hour
 		}
 		sc.Clips = append(sc.Clips, c)
 	}
@@ -267,6 +264,17 @@ func (s *Session) Score() player.Score {
 		sc.End = s.EndAt
 	case !s.Spans[s.Current].open():
 		sc.End = s.Spans[s.lastPhase()].End
+	}
+	return sc
+}
+
+// ScoreWith is Score with each track's gain curve, at its gain and its phase's target; curve may be nil.
+func (s *Session) ScoreWith(curve func(file string, gain, target float64) []player.GainPoint) player.Score {
+	sc := s.Score()
+	for k := range sc.Clips {
+		if c := &sc.Clips[k]; c.File != "" && curve != nil {
+			c.Curve = curve(c.File, c.Gain, s.target(s.Pieces[k].Phase))
+		}
 	}
 	return sc
 }

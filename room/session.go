@@ -75,7 +75,6 @@ type placed struct {
 	ID      string
 	Phase   int
 	piece                 // of the phase's music
-	seq     int           // which piece of the session this is
 	natural time.Duration // where its source ends by itself; 0: a bed
 	fadeIn  time.Duration
 	fadeOut time.Duration
