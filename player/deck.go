@@ -5,18 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/gopxl/beep/v2"
 )
 
-// Source is the frames of one file or bed from the place where it was opened, at the session's rate.
+// Source is the frames of one file or bed from the place where it was opened, at the session's rate: a beep streamer
+// that can also be asked without waiting. Stream waits for what is not there yet; Err is nil for the source's own
+// ending; Close may wait, so the loop leaves it to others.
 type Source interface {
-	// Stream fills samples, waiting for what is not there yet; ok is false when there are no more frames.
-	Stream(samples [][2]float64) (n int, ok bool)
+	beep.StreamCloser
 	// TryStream hands out what is ready and never waits; (0, true) is nothing yet.
 	TryStream(samples [][2]float64) (n int, ok bool)
-	// Err is why the frames ended, nil for the source's own ending.
-	Err() error
-	// Close frees the source; it may wait, so the loop leaves it to others.
-	Close() error
 }
 
 // opener opens a source at a place; it may wait and is called away from the loop.
