@@ -153,6 +153,9 @@ type unit struct {
 	asks       []packet
 	askedAt    time.Time
 	answer     report
+	guessed    bool    // one answer came that nobody expected: guess
+	guess      float64 // 0 to 1
+	guessOn    bool
 	answerAt   time.Time // the answer is taken then; zero: there is none yet
 	readAt     time.Time // of a read out of turn
 	okAt       time.Time // last read that agreed
@@ -417,7 +420,7 @@ func (c *Controller) resolve(l *lamp, members []address, group *address, now tim
 func (c *Controller) recover(u *unit, why reason, now time.Time) {
 	u.known = false
 	u.reason = why
-	u.reading, u.suspect = 0, 0
+	u.reading, u.suspect, u.guessed = 0, 0, false
 	u.ackDue = time.Time{}
 	u.waitUntil = now.Add(recoverWait)
 	u.readAt = now

@@ -401,6 +401,15 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 		return
 	}
 	if !u.known {
+		// Believed where it is no surprise, or said twice: from a stray message taken for an answer the next command would be a flash.
+		surprise := !(u.ever && u.reason != powered && on == u.on && !u.strange(y, time.Second, now)) && !(u.reason == powered && on && y > 0.98)
+		again := u.guessed && u.guessOn == on && math.Abs(u.guess-y) <= 8.0/float64(u.addr.caps.Max)
+		u.guess, u.guessOn, u.guessed = y, on, surprise && !again
+		if u.guessed {
+			u.readAt = now
+			u.waitUntil = now.Add(recoverWait)
+			return
+		}
 		why := u.reason
 		stand()
 		u.waitUntil = time.Time{}
