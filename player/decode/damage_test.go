@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"math"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -73,48 +75,53 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 			t.Errorf("%s: %d frames and %v, want %d and ErrDamaged", name, len(got), err, len(whole))
 			continue
 		}
-		bad, peak := 0, 0.0
+		bad := 0
 		for i := range got {
 			if d := apart(got[i:i+1], whole[i:i+1]); d > 1e-3 {
 				bad++
 			}
-			peak = max(peak, got[i][0], -got[i][0])
 		}
-		if bad == 0 || lost == 0 && (bad > 2*44100 || peak > 0.6) {
-			t.Errorf("%s: %d frames differ (want some, up to two seconds), peak %.2f", name, bad, peak)
+		if bad == 0 || lost == 0 && (bad > 2*44100 || peak(got) > 0.45) {
+			t.Errorf("%s: %d frames differ (want some, up to two seconds), peak %.2f", name, bad, peak(got))
 		}
 	}
-	// Where a header is hit too, the frame before it is left out with it.
-	b := bytes.Clone(content(t, "long.mp3"))
-	at := len(b) / 2
-	for at++; ; at++ {
-		if h, ok := parseMP3(b[at:]); ok && h.rate == 44100 && h.version == 3 {
-			if after, ok := parseMP3(b[at+h.size:]); ok && after.fits(h) {
-				break
+	// Where a header is hit too, the frame before it is left out with it: a burst is never louder than the music.
+	for seed := range uint64(8) {
+		b := bytes.Clone(content(t, "long.mp3"))
+		at := len(b)/3 + int(seed)*5000
+		for at++; ; at++ {
+			if h, ok := parseMP3(b[at:]); ok && h.rate == 44100 && h.version == 3 {
+				if after, ok := parseMP3(b[at+h.size:]); ok && after.fits(h) {
+					break
+				}
 			}
 		}
-	}
-	r := rand.New(rand.NewPCG(1, 2))
-	for i := at - 200; i < at+200; i++ {
-		b[i] = byte(r.Uint32() & 0x7f)
-	}
-	got, err := all(t, file(t, "a.mp3", b), Options{Rate: 44100, Native: true})
-	peak := 0.0
-	for i := range got {
-		peak = max(peak, got[i][0], -got[i][0])
-	}
-	if !errors.Is(err, ErrDamaged) || peak > 0.6 || len(got) < 8*44100-3*1152 {
-		t.Errorf("mp3 with a broken header: %d frames, peak %.2f, %v", len(got), peak, err)
+		r := rand.New(rand.NewPCG(seed, 2))
+		for i := at - 300; i < at+4; i++ {
+			b[i] = byte(r.Uint32() & 0x7f)
+		}
+		got, err := all(t, file(t, "a.mp3", b), Options{Rate: 44100, Native: true})
+		if p := peak(got); !errors.Is(err, ErrDamaged) || p > 0.45 || len(got) < 8*44100-3*1152 {
+			t.Errorf("mp3 with a broken header: %d frames, peak %.2f, %v", len(got), p, err)
+		}
 	}
 	// The other way may leave out or end there; it must not blare.
-	b = bytes.Clone(content(t, "long.flac"))
+	b := bytes.Clone(content(t, "long.flac"))
 	for i := range 200 {
 		b[len(b)/2+i*7] ^= 0x55
 	}
-	got, _ = all(t, file(t, "a.flac", b), Options{Rate: 44100})
-	if la, lb := level(got)[0], level(mustAll(t, sample(t, "long.flac"), Options{Rate: 44100}))[0]; la > lb+0.5 || len(got) < 4*44100 {
-		t.Errorf("damaged flac by ffmpeg: %d frames at %.1f dB, the sound one has %.1f dB", len(got), la, lb)
+	got, _ := all(t, file(t, "a.flac", b), Options{Rate: 44100})
+	if len(got) < 4*44100 || len(got) > 8*44100-4096 || peak(got) > 0.45 {
+		t.Errorf("damaged flac by ffmpeg: %d frames, peak %.2f; the damaged ones are to be left out", len(got), peak(got))
 	}
+}
+
+// peak is the largest magnitude of a sound.
+func peak(f [][2]float64) (p float64) {
+	for _, v := range f {
+		p = max(p, math.Abs(v[0]), math.Abs(v[1]))
+	}
+	return p
 }
 
 // id3 is an ID3v2 tag that holds a picture of a size.
@@ -153,18 +160,18 @@ func TestTagsAndPicturesAreNoSound(t *testing.T) {
 }
 
 func TestChainedOggPlaysAllItsLinks(t *testing.T) {
-	b := append(bytes.Clone(content(t, "q5.ogg")), content(t, "48k.ogg")...)
+	b := bytes.Join([][]byte{content(t, "48k.ogg"), content(t, "q5.ogg"), content(t, "48k.ogg")}, nil)
 	path := file(t, "chained.ogg", b)
 	for way, native := range ways {
 		got, err := all(t, path, Options{Rate: 48000, Native: native})
-		if err != nil || len(got) < 2*48000-1000 || len(got) > 2*48000+2 {
-			t.Errorf("%s way: %d frames and %v, want %d", way, len(got), err, 2*48000)
+		if err != nil || len(got) < 3*48000-2000 || len(got) > 3*48000+2 {
+			t.Errorf("%s way: %d frames and %v, want %d", way, len(got), err, 3*48000)
 		}
 	}
 	got := mustAll(t, path, Options{Rate: 48000, Native: true})
-	late := mustAll(t, path, Options{Rate: 48000, Native: true, From: 1500 * time.Millisecond})
-	if len(late) != len(got)-72000 || apart(late, got[72000:]) > 1e-4 {
-		t.Errorf("from the second link on: %d frames, %.2g apart", len(late), apart(late, got[72000:]))
+	late := mustAll(t, path, Options{Rate: 48000, Native: true, From: 2500 * time.Millisecond})
+	if len(late) != len(got)-120000 || apart(late, got[120000:]) > 1e-4 {
+		t.Errorf("from the third link on: %d frames, %.2g apart", len(late), apart(late, got[120000:]))
 	}
 }
 
@@ -208,7 +215,6 @@ func TestFilesThatCantBePlayed(t *testing.T) {
 		{"zeros", file(t, "zeros.flac", make([]byte, 4<<20)), []error{ErrDamaged}},
 		{"a wav of 2 GB in 20 bytes", file(t, "bomb.wav", bomb), []error{ErrDamaged}},
 		{"a flac header", file(t, "head.flac", content(t, "16.flac")[:60]), []error{ErrDamaged, ErrNoSound}},
-		{"a list of other files", file(t, "list.mp3", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")), []error{ErrDamaged}},
 		{"after its end", sample(t, "16.flac"), []error{ErrNoSound}},
 	} {
 		for way, native := range ways {
@@ -373,24 +379,57 @@ func TestFlacCutOutOfAnother(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := file(t, "part.flac", append(bytes.Clone(b[:f.start]), b[off:]...))
+	part := append(bytes.Clone(b[:f.start]), b[off:]...)
+	left := uint64(f.total - pos) // the tool has set the length right: 36 bits from the 22nd byte's lower half on
+	binary.BigEndian.PutUint64(part[18:], binary.BigEndian.Uint64(part[18:])&^(1<<36-1)|left)
+	path := file(t, "part.flac", part)
 	whole := mustAll(t, sample(t, "long.flac"), Options{Rate: 44100, Native: true})[pos:]
-	got, err := all(t, path, Options{Rate: 44100, Native: true})
-	if !errors.Is(err, ErrDamaged) || len(got) != len(whole) || apart(got, whole) > 0 {
-		t.Errorf("%d frames and %v, want the last %d as they were, and ErrDamaged for what is missing", len(got), err, len(whole))
+	got := mustAll(t, path, Options{Rate: 44100, Native: true})
+	if len(got) != len(whole) || apart(got, whole) > 0 {
+		t.Errorf("%d frames, want the last %d as they were", len(got), len(whole))
 	}
-	late := mustLate(t, path, 1500*time.Millisecond)
+	late := mustAll(t, path, Options{Rate: 44100, Native: true, From: 1500 * time.Millisecond})
 	if len(late) != len(whole)-66150 || apart(late, whole[66150:]) > 0 {
 		t.Errorf("from 1.5 s: %d frames, want the last %d", len(late), len(whole)-66150)
 	}
 }
 
-// mustLate plays a damaged file from a place.
-func mustLate(t *testing.T, path string, from time.Duration) [][2]float64 {
-	t.Helper()
-	got, err := all(t, path, Options{Rate: 44100, Native: true, From: from})
-	if len(got) == 0 {
+// A file in the music folder must not make the room's computer call others.
+func TestNoFileReachesTheNetwork(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	return got
+	defer l.Close()
+	called := make(chan struct{}, 10)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			called <- struct{}{}
+			c.Close()
+		}
+	}()
+	url := "http://" + l.Addr().String() + "/a.mp3"
+	for name, text := range map[string]string{
+		"list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n" + url + "\n#EXT-X-ENDLIST\n",
+		"list.mp3":  "ffconcat version 1.0\nfile " + url + "\n",
+		"list.sdp":  "v=0\nc=IN IP4 127.0.0.1\nm=audio 5004 RTP/AVP 0\n",
+		"list.asx":  "[Reference]\nRef1=" + url + "\n",
+	} {
+		path := file(t, name, []byte(text))
+		if got, err := all(t, path, Options{Rate: 48000}); err == nil || len(got) > 0 {
+			t.Errorf("%s: %d frames, %v", name, len(got), err)
+		}
+		if info, err := Probe(t.Context(), path); err == nil {
+			t.Errorf("%s: %+v", name, info)
+		}
+	}
+	select {
+	case <-called:
+		t.Error("a file made the decoder call a server")
+	default:
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -159,6 +160,7 @@ var corpus = []spec{
 	{"51.wav", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0"}, 44100, 44100, true, 1e-6},
 	{"rf64.wav", []string{"-rf64", "always"}, 44100, 44100, true, 1e-7},
 	{"long.mp3", []string{"-q:a", "2"}, 352800, 44100, true, 2e-4},
+	{"low.mp3", []string{"-b:a", "32k", "-ar", "44100"}, 44100, 44100, true, 2e-4},
 	{"long.flac", []string{}, 352800, 44100, true, 1e-7},
 	{"long.ogg", []string{"-c:a", "libvorbis", "-q:a", "5"}, 352800, 44100, true, 1e-5},
 	{"long.opus", []string{"-c:a", "libopus"}, 384000, 48000, false, 0},
@@ -237,6 +239,53 @@ func TestSeekLandsOnTheFrame(t *testing.T) {
 				}
 				if d := apart(whole[at:], part); d > near {
 					t.Errorf("%s of %s from %v: %.2g from the sound without a seek", way, name, from, d)
+				}
+			}
+		}
+	}
+}
+
+// Each Go decoder lands on its frame by itself, without the preroll that Open adds.
+func TestDecodersSeek(t *testing.T) {
+	for _, name := range []string{"long.mp3", "low.mp3", "noinfo.mp3", "long.flac", "24k.flac", "long.ogg", "24.wav"} {
+		run := func(to int64) (got [][2]float32) {
+			in, err := openInput(sample(t, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.f.Close()
+			dec, err := newDecoder(in, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if to > 0 {
+				if err := dec.seek(to); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for {
+				block, _, err := dec.next()
+				if err == io.EOF {
+					return got
+				}
+				if err != nil {
+					t.Fatalf("%s from %d: %v", name, to, err)
+				}
+				got = append(got, block...)
+			}
+		}
+		whole := run(0)
+		for _, share := range []int{1, 100, 333, 750, 999} {
+			to := len(whole) * share / 1000
+			part := run(int64(to))
+			if len(part) != len(whole)-to {
+				t.Errorf("%s from %d: %d frames, want %d", name, to, len(part), len(whole)-to)
+				continue
+			}
+			for i := range part {
+				if d := part[i][0] - whole[to+i][0]; d > 1e-4 || d < -1e-4 {
+					t.Errorf("%s from %d: frame %d is %.2g off", name, to, i, d)
+					break
 				}
 			}
 		}

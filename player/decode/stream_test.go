@@ -116,6 +116,45 @@ func TestStreamWaitsAndCloseWakesIt(t *testing.T) {
 	})
 }
 
+// A decoder that hangs holds up neither its reader nor Close.
+func TestCloseLeavesAHangingDecoder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := newScript()
+		s := newStream(hanging{src}, Options{Rate: 48000}, 0, maxLength)
+		done := make(chan bool)
+		go func() {
+			_, ok := s.Stream(make([][2]float64, 10))
+			done <- ok
+		}()
+		synctest.Wait()
+		closed := make(chan struct{})
+		go func() {
+			s.Close()
+			close(closed)
+		}()
+		synctest.Wait()
+		select {
+		case ok := <-done:
+			if ok {
+				t.Error("frames out of nothing")
+			}
+		default:
+			t.Error("the reader still waits")
+		}
+		began := time.Now()
+		<-closed
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("Close took %v", d)
+		}
+		src.stop() // it comes to its senses
+	})
+}
+
+// hanging does not hear stop.
+type hanging struct{ *script }
+
+func (hanging) stop() {}
+
 // The ring goes round many times: not one frame is lost, doubled or torn.
 func TestRingKeepsEveryFrame(t *testing.T) {
 	src := &counter{total: 200000}
@@ -258,6 +297,18 @@ func TestKilledChildEndsTheSound(t *testing.T) {
 	if pg, _ := syscall.Getpgid(os.Getpid()); pg == s.src.(*child).cmd.Process.Pid {
 		t.Error("the child shares our process group")
 	}
+}
+
+// A child that hangs, on a dead disk say, is ended too.
+func TestCloseEndsAHangingChild(t *testing.T) {
+	s, err := Open(t.Context(), sample(t, "long.flac"), Options{Rate: 48000, Ahead: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := s.src.(*child).cmd.Process.Pid
+	_ = syscall.Kill(pid, syscall.SIGSTOP)
+	s.Close()
+	rig.Eventually(t, 3*time.Second, "ffmpeg is gone", func() bool { return syscall.Kill(pid, 0) != nil })
 }
 
 // A daemon that is killed takes its decoders with it.
