@@ -393,7 +393,7 @@ func (p *parser) remind(v Value, known []string) {
 				if len(known) > 0 {
 					write += "; there are " + strings.Join(known, ", ")
 				}
-				av.Error(fmt.Sprintf("no phase has the mark %q", rm.After), suggest(rm.After, known, write))
+				av.Error(fmt.Sprintf("no phase has the mark %q", rm.After), Suggest(rm.After, known, write))
 			}
 		}
 		if iv, ok := f.Need("in", "the reminder", "write in: 40m"); ok {
@@ -429,7 +429,7 @@ func (p *parser) boost(v Value) {
 				names = append(names, ph.Name)
 			}
 			if !slices.Contains(names, b.Phase) {
-				pv.Error(fmt.Sprintf("there is no phase %q", b.Phase), suggest(b.Phase, names, "name one of the phases"))
+				pv.Error(fmt.Sprintf("there is no phase %q", b.Phase), Suggest(b.Phase, names, "name one of the phases"))
 			}
 		}
 		ok = ok && is

@@ -60,7 +60,7 @@ func ReadYAML(file string, data []byte) (*Reader, Value) {
 			data = utf
 		}
 	}
-	r.lines = splitLines(string(data))
+	r.lines = splitLines(redact(string(data)))
 	if !utf8.Valid(data) {
 		at := 0
 		for rest := data; ; {
@@ -92,6 +92,9 @@ func ReadYAML(file string, data []byte) (*Reader, Value) {
 	if err != nil {
 		r.syntax(data, err)
 		return r, Value{}
+	}
+	if root != nil && root.Kind == yaml.ScalarNode && root.ShortTag() == "!!null" && root.Value == "" {
+		root = nil
 	}
 	return r, Value{r, root, "the file"}
 }
@@ -202,6 +205,17 @@ func (r *Reader) syntax(data []byte, err error) {
 	r.report(place, Error, says, write)
 }
 
+// secrets are what a file may hold and no message may show: a password in an address, or under a key of its own.
+var secrets = regexp.MustCompile(`(?i)(://[^\s:/@]*:)(\S+)(@)|((?:password|passwd|secret|token)["']?\s*[:=]\s*)([^\s,}]+)()`)
+
+// redact hides secrets and keeps every other character in its column.
+func redact(s string) string {
+	return secrets.ReplaceAllStringFunc(s, func(m string) string {
+		p := secrets.FindStringSubmatch(m)
+		return p[1] + p[4] + strings.Repeat("•", utf8.RuneCountInString(p[2]+p[5])) + p[3]
+	})
+}
+
 // splitLines splits as YAML counts lines.
 func splitLines(s string) []string {
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(s)
@@ -300,6 +314,7 @@ func (v Value) kind() string {
 }
 
 func clip(s string) string {
+	s = redact(s)
 	if r := []rune(s); len(r) > 60 {
 		return string(r[:60]) + "…"
 	}
@@ -331,14 +346,22 @@ func (v Value) scalar(write string) (string, bool) {
 
 // Text is a text of 1 to most characters without control characters. Numbers and dates are texts as written.
 func (v Value) Text(most int, write string) (string, bool) {
+	s, ok := v.TextOrNone(most, write)
+	if ok && s == "" {
+		v.Error(v.name+" is empty", write)
+		return "", false
+	}
+	return s, ok
+}
+
+// TextOrNone is a Text that may also be "".
+func (v Value) TextOrNone(most int, write string) (string, bool) {
 	s, ok := v.scalar(write)
 	if !ok {
 		return "", false
 	}
 	s = strings.TrimSpace(s)
 	switch {
-	case s == "":
-		v.Error(v.name+" is empty", write)
 	case utf8.RuneCountInString(s) > most:
 		v.Error(fmt.Sprintf("%s is longer than %d characters", v.name, most), "shorten it")
 	case strings.ContainsFunc(s, func(c rune) bool { return unicode.IsControl(c) || c == '\ufeff' || c == utf8.RuneError }):
@@ -359,7 +382,7 @@ func (v Value) Word(words ...string) (string, bool) {
 	if slices.Contains(words, s) {
 		return s, true
 	}
-	v.Error(fmt.Sprintf("%s is %q", v.name, clip(s)), suggest(s, words, write))
+	v.Error(fmt.Sprintf("%s is %q", v.name, clip(s)), Suggest(s, words, write))
 	return "", false
 }
 
@@ -579,7 +602,7 @@ func (v Value) Fields(what, write string, known ...string) Fields {
 		if near := nearest(p.Key, known); near != "" {
 			f.meant[near] = true
 		}
-		p.At.Error(fmt.Sprintf("%q is no key of %s", clip(p.Key), what), suggest(p.Key, known, what+" has "+strings.Join(known, ", ")))
+		p.At.Error(fmt.Sprintf("%q is no key of %s", clip(p.Key), what), Suggest(p.Key, known, what+" has "+strings.Join(known, ", ")))
 	}
 	return f
 }
@@ -614,8 +637,8 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// suggest asks whether a near word was meant, or else says otherwise.
-func suggest(s string, words []string, otherwise string) string {
+// Suggest asks whether a near word was meant, or else says otherwise.
+func Suggest(s string, words []string, otherwise string) string {
 	if near := nearest(s, words); near != "" {
 		return "did you mean " + near + "?"
 	}

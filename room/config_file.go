@@ -1,0 +1,634 @@
+package room
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"roomd/playlists"
+	"roomd/room/lights"
+)
+
+// What a room is where its file does not say.
+const (
+	defaultListen    = ":8080"
+	defaultReference = -23 // LUFS
+	defaultCeiling   = 6   // dB
+	defaultBroker    = "embedded"
+	defaultBase      = "roomd"
+)
+
+// drivers are the kinds of lamps that a room file can name.
+var drivers = []string{"zigbee2mqtt", "homeassistant", "simulated"}
+
+// extras are what a lamp may say beside its driver and topic.
+var extras = []string{"command", "state", "availability", "brightness_scale", "fade"}
+
+// defaultScenes are the light that every room has, by the two usual roles; other roles take that of ambient. care is
+// light to see by, full is for emergencies.
+var defaultScenes = []struct {
+	name            string
+	ambient, accent lights.Level
+}{
+	{"day", lights.Level{L: 70, Kelvin: 3000}, lights.Level{L: 55, Kelvin: 2700}},
+	{"dusk", lights.Level{L: 40, Kelvin: 2400}, lights.Level{L: 30, Kelvin: 2200}},
+	{"dim", lights.Level{L: 25, Kelvin: 2200}, lights.Level{L: 18, Kelvin: 2200}},
+	{"floor", lights.Level{L: 12, Kelvin: 2200}, lights.Level{L: 9, Kelvin: 2200}},
+	{"journey", lights.Level{L: 6, Kelvin: 2200}, lights.Level{L: 5, Kelvin: 2200}},
+	{"return", lights.Level{L: 20, Kelvin: 2200}, lights.Level{L: 16, Kelvin: 2200}},
+	{careScene, lights.Level{L: 60, Kelvin: 2700}, lights.Level{L: 60, Kelvin: 2700}},
+	{fullScene, lights.Level{L: 100, Kelvin: 4000}, lights.Level{L: 100, Kelvin: 4000}},
+}
+
+// DefaultConfig is the room without a file: an embedded broker, two simulated lights that the page draws, the sound
+// device if there is one.
+func DefaultConfig() Config {
+	c := Config{
+		Room:   "Room",
+		Listen: defaultListen,
+		Audio:  AudioConfig{Reference: defaultReference, Ceiling: defaultCeiling},
+		MQTT:   MQTTConfig{Broker: defaultBroker, Base: defaultBase},
+		Marks:  []string{"Lozenge", "Spit", "Swallow", "Vitals", "Note"},
+	}
+	c.Lights = simulated(c.MQTT.Base)
+	c.Scenes = scenesFor(c.Lights)
+	return c
+}
+
+func simulated(base string) map[string][]lights.Lamp {
+	out := map[string][]lights.Lamp{}
+	for _, role := range []string{"ambient", "accent"} {
+		out[role] = []lights.Lamp{{Driver: "simulated", Topic: simulatedTopic(base, role, 0)}}
+	}
+	return out
+}
+
+func simulatedTopic(base, role string, i int) string {
+	t := base + "/simulated/" + role
+	if i > 0 {
+		t += "-" + strconv.Itoa(i+1)
+	}
+	return t
+}
+
+// scenesFor are the default scenes for a room's roles.
+func scenesFor(roles map[string][]lights.Lamp) map[string]lights.Scene {
+	out := map[string]lights.Scene{}
+	for _, d := range defaultScenes {
+		s := lights.Scene{}
+		for role := range roles {
+			if role == "accent" {
+				s[role] = d.accent
+			} else {
+				s[role] = d.ambient
+			}
+		}
+		out[d.name] = s
+	}
+	return out
+}
+
+// maxConfig is how large a room file may be, in bytes.
+const maxConfig = 1 << 20
+
+// LoadConfig reads a room file. Whatever is wrong with it, the Config can be run: a part that can't be used has its
+// default, and the Problems say which. Without a file all is default, and the error is fs.ErrNotExist.
+func LoadConfig(path string) (Config, playlists.Problems, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return DefaultConfig(), nil, fmt.Errorf("read the room file: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a plain file", path)
+	}
+	if err == nil && info.Size() > maxConfig {
+		err = fmt.Errorf("%s is larger than %d KiB", path, maxConfig>>10)
+	}
+	if err != nil {
+		return DefaultConfig(), nil, fmt.Errorf("read the room file: %w", err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return DefaultConfig(), nil, fmt.Errorf("read the room file: %w", err)
+	}
+	c, problems := ParseConfig(path, data)
+	return c, problems, nil
+}
+
+// ParseConfig reads the text of a room file; see LoadConfig. A relative path in it counts from file's folder.
+func ParseConfig(file string, data []byte) (Config, playlists.Problems) {
+	r, root := playlists.ReadYAML(file, data)
+	p := &configReader{c: DefaultConfig(), dir: filepath.Dir(file)}
+	p.c.File = file
+	if root.Exists() {
+		p.room(root)
+	}
+	return p.c, r.Problems()
+}
+
+type configReader struct {
+	c     Config
+	dir   string
+	roles []string // all that the file names, those of broken lamps too
+}
+
+func (p *configReader) room(root playlists.Value) {
+	f := root.Fields("the room file", "write room: Willow", "room", "listen", "audio", "mqtt", "lights", "scenes", "marks", "schedule")
+	if v, ok := f.Get("room"); ok {
+		set(&p.c.Room)(v.Text(80, "write room: Willow"))
+	}
+	if v, ok := f.Get("listen"); ok {
+		p.listen(v)
+	}
+	if v, ok := f.Get("audio"); ok {
+		p.audio(v)
+	}
+	if v, ok := f.Get("mqtt"); ok {
+		p.mqtt(v)
+	}
+	p.c.Lights = simulated(p.c.MQTT.Base)
+	if v, ok := f.Get("lights"); ok {
+		p.lights(v)
+	}
+	for role := range p.c.Lights {
+		if !slices.Contains(p.roles, role) {
+			p.roles = append(p.roles, role)
+		}
+	}
+	slices.Sort(p.roles)
+	p.c.Scenes = scenesFor(p.c.Lights)
+	if v, ok := f.Get("scenes"); ok {
+		p.scenes(v)
+	}
+	if v, ok := f.Get("marks"); ok {
+		p.marks(v)
+	}
+	if v, ok := f.Get("schedule"); ok {
+		p.schedule(v)
+	}
+}
+
+// set keeps the default where a value can't be used.
+func set[T any](to *T) func(T, bool) {
+	return func(v T, ok bool) {
+		if ok {
+			*to = v
+		}
+	}
+}
+
+var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+
+func (p *configReader) listen(v playlists.Value) {
+	const write = `write listen: ":8080", or "192.168.1.20:8080"`
+	s, ok := v.Text(200, write)
+	if !ok {
+		return
+	}
+	host, port, err := net.SplitHostPort(s)
+	if n, bad := strconv.Atoi(s); bad == nil && n > 0 && n < 65536 {
+		v.Error("listen is a port alone", fmt.Sprintf(`write listen: ":%d"`, n))
+		return
+	}
+	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 1 || n > 65535 || host != "" && net.ParseIP(host) == nil && !hostForm.MatchString(host) {
+		v.Error(fmt.Sprintf("listen is %q, which is no address", s), write)
+		return
+	}
+	p.c.Listen = s
+}
+
+func (p *configReader) audio(v playlists.Value) {
+	const write = `write audio: {output: alsa, device: "", reference: -23, ceiling: 6}`
+	f := v.Fields("audio", write, "output", "device", "reference", "ceiling")
+	if ov, ok := f.Get("output"); ok {
+		if ov.IsMap() {
+			const write = "write output: {command: [aplay, -q, -f, S32_LE, -c, 2, -r, 48000]}"
+			of := ov.Fields("output", write, "command")
+			if cv, ok := of.Need("command", "output", write); ok {
+				p.command(cv, write)
+			}
+		} else if s, ok := ov.Word("alsa", "none"); ok {
+			p.c.Audio.Output = s
+		}
+	}
+	if dv, ok := f.Get("device"); ok {
+		set(&p.c.Audio.Device)(dv.TextOrNone(200, `write device: "" for the usual one, or the name that aplay -L shows`))
+	}
+	if rv, ok := f.Get("reference"); ok {
+		set(&p.c.Audio.Reference)(rv.Number(-40, -14))
+	}
+	if cv, ok := f.Get("ceiling"); ok {
+		set(&p.c.Audio.Ceiling)(cv.Number(0, 12))
+	}
+}
+
+func (p *configReader) command(v playlists.Value, write string) {
+	entries := v.Entries(false, write)
+	if len(entries) == 0 && v.IsList() {
+		v.Error("the command is empty", write)
+	}
+	var words []string
+	for _, e := range entries {
+		s, ok := e.Text(1000, write)
+		if !ok {
+			return
+		}
+		words = append(words, s)
+	}
+	if len(words) > 0 {
+		p.c.Audio.Output, p.c.Audio.Command = "command", words
+	}
+}
+
+func (p *configReader) mqtt(v playlists.Value) {
+	const write = "write mqtt: {broker: embedded}, or mqtt: {broker: mqtt://user:password@host:1883}"
+	f := v.Fields("mqtt", write, "broker", "ca", "base")
+	secure := false
+	if bv, ok := f.Get("broker"); ok {
+		const write = "write embedded, mqtt://user:password@host:1883 or mqtts://host:8883"
+		if s, ok := bv.Text(500, write); ok && s != defaultBroker {
+			// The address may hold a password, so no message repeats it.
+			u, err := url.Parse(s)
+			port := 1
+			if err == nil && u.Port() != "" {
+				port, _ = strconv.Atoi(u.Port())
+			}
+			switch {
+			case err != nil:
+				bv.Error("this is no address of a broker", write+"; in a password write @ as %40, / as %2F, # as %23")
+			case u.Scheme != "mqtt" && u.Scheme != "mqtts":
+				bv.Error("the broker's address begins with neither mqtt:// nor mqtts://", write)
+			case u.Hostname() == "" || port < 1 || port > 65535 || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+				bv.Error("this is no address of a broker", write)
+			default:
+				p.c.MQTT.Broker, secure = s, u.Scheme == "mqtts"
+			}
+		}
+	}
+	if cv, ok := f.Get("ca"); ok {
+		if s, ok := cv.Text(1000, "write ca: broker.pem"); ok {
+			path := s
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(p.dir, path)
+			}
+			switch {
+			case !secure:
+				cv.Warn("ca is used with mqtts:// only", "write broker: mqtts://host:8883, or leave ca out")
+			case !plainFile(path):
+				cv.Error(fmt.Sprintf("%q is not there", s), "write the path of a PEM file, relative to this file")
+			default:
+				p.c.MQTT.CA = path
+			}
+		}
+	}
+	if tv, ok := f.Get("base"); ok {
+		if s, ok := topic(tv, "write base: roomd"); ok {
+			p.c.MQTT.Base = s
+		}
+	}
+}
+
+func plainFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// topic is an MQTT topic that can be published to.
+func topic(v playlists.Value, write string) (string, bool) {
+	s, ok := v.Text(200, write)
+	switch {
+	case !ok:
+	case strings.ContainsAny(s, "+#"):
+		v.Error(fmt.Sprintf("%q holds a wildcard", s), "name one topic, without + and #")
+	case strings.HasPrefix(s, "/") || strings.HasSuffix(s, "/") || strings.HasPrefix(s, "$"):
+		v.Error(fmt.Sprintf("%q is no topic of ours", s), "write it without / at its ends and without $")
+	default:
+		return s, true
+	}
+	return "", false
+}
+
+const writeLights = "write ambient: {driver: zigbee2mqtt, topic: zigbee2mqtt/lamp}"
+
+func (p *configReader) lights(v playlists.Value) {
+	pairs := v.Pairs(writeLights)
+	if v.IsMap() && len(pairs) == 0 {
+		v.Error("there is no light", writeLights)
+	}
+	roles := map[string][]lights.Lamp{}
+	owner := map[string]string{}
+	for _, pair := range pairs {
+		role := pair.Key
+		p.roles = append(p.roles, role)
+		if strings.ContainsAny(role, "/+#$") || len(role) > 40 {
+			pair.At.Error(fmt.Sprintf("%q can't name a role", role), "write a short word, such as ambient")
+			continue
+		}
+		var lamps []lights.Lamp
+		entries := pair.Value.Entries(true, writeLights)
+		if pair.Value.IsList() && len(entries) == 0 {
+			pair.Value.Error(fmt.Sprintf("%s has no light", role), writeLights)
+		}
+		for i, e := range entries {
+			l, ok := p.lamp(e, role, i)
+			if !ok {
+				continue
+			}
+			if other, twice := owner[l.Topic]; twice {
+				e.Warn(fmt.Sprintf("%s is a light of %s already", l.Topic, other), "give each light to one role")
+			}
+			owner[l.Topic] = role
+			lamps = append(lamps, l)
+		}
+		if len(lamps) > 0 {
+			roles[role] = lamps
+		}
+	}
+	if len(roles) > 0 {
+		p.c.Lights = roles
+	}
+}
+
+func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp, bool) {
+	what := "a light of " + role
+	f := v.Fields(what, writeLights, append([]string{"driver", "topic"}, extras...)...)
+	if !v.IsMap() {
+		return lights.Lamp{}, false
+	}
+	var l lights.Lamp
+	dv, ok := f.Need("driver", what, writeLights)
+	if ok {
+		l.Driver, ok = dv.Word(drivers...)
+	}
+	if tv, has := f.Get("topic"); has {
+		s, good := topic(tv, writeLights)
+		if good && strings.HasSuffix(s, "/set") && l.Driver == "zigbee2mqtt" {
+			tv.Error("the topic ends in /set", "write it without: "+strings.TrimSuffix(s, "/set"))
+			good = false
+		}
+		l.Topic, ok = s, ok && good
+	} else if l.Driver == "simulated" {
+		l.Topic = simulatedTopic(p.c.MQTT.Base, role, i)
+	} else if _, has := f.Need("topic", what, writeLights); !has {
+		ok = false
+	}
+	for _, k := range extras {
+		ev, has := f.Get(k)
+		if !has {
+			continue
+		}
+		var s string
+		good := false
+		switch k {
+		case "fade":
+			s, good = ev.Word("none", "one", "both")
+		case "brightness_scale":
+			var n float64
+			if n, good = whole(ev, 2, 65535); good {
+				s = strconv.Itoa(int(n))
+			}
+		default:
+			s, good = topic(ev, "write "+k+": home/lamp/"+k)
+		}
+		if good {
+			if l.Extra == nil {
+				l.Extra = map[string]string{}
+			}
+			l.Extra[k] = s
+		}
+		ok = ok && good
+	}
+	return l, ok
+}
+
+// whole is a number without a fraction.
+func whole(v playlists.Value, lo, hi float64) (float64, bool) {
+	n, ok := v.Number(lo, hi)
+	if ok && n != math.Trunc(n) {
+		v.Error("this is not a whole number", fmt.Sprintf("write %.0f", n))
+		return 0, false
+	}
+	return n, ok
+}
+
+const writeScene = "write dusk: {ambient: {level: 25, kelvin: 2400}}"
+
+func (p *configReader) scenes(v playlists.Value) {
+	for _, pair := range v.Pairs(writeScene) {
+		name := pair.Key
+		if len(name) > 80 {
+			pair.At.Error("the scene's name is too long", "shorten it")
+			continue
+		}
+		s := lights.Scene{}
+		roles := pair.Value.Pairs(writeScene)
+		if pair.Value.IsMap() && len(roles) == 0 {
+			pair.Value.Error(fmt.Sprintf("scene %s has no light", name), writeScene)
+		}
+		for _, rp := range roles {
+			if !slices.Contains(p.roles, rp.Key) {
+				rp.At.Error(fmt.Sprintf("the room has no light %q", rp.Key), playlists.Suggest(rp.Key, p.roles, "write "+strings.Join(p.roles, " or ")))
+				continue
+			}
+			if l, ok := p.level(rp.Value, rp.Key); ok && p.c.Lights[rp.Key] != nil {
+				s[rp.Key] = l
+			}
+		}
+		if len(s) == 0 {
+			// A scene that is asked for must exist; with nothing in it the light stays as it is.
+			if _, ok := p.c.Scenes[name]; !ok {
+				p.c.Scenes[name] = s
+			}
+			continue
+		}
+		brightest := 0.0
+		for _, l := range s {
+			brightest = max(brightest, l.L)
+		}
+		if name == careScene && brightest < 30 || name == fullScene && brightest < 60 {
+			pair.Value.Warn(fmt.Sprintf("scene %s is dark: it is the light to see by when help is needed", name), "write level: 60 or more")
+		}
+		p.c.Scenes[name] = s
+	}
+}
+
+var colorForm = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
+
+func (p *configReader) level(v playlists.Value, role string) (lights.Level, bool) {
+	const write = `write {level: 25, kelvin: 2400}, or {level: 25, color: "#ff9a4a"}`
+	f := v.Fields("the light of "+role, write, "level", "kelvin", "color")
+	var l lights.Level
+	lv, ok := f.Need("level", "the light of "+role, write)
+	if ok {
+		l.L, ok = lv.Number(0, 100)
+		if ok && l.L < 1 {
+			lv.Error("level is 0, but light never goes off by itself", "write 1 or more")
+			ok = false
+		}
+	}
+	kv, kelvin := f.Get("kelvin")
+	if kelvin {
+		n, good := whole(kv, 1000, 10_000)
+		l.Kelvin, ok = int(n), ok && good
+	}
+	if cv, has := f.Get("color"); has {
+		s, good := cv.Text(20, `write color: "#ff9a4a", with its quotes`)
+		if good && !colorForm.MatchString(s) {
+			cv.Error(fmt.Sprintf("%q is no colour", s), `write color: "#ff9a4a", with its quotes`)
+			good = false
+		}
+		if good && kelvin {
+			cv.Error("the light has both kelvin and color", "keep one of them")
+			good = false
+		}
+		l.Color, ok = strings.ToLower(s), ok && good
+	}
+	return l, ok
+}
+
+func (p *configReader) marks(v playlists.Value) {
+	const write = "write marks: [Lozenge, Vitals, Note]"
+	entries := v.Entries(false, write)
+	if v.IsList() && len(entries) == 0 {
+		v.Error("there is no mark", write)
+	}
+	var marks []string
+	for i, e := range entries {
+		if i == 24 {
+			e.Error("there are more than 24 marks", "a tablet shows no more")
+			break
+		}
+		s, ok := e.Text(80, write)
+		switch {
+		case !ok:
+		case slices.Contains(marks, s):
+			e.Error(fmt.Sprintf("%q stands twice", s), "keep one of them")
+		default:
+			marks = append(marks, s)
+		}
+	}
+	if len(marks) > 0 {
+		p.c.Marks = marks
+	}
+}
+
+func (p *configReader) schedule(v playlists.Value) {
+	const write = `write - {at: "0 8 * * MON-FRI", do: {scene: day, fade: 5m}}`
+	var names []string
+	for n := range p.c.Scenes {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	for i, e := range v.Entries(false, write) {
+		if i == 200 {
+			e.Error("there are more than 200 entries", "join some")
+			return
+		}
+		f := e.Fields("an entry of the schedule", write, "at", "do")
+		if !e.IsMap() {
+			continue
+		}
+		var j Job
+		ok := true
+		if av, has := f.Need("at", "the entry", write); has {
+			const write = `write five fields, minute hour day month weekday: "0 8 * * MON-FRI"`
+			s, good := av.Text(100, write)
+			if fields := strings.Fields(s); good && len(fields) != 5 {
+				av.Error(fmt.Sprintf("%q has %d fields", s, len(fields)), write)
+				good = false
+			} else if err := CheckCron(s); good && err != nil {
+				av.Error(fmt.Sprintf("%q is no time: %v", s, err), write)
+				good = false
+			} else if good && slices.Contains(strings.Split(fields[1], ","), "2") {
+				av.Warn("when the clocks change, a time between 02:00 and 03:00 is left out once a year and comes twice once a year", "choose another hour")
+			}
+			j.At, ok = s, ok && good
+		} else {
+			ok = false
+		}
+		dv, has := f.Need("do", "the entry", write)
+		if !has {
+			continue
+		}
+		df := dv.Fields("do", write, "scene", "fade")
+		if sv, has := df.Need("scene", "do", write); has {
+			s, good := sv.Text(80, write)
+			if _, exists := p.c.Scenes[s]; good && !exists {
+				sv.Error(fmt.Sprintf("the room has no scene %q", s), playlists.Suggest(s, names, "write "+strings.Join(names, ", ")))
+				good = false
+			}
+			j.Scene, ok = s, ok && good
+		} else {
+			ok = false
+		}
+		if fv, has := df.Get("fade"); has {
+			d, good := fv.Length(time.Second)
+			j.Fade, ok = d, ok && good
+		}
+		if ok {
+			p.c.Schedule = append(p.c.Schedule, j)
+		}
+	}
+}
+
+// plannedSpeed is the fastest that a planned fade may be, L* a second.
+const plannedSpeed = 2.0
+
+// CheckPlaylist warns where a playlist that was parsed, and not yet resolved, does not suit the room: a scene or a
+// mark that the room lacks, a fade that would be too fast, a level over the ceiling.
+func (c Config) CheckPlaylist(pl *playlists.Playlist) playlists.Problems {
+	var out playlists.Problems
+	warn := func(at playlists.Place, says, write string) {
+		out = append(out, playlists.Problem{Place: at, Severity: playlists.Warning, Says: says, Write: write})
+	}
+	var scenes []string
+	for n := range c.Scenes {
+		scenes = append(scenes, n)
+	}
+	slices.Sort(scenes)
+	now := map[string]float64{} // the light of each role, as far as the playlist has set it
+	for _, ph := range pl.Phases {
+		w := ph.Written
+		if w == nil {
+			w = &playlists.Written{}
+		}
+		for i, m := range ph.Marks {
+			if !slices.Contains(c.Marks, m) && (pl.Boost == nil || pl.Boost.Mark != m) && i < len(w.Marks) {
+				warn(w.Marks[i], fmt.Sprintf("the room has no mark %q, so the button does nothing", m), playlists.Suggest(m, c.Marks, "add it to marks in the room file"))
+			}
+		}
+		if ph.Level > c.Audio.Ceiling {
+			warn(w.Level, fmt.Sprintf("the level of %g dB is over the room's ceiling of %g dB, which no one gets past", ph.Level, c.Audio.Ceiling), fmt.Sprintf("write %g or less", c.Audio.Ceiling))
+		}
+		if ph.Lights == nil {
+			continue
+		}
+		scene, ok := c.Scenes[ph.Lights.Scene]
+		if !ok {
+			warn(w.Lights, fmt.Sprintf("the room has no scene %q, so the light stays as it is", ph.Lights.Scene), playlists.Suggest(ph.Lights.Scene, scenes, "write "+strings.Join(scenes, ", ")))
+			continue
+		}
+		move := 0.0
+		for role, l := range scene {
+			if was, known := now[role]; known {
+				move = max(move, math.Abs(l.L-was))
+			}
+			now[role] = l.L
+		}
+		if s := ph.Lights.Fade.Seconds(); move > plannedSpeed*s {
+			least := time.Duration(math.Ceil(move/plannedSpeed)) * time.Second
+			warn(w.Lights, fmt.Sprintf("the light would move by %.0f in %s, which may startle; it is slowed down", move, playlists.FormatLength(ph.Lights.Fade)), "write fade: "+playlists.FormatLength(least)+" or more")
+		}
+	}
+	return out
+}
