@@ -17,6 +17,8 @@ test("hms leaves out hours that are not there", () => {
 test("length", () => {
   expect(length(600)).toBe("10 min");
   expect(length(10_800)).toBe("3 h");
+  expect(length(90)).toBe("1:30 min");
+  expect(length(754)).toBe("13 min");
   expect(length(8400)).toBe("2 h 20 min");
 });
 

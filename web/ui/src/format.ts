@@ -14,8 +14,10 @@ export function hms(s: number): string {
   return t >= 3600 ? clock(t) : `${Math.floor(t / 60)}:${two(t % 60)}`;
 }
 
-/** length is 40 min, 3 h, 2 h 20 min */
+/** length is 40 min, 3 h, 2 h 20 min; under ten minutes also 1:30 min */
 export function length(s: number): string {
+  const t = Math.round(Math.max(0, s));
+  if (t < 600 && t % 60) return `${hms(t)} min`;
   const m = Math.round(Math.max(0, s) / 60);
   if (m < 60) return `${m} min`;
   return m % 60 ? `${Math.floor(m / 60)} h ${m % 60} min` : `${m / 60} h`;

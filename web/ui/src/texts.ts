@@ -119,6 +119,7 @@ export const T = {
 
   // before
   choose: "Choose a playlist",
+  chosen: "The chosen playlist",
   noPlaylists: "There is no playlist yet.",
   start: "Start",
   startSub: (name: string) => name,

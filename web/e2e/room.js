@@ -1,0 +1,110 @@
+// A room: the real binary with a folder of its own, on a port of its own.
+import { spawn, execFile } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const binary = process.env.ROOMD ?? join(import.meta.dirname, "..", "..", "bin", "roomd");
+
+const config = `room: Willow
+audio: {output: none}
+lights:
+  ambient: {driver: simulated}
+  accent: {driver: simulated}
+`;
+
+// A session that gets everywhere in a minute.
+const short = `name: Short
+about: For tests.
+keep: lengths
+phases:
+  - {name: Arrival, stage: preparation, length: 10m, music: rain, lights: {scene: dusk, fade: 5s}, marks: [Vitals, Note]}
+  - {name: Intention, stage: preparation, length: 5m, until: Lozenge, music: drone, marks: [Lozenge, Vitals]}
+  - {name: Journey, stage: administration, length: 8m, music: [{bed: ocean}], lights: {scene: floor, fade: 5s}, marks: [Vitals, Swallow]}
+  - {name: Return, stage: administration, length: 5m, music: drone, lights: {scene: return, fade: 5s}}
+  - {name: Leaving, stage: integration, length: 5m, music: rain, lights: {scene: day, fade: 5s}}
+remind:
+  - {after: Lozenge, in: 2s, say: Spit or swallow, marks: [Spit, Swallow]}
+`;
+
+async function freePort() {
+  const s = createServer();
+  await new Promise((ok) => s.listen(0, "127.0.0.1", ok));
+  const { port } = s.address();
+  await new Promise((ok) => s.close(ok));
+  return port;
+}
+
+/** room starts one. */
+export async function room(files = { "short.yaml": short }) {
+  const data = await mkdtemp(join(tmpdir(), "roomd-e2e-"));
+  await mkdir(join(data, "playlists"));
+  await writeFile(join(data, "room.yaml"), config);
+  for (const [name, text] of Object.entries(files)) await writeFile(join(data, "playlists", name), text);
+  const { stdout } = await promisify(execFile)(binary, ["token", "create", "Tablet", "--data", data]);
+  const token = stdout.trim();
+  const port = await freePort();
+  let child;
+  let log = "";
+
+  const r = {
+    token,
+    /** where the page is, at a name as a room's network has it */
+    url: `http://room.local:${port}`,
+    log: () => log,
+    async start() {
+      child = spawn(binary, ["serve", "--data", data, "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "pipe", "pipe"] });
+      for (const out of [child.stdout, child.stderr]) out.on("data", (d) => (log += d));
+      await eventually("the room answers", async () => {
+        if (child.exitCode !== null) throw new Error(`roomd ended with ${child.exitCode}:\n${log}`);
+        return (await fetch(`http://127.0.0.1:${port}/healthz`)).ok;
+      });
+    },
+    /** kill ends it as a power cut would. */
+    async kill() {
+      const gone = new Promise((ok) => child.once("exit", ok));
+      child.kill("SIGKILL");
+      await gone;
+    },
+    signal: (name) => child.kill(name),
+    async close() {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill("SIGCONT");
+        await r.kill();
+      }
+      await rm(data, { recursive: true, force: true });
+    },
+    async get(path) {
+      const res = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { Authorization: `Bearer ${token}` } });
+      if (!res.ok) throw new Error(`${path}: ${res.status} ${await res.text()}`);
+      return res.json();
+    },
+    state: () => r.get("/api/v1/state"),
+    async command(c) {
+      const res = await fetch(`http://127.0.0.1:${port}/api/v1/commands`, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" }, body: JSON.stringify({ id: crypto.randomUUID(), ...c }) });
+      if (!res.ok) throw new Error(`${c.do}: ${res.status} ${await res.text()}`);
+      return res.json();
+    },
+  };
+  await r.start();
+  return r;
+}
+
+/** eventually asks again until it is so. */
+export async function eventually(what, is, within = 8000) {
+  const until = Date.now() + within;
+  let last;
+  for (;;) {
+    try {
+      const got = await is();
+      if (got) return got;
+      last = undefined;
+    } catch (e) {
+      last = e;
+    }
+    if (Date.now() > until) throw new Error(`not within ${within} ms: ${what}`, { cause: last });
+    await new Promise((ok) => setTimeout(ok, 50));
+  }
+}

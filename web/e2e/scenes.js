@@ -1,0 +1,120 @@
+// What a room would send in moments that a real one takes hours to reach, or that need a lamp to die.
+const min = 60_000;
+
+const phases = [
+  ["Arrival", "preparation", 25, "dusk"],
+  ["Intention", "preparation", 15, "dusk"],
+  ["Onset", "administration", 20, "dim"],
+  ["Journey", "administration", 50, "floor"],
+  ["Return", "administration", 20, "return"],
+  ["Integration", "integration", 40, "day"],
+  ["Leaving", "integration", 10, "day"],
+];
+
+function laid(change = {}) {
+  let at = 0;
+  return phases.map(([name, stage, long, scene]) => {
+    const start_ms = at;
+    at += long * min;
+    return { name, stage, start_ms, end_ms: at, held: false, waiting: "", scene, ...change[name] };
+  });
+}
+
+const titles = ["Spiegel im Spiegel", "An Ending (Ascent)", "Drone", "Says", "Weightless", "Opus 23", "Ocean", "Tuvan Lullaby", "Deep Blue Day", "Avril 14th", "Rain", "Nuvole Bianche"];
+const timeline = titles.map((title, i) => ({ title, start_ms: i * 15 * min, end_ms: (i + 1) * 15 * min + 8000, bed: ["Drone", "Ocean", "Rain"].includes(title) }));
+
+const lamp = (name, answer = "") => ({ name, state: "following", answer });
+const role = (level, to = level, state = "following", says = "", lamps = []) => ({ target: { level: to, kelvin: 2400 }, actual: state === "unknown" ? null : { level, kelvin: 2400 }, state, says, lamps });
+
+export function playlists() {
+  const ready = laid();
+  ready[1] = { ...ready[1], waiting: "Lozenge" };
+  return [
+    { id: "starter/three-hours", name: "Three hours", about: "A slow descent to almost nothing, a long floor, and a return with the light. No voices until the return.", length_ms: 180 * min, ready: true, phases: ready, errors: [], warnings: [] },
+    { id: "starter/quiet", name: "Without music", about: "Light, clock and silence.", length_ms: 180 * min, ready: true, phases: ready, errors: [], warnings: [] },
+    { id: "starter/tour", name: "Tour", about: "Shows everything in ten minutes.", length_ms: 10 * min, ready: true, phases: ready.map((p) => ({ ...p, start_ms: p.start_ms / 18, end_ms: p.end_ms / 18 })), errors: [], warnings: [] },
+    { id: "evening", name: "Evening, strings", about: "", length_ms: 150 * min, ready: false, phases: ready.slice(0, 6), errors: ["evening.yaml:14:9: music: there is no file “strings/onset.flac” (a path is relative to the playlist file)", "evening.yaml:21:5: stage: administration comes before integration"], warnings: [] },
+  ];
+}
+
+export function snapshot(session, more = {}) {
+  return {
+    boot: "b1", rev: 1, now_ms: 9_000_000, version: "test", room: "Willow", session,
+    lights: { accent: role(12), ambient: role(24, 8) },
+    sound: { output: "USB Audio DAC", state: session ? "playing" : "silent", underruns: 0, reopened: 0, latency_ms: 180 },
+    problems: [], marks: ["Lozenge", "Spit", "Swallow", "Vitals", "Note"], scenes: ["care", "day", "dim", "dusk", "floor", "full", "return"], ...more,
+  };
+}
+
+/** session is one that has run for elapsed ms. */
+export function session(elapsed, more = {}, change = {}) {
+  const all = laid(change);
+  const phase = all.find((p) => p.start_ms <= elapsed && elapsed < p.end_ms) ?? all.at(-1);
+  const clip = timeline.findLast((c) => c.start_ms <= elapsed);
+  return {
+    id: "s1", playlist: "starter/three-hours", name: "Three hours", state: "running", started_ms: 9_000_000 - elapsed, elapsed_ms: elapsed,
+    ends_at_ms: 180 * min, planned_ms: 180 * min, phase, phases: all,
+    music: { clip: "c4", title: clip.title, start_ms: clip.start_ms, end_ms: clip.end_ms, next: timeline[timeline.indexOf(clip) + 1]?.title ?? "" },
+    timeline, level_db: -2, ceiling_db: 6, silent: false, softened: false, emergency: false, care: false, returning: false,
+    marks: [], offer: ["Vitals", "Note", "Booster"], reminders: [], undo: [], hold_ends_ms: 191 * min, ...more,
+  };
+}
+
+export const record = {
+  id: "s1", ending: "ended early",
+  events: [
+    { seq: 1, at_ms: 45_000, kind: "command", data: { do: "hold" } }, { seq: 2, at_ms: 95_000, kind: "command", data: { do: "release" } },
+    { seq: 3, at_ms: 70 * min, kind: "command", data: { do: "extend", by: "5m" } }, { seq: 4, at_ms: 174 * min, kind: "command", data: { do: "end" } },
+  ],
+};
+
+const mark = (name, at_ms) => ({ id: name + at_ms, name, at_ms });
+const given = [mark("Vitals", 12 * min), mark("Lozenge", 39 * min + 12_000), mark("Swallow", 46 * min), mark("Vitals", 79 * min)];
+
+/** scenes: what a room sends, and what is done then. */
+export const scenes = {
+  connecting: { snap: () => null },
+  before: { snap: () => snapshot(null) },
+  "before-broken": {
+    snap: () => snapshot(null, {
+      lights: { accent: role(0, 20, "lost", "The lamp “accent” does not answer. Is its switch on?"), ambient: role(24) },
+      problems: [
+        { part: "sound", says: "The sound device is not there.", do: "Plug in the USB sound device; it is used as soon as it is back." },
+        { part: "playlist", says: "“Evening, strings” has 2 errors.", do: "Its card says which lines." },
+      ],
+    }),
+    then: (page) => page.locator(".card", { hasText: "Evening" }).click(),
+  },
+  journey: { snap: () => snapshot(session(84 * min + 7000, { marks: given })) },
+  waiting: { snap: () => snapshot(session(38 * min, { offer: ["Lozenge", "Vitals"], marks: [mark("Vitals", 12 * min)] }, { Intention: { waiting: "Lozenge" } })) },
+  held: {
+    snap: () => snapshot(session(84 * min + 7000, {
+      marks: given, ends_at_ms: 186 * min, undo: [{ id: "u1", do: "extend", says: "Journey extended by 5 min", until_ms: 84 * min + 60_000 }],
+      reminders: [{ say: "Spit or swallow", due_ms: 81 * min, marks: ["Spit", "Swallow"] }, { say: "Vitals", due_ms: 82 * min, marks: ["Vitals"] }],
+    }, { Journey: { held: true } })),
+  },
+  emergency: {
+    snap: () => snapshot(session(96 * min, { emergency: true, silent: true, marks: given, music: null }), {
+      lights: { accent: role(100, 100, "lost", "The lamp “accent” does not answer.", [lamp("accent", "no")]), ambient: role(100, 100, "following", "", [lamp("left", "yes"), lamp("right", "waiting")]) },
+      problems: [{ part: "lights", says: "The lamp “accent” does not answer.", do: "Switch it on at the wall." }],
+    }),
+  },
+  asked: {
+    snap: () => snapshot(session(84 * min + 7000, { marks: given })),
+    then: async (page) => {
+      await page.getByRole("button", { name: "Emergency" }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("group", { name: "Emergency?" }).waitFor();
+    },
+  },
+  stale: {
+    snap: () => snapshot(session(84 * min + 7000, { marks: given })),
+    then: async (page, line) => {
+      line.mute();
+      await page.getByText("Last known").waitFor();
+      await page.getByRole("button", { name: "Soften" }).click();
+      await page.getByText("Soften: not sent").first().waitFor();
+    },
+  },
+  ended: { snap: () => snapshot(session(174 * min, { state: "ended", ends_at_ms: 174 * min, marks: given, music: null })) },
+};

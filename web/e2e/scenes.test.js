@@ -1,0 +1,168 @@
+// Every screen in every palette at every size: dark enough, nothing scrolls, nothing is cut off, and fit for a thumb.
+import assert from "node:assert/strict";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { light } from "./png.js";
+import { scenes } from "./scenes.js";
+import { close, palettes, policy, show, sizes, tablet } from "./tablet.js";
+
+const shots = new URL("./shots/", import.meta.url);
+before(() => mkdir(shots, { recursive: true }));
+after(close);
+
+const axe = await readFile(new URL("./node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
+
+/** unfit is what is wrong with the layout, in words. Runs in the page. */
+function unfit() {
+  const out = [];
+  const page = document.scrollingElement;
+  if (page.scrollHeight > innerHeight || page.scrollWidth > innerWidth) out.push(`the page scrolls: ${page.scrollWidth}×${page.scrollHeight}`);
+  const main = document.querySelector("main");
+  if (main.scrollHeight > main.clientHeight || main.scrollWidth > main.clientWidth) out.push(`main is cut off: ${main.scrollWidth}×${main.scrollHeight}`);
+  const text = (e) => e.innerText.replace(/\s+/g, " ").trim();
+  for (const e of document.querySelectorAll(".key, .elapsed, .second, .name, .state, .says")) {
+    if (e.closest(".arc, .cards, .table")) continue;
+    if (e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflow !== "visible") out.push(`“${text(e)}” does not fit in ${e.clientWidth}×${e.clientHeight}`);
+    const r = e.getBoundingClientRect();
+    if (r.left < 0 || r.top < 0 || r.right > innerWidth || r.bottom > innerHeight) out.push(`“${text(e)}” is off the screen`);
+  }
+  for (const e of document.querySelectorAll(".key .label, .key .sub")) {
+    const key = e.closest(".key").getBoundingClientRect(), r = e.getBoundingClientRect();
+    if (e.scrollWidth > key.width || r.left < key.left || r.right > key.right || r.top < key.top || r.bottom > key.bottom) out.push(`“${text(e)}” is wider or higher than its key`);
+  }
+  const list = document.querySelector(".cards")?.getBoundingClientRect();
+  const shown = (e) => !e.matches(".card") || e.getBoundingClientRect().bottom <= list.bottom + 1;
+  const keys = [...document.querySelectorAll("button")].filter(shown).map((e) => [text(e), e.getBoundingClientRect()]);
+  keys.forEach(([name, a], i) => {
+    if (a.width < 56 || a.height < 56) out.push(`“${name}” is ${a.width}×${a.height}`);
+    for (const [other, b] of keys.slice(i + 1)) {
+      const dx = Math.max(a.left - b.right, b.left - a.right), dy = Math.max(a.top - b.bottom, b.top - a.bottom);
+      if (Math.max(dx, dy) < 7.9) out.push(`“${name}” and “${other}” are ${Math.max(dx, dy)} apart`);
+    }
+  });
+  return out;
+}
+
+for (const [name, scene] of Object.entries(scenes)) {
+  test(`${name}: dark, whole, and fit for a thumb`, async () => {
+    const { page, context, faults } = await tablet();
+    const line = await show(page, scene.snap());
+    await scene.then?.(page, line);
+    for (const palette of palettes) {
+      await page.evaluate((p) => (document.documentElement.dataset.palette = p), palette);
+      for (const [width, height] of sizes) {
+        await page.setViewportSize({ width, height });
+        const png = await page.screenshot();
+        await writeFile(new URL(`${name}-${palette}-${width}x${height}.png`, shots), png);
+        const { y, blue } = light(png);
+        assert.ok(y <= 1.5, `${palette} ${width}×${height}: ${y.toFixed(2)} % of white`);
+        if (palette !== "neutral") assert.ok(blue <= 0.1, `${palette} ${width}×${height}: ${blue.toFixed(2)} % blue`);
+        assert.deepEqual(await page.evaluate(unfit), [], `${palette} ${width}×${height}`);
+      }
+      await page.evaluate(axe);
+      const wrong = await page.evaluate(async () => (await globalThis.axe.run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`));
+      assert.deepEqual(wrong, [], palette);
+    }
+    assert.deepEqual(faults, []);
+    await context.close();
+  });
+}
+
+test("a browser's own bars and text twice as large leave every control within reach", async () => {
+  const { page, context } = await tablet();
+  await show(page, scenes.held.snap());
+  for (const [width, height] of [[1024, 690], [768, 950]]) {
+    await page.setViewportSize({ width, height });
+    assert.deepEqual(await page.evaluate(unfit), [], `${width}×${height}`);
+  }
+  // 200 % zoom of 1024×768
+  await page.setViewportSize({ width: 512, height: 384 });
+  const lost = await page.evaluate(() => {
+    const out = [];
+    if (document.scrollingElement.scrollWidth > innerWidth) out.push("scrolls sideways");
+    for (const e of document.querySelectorAll("button")) {
+      e.scrollIntoView();
+      const r = e.getBoundingClientRect();
+      if (r.top < -1 || r.bottom > innerHeight + 1 || r.left < 0 || r.right > innerWidth) out.push(e.innerText);
+    }
+    return out;
+  });
+  assert.deepEqual(lost, []);
+  await context.close();
+});
+
+test("the dimmer takes the light down to a fifth, and leaves what failed readable", async () => {
+  const { page, context } = await tablet();
+  const line = await show(page, scenes.journey.snap());
+  const full = light(await page.screenshot()).y;
+  for (let i = 0; i < 4; i++) {
+    await page.getByRole("button", { name: "Dim" }).click();
+    await page.waitForTimeout(450);
+  }
+  const least = light(await page.screenshot()).y;
+  assert.ok(least > 0.1 * full && least < 0.4 * full, `${full.toFixed(2)} → ${least.toFixed(2)}`);
+  assert.equal(await page.getByRole("button", { name: "Dim" }).getAttribute("aria-disabled"), "true");
+  line.mute();
+  await page.getByText("No connection to the room").waitFor();
+  const dimmed = await page.evaluate(() => {
+    let o = 1;
+    for (let e = document.querySelector(".trouble"); e; e = e.parentElement) o *= Number(getComputedStyle(e).opacity);
+    return o;
+  });
+  assert.ok(dimmed > 0.75, `what failed is at ${dimmed}`);
+  await context.close();
+});
+
+test("black is black, and the touch that wakes the screen does nothing else", async () => {
+  const { page, context } = await tablet();
+  const line = await show(page, scenes.journey.snap());
+  await page.getByRole("button", { name: "Black" }).click();
+  await page.waitForTimeout(450);
+  assert.equal(light(await page.screenshot()).y, 0);
+  const next = await page.locator(".key", { hasText: "Next" }).boundingBox();
+  await page.touchscreen.tap(next.x + 20, next.y + 20);
+  await page.touchscreen.tap(next.x + 20, next.y + 20); // bounces
+  await page.waitForTimeout(500);
+  assert.equal(await page.locator(".curtain").count(), 0);
+  assert.deepEqual(line.commands, []);
+  await page.getByRole("button", { name: "Black" }).click();
+  await page.waitForTimeout(450);
+  await page.keyboard.press("Space");
+  await page.waitForTimeout(100);
+  assert.equal(await page.locator(".curtain").count(), 0);
+  assert.deepEqual(line.commands, []);
+  await context.close();
+});
+
+test("nothing on a screen at rest moves but the second", async () => {
+  const { page, context } = await tablet({ reducedMotion: "no-preference" });
+  await show(page, scenes.held.snap());
+  await page.waitForTimeout(500);
+  const moving = await page.evaluate(() => document.getAnimations().length);
+  assert.equal(moving, 0);
+  const changed = await page.evaluate(async () => {
+    const seen = [];
+    const o = new MutationObserver((list) => seen.push(performance.now(), ...list.map((m) => m.target.parentElement?.className ?? m.target.className)));
+    o.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+    await new Promise((ok) => setTimeout(ok, 4000));
+    return seen.filter((x) => typeof x === "number");
+  });
+  assert.ok(changed.length >= 3 && changed.length <= 10, `${changed.length} changes in 4 s`);
+  await context.close();
+});
+
+test("the page is black while its style is late, and obeys the policy that the server sends", async () => {
+  const { page, context, faults } = await tablet({ colorScheme: "light" });
+  await show(page, scenes.journey.snap(), { csp: await policy(), late: 1500, wait: false });
+  const seen = [];
+  for (let i = 0; i < 5; i++) {
+    seen.push(light(await page.screenshot()).y);
+    await page.waitForTimeout(250);
+  }
+  await page.locator(".elapsed").waitFor();
+  seen.push(light(await page.screenshot()).y);
+  assert.ok(Math.max(...seen) <= 1.5, seen.map((y) => y.toFixed(2)).join(" "));
+  assert.ok(seen.at(-1) > 0.3);
+  assert.deepEqual(faults, []);
+  await context.close();
+});

@@ -1,0 +1,81 @@
+// A tablet: the system's Chromium, at a name as a room's network has it, never localhost, where browsers allow more.
+import { readFile } from "node:fs/promises";
+import { extname, join } from "node:path";
+import { chromium } from "playwright-core";
+import { playlists, record } from "./scenes.js";
+
+export const sizes = [[768, 1024], [1024, 768], [1180, 820], [800, 1280]];
+export const palettes = ["amber", "red", "neutral"];
+
+let browser;
+
+export async function launch() {
+  browser ??= await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--host-resolver-rules=MAP room.local 127.0.0.1"],
+  });
+  return browser;
+}
+
+export async function close() {
+  await browser?.close();
+  browser = undefined;
+}
+
+/** tablet is a page of its own, with its own cookies. faults collects what must not happen on any page: errors, and
+ * whatever the content security policy blocked. */
+export async function tablet({ size = [1180, 820], palette = "amber", ...more } = {}) {
+  const context = await (await launch()).newContext({ viewport: { width: size[0], height: size[1] }, hasTouch: true, ...more });
+  await context.addInitScript((p) => {
+    localStorage.setItem("palette", p);
+    document.addEventListener("securitypolicyviolation", (e) => console.error(`csp: ${e.violatedDirective} ${e.blockedURI}`));
+  }, palette);
+  const page = await context.newPage();
+  page.setDefaultTimeout(8000);
+  const faults = [];
+  page.on("pageerror", (e) => faults.push(String(e)));
+  page.on("console", (m) => {
+    if (m.type() === "error" && !/Failed to load resource|WebSocket connection/.test(m.text())) faults.push(m.text());
+  });
+  return { page, context, faults };
+}
+
+const dist = join(import.meta.dirname, "..", "ui", "dist");
+const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
+
+/** policy is the content security policy that the server sends. */
+export async function policy() {
+  const source = await readFile(join(import.meta.dirname, "..", "server.go"), "utf8");
+  const text = /"Content-Security-Policy", ([^)]*)\)/.exec(source)[1];
+  return [...text.matchAll(/"([^"]*)"/g)].map((m) => m[1]).join("");
+}
+
+/** show gives a page a snapshot as if a room had sent it; null: there is no room. With late, the style comes that many
+ * ms late. It returns the line: commands are what the page sent, mute lets nothing through any more. */
+export async function show(page, snap, { csp, late = 0, wait = true } = {}) {
+  const line = { commands: [], mute: () => (line.muted = true), muted: !snap };
+  const began = Date.now();
+  const now = () => snap.now_ms + Date.now() - began;
+  await page.route("http://room.local/**", async (route) => {
+    const path = new URL(route.request().url()).pathname;
+    if (path === "/api/v1/playlists") return route.fulfill({ json: playlists() });
+    if (path.startsWith("/api/v1/sessions/")) return route.fulfill({ json: record });
+    if (path.endsWith(".css")) await new Promise((ok) => setTimeout(ok, late));
+    const file = path === "/" ? "/index.html" : path;
+    return route.fulfill({ body: await readFile(dist + file), contentType: types[extname(file)], headers: csp ? { "Content-Security-Policy": csp } : {} });
+  });
+  await page.routeWebSocket("ws://room.local/ws", (ws) => {
+    if (!line.muted) ws.send(JSON.stringify({ type: "snapshot", ...snap, now_ms: now() }));
+    ws.onMessage((text) => {
+      const m = JSON.parse(String(text));
+      if (m.type === "command") line.commands.push(m);
+      if (m.type === "time" && !line.muted) ws.send(JSON.stringify({ type: "time", t0: m.t0, t1: now(), t2: now() }));
+    });
+  });
+  await page.goto("http://room.local/", { waitUntil: "commit" });
+  if (wait) {
+    await page.locator("main h1").first().waitFor();
+    await page.waitForTimeout(450); // from then on taps count
+  }
+  return line;
+}
