@@ -86,9 +86,9 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 		}
 	}
 	// Where a header is hit too, the frame before it is left out with it: a burst is never louder than the music.
-	for seed := range uint64(8) {
+	for seed := range uint64(4) {
 		b := bytes.Clone(content(t, "long.mp3"))
-		at := len(b)/3 + int(seed)*5000
+		at := len(b)/3 + int(seed)*2000
 		for at++; ; at++ {
 			if h, ok := parseMP3(b[at:]); ok && h.rate == 44100 && h.version == 3 {
 				if after, ok := parseMP3(b[at+h.size:]); ok && after.fits(h) {
@@ -97,7 +97,7 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 			}
 		}
 		r := rand.New(rand.NewPCG(seed, 2))
-		for i := at - 300; i < at+4; i++ {
+		for i := at - 560; i < at+4; i++ {
 			b[i] = byte(r.Uint32() & 0x7f)
 		}
 		got, err := all(t, file(t, "a.mp3", b), Options{Rate: 44100, Native: true})
