@@ -317,9 +317,6 @@ func (g *Guard) apply(o int64) {
 			b = min(b, a*math.Pow(m/a, 1/float64(j-o)))
 		}
 	}
-	if b > 1-1e-6 {
-		b = 1
-	}
 	g.gain = b
 	g.changed[slot] = a != 1 || b != 1
 	top := max(a, b)

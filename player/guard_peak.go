@@ -36,7 +36,6 @@ type limiter struct {
 	now        int // frames since the limiter woke
 	mean       []float64
 	sum        float64
-	below      int // entries of mean that are not 1
 }
 
 type lowest struct {
@@ -69,7 +68,7 @@ func (l *limiter) process(in [][2]float64, peak float64, out [][2]float64) bool 
 	clean := max(peak, l.peaks)*l.p.Gain() <= l.ceiling
 	l.peaks = peak
 	if !clean {
-		clean = l.look16()
+		clean = l.demand()
 	}
 	if clean && l.idle {
 		copy(out, due)
@@ -78,56 +77,45 @@ func (l *limiter) process(in [][2]float64, peak float64, out [][2]float64) bool 
 	if l.idle {
 		l.wake()
 	}
-	held := false
 	for i := range l.hop {
 		n := 1.0
 		if !clean {
 			n = l.need[i]
 		}
 		g := l.follow(n)
-		if g == 1 {
-			out[i] = due[i]
-			continue
-		}
-		held = true
 		out[i] = [2]float64{g * due[i][0], g * due[i][1]}
 	}
 	l.idle = l.ones >= 2*l.look
-	return held
+	return true
 }
 
-// look16 fills need for the frames whose neighbourhood is now known. It reports whether none needs anything.
-func (l *limiter) look16() (clean bool) {
-	// Frame i of need is base[16+i]; it has a place before it and one after.
+// demand fills need for the frames whose neighbourhood is now known. It reports whether none needs anything.
+func (l *limiter) demand() (clean bool) {
+	// Frame i of need is base[16+i]; it answers for itself and for what is between it and the next one.
 	base := l.x[len(l.x)-l.hop-loudness.Taps:]
 	clean = true
-	for i := range l.need {
-		l.need[i] = 1
-	}
-	require := func(i int, peak float64) {
-		if peak > l.ceiling && i >= 0 && i < l.hop {
-			l.need[i] = min(l.need[i], l.ceiling/peak)
-			clean = false
-		}
-	}
-	for from := -1; from < l.hop; from += peakRun {
+	for from := 0; from < l.hop; from += peakRun {
 		to := min(from+peakRun, l.hop)
 		bound := loudness.Peak(base[from+1 : to+loudness.Taps])
-		if bound*l.p.Gain() <= l.ceiling {
-			continue
-		}
+		over := bound*l.p.Gain() > l.ceiling
 		for i := from; i < to; i++ {
+			l.need[i] = 1
+			if !over {
+				continue
+			}
 			x := (*[loudness.Taps][2]float64)(base[i+1 : i+1+loudness.Taps])
-			peak := max(l.p.Over(x, bound, l.ceiling), math.Abs(x[15][0]), math.Abs(x[15][1]), math.Abs(x[16][0]), math.Abs(x[16][1]))
-			require(i, peak)
-			require(i+1, peak)
+			peak := max(l.p.Over(x, bound, l.ceiling), math.Abs(x[15][0]), math.Abs(x[15][1]))
+			if peak > l.ceiling {
+				l.need[i] = l.ceiling / peak
+				clean = false
+			}
 		}
 	}
 	return clean
 }
 
 func (l *limiter) wake() {
-	l.idle, l.env, l.head, l.tail, l.now, l.below, l.ones = false, 1, 0, 0, 0, 0, 0
+	l.idle, l.env, l.head, l.tail, l.now, l.ones = false, 1, 0, 0, 0, 0
 	for i := range l.mean {
 		l.mean[i] = 1
 	}
@@ -157,18 +145,8 @@ func (l *limiter) follow(need float64) float64 {
 	low := l.queue[l.head].gain
 
 	i := l.now % l.look
-	if l.mean[i] < 1 {
-		l.below--
-	}
-	if low < 1 {
-		l.below++
-	}
 	l.sum += low - l.mean[i]
 	l.mean[i] = low
 	l.now++
-	if l.below == 0 {
-		l.sum = float64(l.look)
-		return 1
-	}
 	return min(1, l.sum/float64(l.look))
 }

@@ -89,13 +89,13 @@ func moments(rate int, frames [][2]float64) []float64 {
 
 func TestGuardHoldsThePromise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		rate := rapid.SampledFrom([]int{48000, 44100}).Draw(t, "rate")
+		rate := rapid.SampledFrom([]int{16000, 16000, 16000, 16000, 44100, 48000}).Draw(t, "rate")
 		seed := rapid.Uint64().Draw(t, "seed")
 		target := float64(rapid.IntRange(-40, -16).Draw(t, "target"))
 		ceiling := float64(rapid.IntRange(-30, -12).Draw(t, "ceiling"))
 		in := extremes(rate, rate*7, seed)
 		out := guarded(NewGuard(rate, target, ceiling), in, seed)
-		for _, off := range []int{0, rapid.IntRange(1, rate/10-1).Draw(t, "offset")} {
+		for _, off := range []int{0, rapid.IntRange(1, rate/10-1).Draw(t, "offset")} { // wherever the judge's 100 ms fall
 			m := moments(rate, slices.Concat(make([][2]float64, off), out))
 			if s := judge.Startles(m, func(int) float64 { return target }); s != "" {
 				t.Fatalf("%s (%d frames earlier)", s, off)
@@ -280,6 +280,53 @@ func TestGuardFollowsTheTarget(t *testing.T) {
 	}
 	if last := m[len(m)-1]; last < -27 {
 		t.Errorf("in the end %.2f LUFS, want a little under -26", last)
+	}
+}
+
+// An abrupt target is met at once, at the level that it allows and not under it.
+func TestGuardMeetsAFallingTarget(t *testing.T) {
+	const rate, step = 48000, 48000 / 50
+	f := make([][2]float64, 8*rate)
+	for i := range f {
+		s := linear(-12) * math.Sin(2*math.Pi*997*float64(i)/rate)
+		f[i] = [2]float64{s, s}
+	}
+	g := NewGuard(rate, -16, 0)
+	out := append(f, make([][2]float64, g.Delay())...)
+	g.Process(out[:5*rate])
+	g.SetTarget(-30)
+	g.Process(out[5*rate:])
+	out = out[g.Delay():]
+	for i := 252; i < 398; i++ {
+		var e float64
+		for _, s := range out[i*step : (i+1)*step] {
+			e += s[0]*s[0] + s[1]*s[1]
+		}
+		if level := 10 * math.Log10(e/step); level > -24 || level < -26 {
+			t.Fatalf("%.2f s after the target fell it is %.2f LUFS, want a little under -24", float64(i-250)/50, level)
+		}
+	}
+}
+
+// What went before is what was heard, not what came in: sound that the limiter took away does not count.
+func TestGuardRemembersWhatWentOut(t *testing.T) {
+	const rate, target = 48000, -23.0
+	f := make([][2]float64, 10*rate)
+	for i := range f {
+		switch {
+		case i >= 7*rate:
+			s := linear(target+4) * math.Sin(2*math.Pi*997*float64(i)/rate)
+			f[i] = [2]float64{s, s}
+		case i%(rate/4) == 0:
+			f[i] = [2]float64{linear(16), linear(16)}
+		}
+	}
+	in, out := moments(rate, f), moments(rate, guarded(NewGuard(rate, target, 0), f, 1))
+	if in[60] < target-10 || out[60] > target-10 {
+		t.Fatalf("the clicks test nothing: %.1f LUFS in, %.1f out", in[60], out[60])
+	}
+	if s := judge.Startles(out, func(int) float64 { return target }); s != "" {
+		t.Error(s)
 	}
 }
 

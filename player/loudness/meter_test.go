@@ -150,6 +150,36 @@ func TestSilenceHasNoLoudness(t *testing.T) {
 	}
 }
 
+// Silence counts for nothing: neither by itself nor for the gate that follows.
+func TestGates(t *testing.T) {
+	const rate = 8000
+	loud, soft := tone(rate, 10, 1000, -23), tone(rate, 10, 1000, -36)
+	if a, b := measure(rate, slices.Concat(loud, soft)).Integrated(), measure(rate, slices.Concat(loud, soft, make([][2]float64, 300*rate))).Integrated(); a != b || math.Abs(a+23) > 0.1 {
+		t.Errorf("integrated %.2f, and with silence after it %.2f, want -23", a, b)
+	}
+	if got := measure(rate, tone(rate, 5, 1000, -75)).Integrated(); got != loudness.Silent {
+		t.Errorf("integrated %.2f of what is under the gate", got)
+	}
+}
+
+// The worst sound for the filter peaks as far over its samples as the bound says, and is found behind a louder sample.
+func TestTruePeakOfTheWorst(t *testing.T) {
+	for _, at := range []int{200, 205, 210, 215} {
+		f := make([][2]float64, 400)
+		f[50] = [2]float64{1, 0}
+		a := 1.05 / loudness.NewInterpolator(48000, 0).Gain()
+		for i := range loudness.Taps {
+			f[at+i][1] = a
+			if int(math.Abs(float64(i)-15.5))%2 == 1 {
+				f[at+i][1] = -a
+			}
+		}
+		if got := measure(48000, f).TruePeak(); math.Abs(got-20*math.Log10(1.05)) > 0.001 {
+			t.Errorf("at %d: %.3f dBTP, want %.3f", at, got, 20*math.Log10(1.05))
+		}
+	}
+}
+
 // EBU Tech 3341 (2016), table 1: each case is made of 1 kHz sines in both channels.
 func TestTech3341(t *testing.T) {
 	type step struct{ db, seconds float64 }
