@@ -826,3 +826,31 @@ func TestLampsThatAreWrong(t *testing.T) {
 		}
 	})
 }
+
+// One bulb of a group is moved by hand: the others follow, and no groupcast reaches it.
+func TestHandOnOneOfAGroup(t *testing.T) {
+	roles, bulbs := group()
+	inBubble(t, roles, bulbs, func(w *world, c *Controller) {
+		time.Sleep(5 * time.Second)
+		begin := time.Now()
+		c.Fade(Move{Scene: Scene{"ambient": {L: 20}}, Over: 2 * time.Minute})
+		time.Sleep(20 * time.Second)
+		w.bus.say("zigbee2mqtt/hue2/set", `{"brightness":200}`)
+		time.Sleep(100 * time.Millisecond)
+		for name, g := range w.watch(150 * time.Second) {
+			if name == "zigbee2mqtt/hue2" {
+				if end := g[len(g)-1].l; math.Abs(end-lightness(200./254)) > 0.1 {
+					t.Errorf("the held one is at %.1f", end)
+				}
+				continue
+			}
+			if j := jump(g); j > 0.5 {
+				t.Errorf("%s: a jump of %.2f L*", name, j)
+			}
+			follows(t, g, begin, 60, 20, 2*time.Minute, 1)
+		}
+		if v := c.Views()["ambient"]; v.State != Held || !strings.Contains(v.Says, "hue2") || strings.Contains(v.Says, "hue1") {
+			t.Errorf("view %+v", v)
+		}
+	})
+}

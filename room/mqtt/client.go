@@ -70,8 +70,7 @@ type Client struct {
 	done  chan struct{}
 	ended sync.WaitGroup
 
-	waiting atomic.Int64  // bytes in in
-	gen     atomic.Uint64 // of the connection; a command belongs to the one it was given to
+	waiting atomic.Int64 // bytes in in
 	open    atomic.Bool
 
 	droppedIn, droppedOut, stale atomic.Uint64
@@ -90,7 +89,6 @@ type Client struct {
 type command struct {
 	topic   string
 	payload []byte
-	gen     uint64
 	at      time.Time
 }
 
@@ -208,7 +206,7 @@ func (c *Client) Publish(topic string, payload []byte) error {
 		return ErrNotOpen
 	}
 	select {
-	case c.out <- command{topic, payload, c.gen.Load(), time.Now()}:
+	case c.out <- command{topic, payload, time.Now()}:
 		return nil
 	default:
 		c.droppedOut.Add(1)
@@ -325,7 +323,7 @@ func (c *Client) write() {
 		case <-c.wake:
 			c.catchUp()
 		case m := <-c.out:
-			if m.gen != c.gen.Load() || time.Since(m.at) > commandAge || !c.Open() {
+			if time.Since(m.at) > commandAge || !c.Open() {
 				c.stale.Add(1)
 				continue
 			}
@@ -426,7 +424,6 @@ func (c *Client) connected() {
 		c.dirty = append(c.dirty, t)
 	}
 	slices.Sort(c.dirty)
-	c.gen.Add(1)
 	c.open.Store(true)
 	hooks := slices.Clone(c.hooks)
 	c.mu.Unlock()
@@ -445,7 +442,6 @@ func (c *Client) lost(err error) {
 		return
 	}
 	c.open.Store(false)
-	c.gen.Add(1)
 	c.problem = c.explain(err)
 	hooks := slices.Clone(c.hooks)
 	c.mu.Unlock()
