@@ -307,6 +307,9 @@ func (p *parser) music(v Value) []Source {
 		src := Source{Place: e.Place()}
 		if e.IsMap() {
 			f := e.Fields("an entry of music", write, "bed")
+			if f.unknown > 0 {
+				continue
+			}
 			bv, ok := f.Need("bed", "the entry", "write {bed: ocean}; a file is written without brackets")
 			if !ok {
 				continue

@@ -22,11 +22,11 @@ import (
 
 // What a file may cost. A file of the largest size with the most values takes less than 64 MiB and a second.
 const (
-	maxFile     = 1 << 20 // bytes
-	maxValues   = 80_000  // commas, brackets, colons, dashes and lines: each may begin a value
-	maxVisits   = 200_000 // values looked at, with each alias counted as often as it is used
+	maxFile     = 512 << 10 // bytes
+	maxValues   = 40_000    // commas, brackets, colons, dashes and lines: each may begin a value
+	maxVisits   = 200_000   // values looked at, with each alias counted as often as it is used
 	maxProblems = 200
-	maxSearch   = 64 << 10 // bytes of a file whose syntax error is searched for to the column
+	maxSearch   = 16 << 10 // bytes of a file whose syntax error is searched for to the column
 )
 
 // Reader reads one YAML file strictly and keeps the place of every value. It gathers all that is wrong, so that
@@ -126,7 +126,9 @@ func decode(data []byte) (root *yaml.Node, err error) {
 }
 
 var (
-	yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	tightColon = regexp.MustCompile(`^ *(?:- +)?[a-z]+:[^\s/\\]`) // name:X
+	firstKey   = regexp.MustCompile(`^ *(?:- +)?[a-z]+:`)
+	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 	// mends are how to write what the parser could not read.
 	mends = []struct{ part, says, write string }{
 		{"cannot start any token", "this character can't begin a value", "put the text in quotes"},
@@ -186,12 +188,34 @@ func (r *Reader) syntax(data []byte, err error) {
 		}
 	}
 	place := r.at(min(max(line, 1), len(r.lines)), 0)
-	// These are told of what began and was not ended; its beginning helps more than its end.
-	if !strings.Contains(err.Error(), "could not find expected ':'") && !strings.Contains(err.Error(), "unexpected end of stream") && len(data) <= maxSearch {
+	switch msg := err.Error(); {
+	case len(data) > maxSearch:
+	case strings.Contains(msg, "unexpected end of stream"):
+		// The quote that was not closed is the last one that can still be left out with what follows it.
+		for q, tries := len(data), 0; tries < 100; tries++ {
+			if q = bytes.LastIndexAny(data[:q], `"'`); q < 0 {
+				break
+			}
+			if _, e := decode(data[:q]); e == nil || !strings.Contains(e.Error(), "unexpected end of stream") {
+				place = r.offset(data, q)
+				break
+			}
+		}
+	case strings.Contains(msg, "unknown anchor"):
+		if name := strings.Split(msg, "'"); len(name) > 2 {
+			for i, l := range r.lines {
+				if at := strings.Index(l, "*"+name[1]); at >= 0 {
+					place = r.at(i+1, utf8.RuneCountInString(l[:at])+1)
+					break
+				}
+			}
+		}
+	case strings.Contains(msg, "could not find expected ':'"): // its line is that of what should have had one
+	default:
 		lo, hi := 0, len(data) // data[:hi] fails in the same way, data[:lo] does not
 		for hi-lo > 1 {
 			mid := (lo + hi) / 2
-			if _, e := decode(data[:mid]); e != nil && e.Error() == err.Error() {
+			if _, e := decode(data[:mid]); e != nil && e.Error() == msg {
 				hi = mid
 			} else {
 				lo = mid
@@ -201,6 +225,19 @@ func (r *Reader) syntax(data []byte, err error) {
 			hi--
 		}
 		place = r.offset(data, hi-1)
+	}
+	if strings.Contains(err.Error(), "mapping values") || strings.Contains(err.Error(), "expected ':'") {
+		if n := place.Line - 1; n > 0 && tightColon.MatchString(r.lines[n-1]) {
+			place = r.at(n, 0)
+		}
+		line := r.lines[min(place.Line, len(r.lines))-1]
+		if at := tightColon.FindStringIndex(line); at != nil {
+			place.Col = utf8.RuneCountInString(line[:at[1]-1]) + 1
+			says, write = "a space is missing after the colon", "write name: Arrival"
+		} else if firstKey.MatchString(line) && place.Col == utf8.RuneCountInString(firstKey.FindString(line)) {
+			place = r.at(place.Line, len(line)-len(strings.TrimLeft(line, " "))+1)
+			says, write = "this line is not in line with those above it", "give keys of one thing the same number of spaces"
+		}
 	}
 	r.report(place, Error, says, write)
 }
@@ -482,7 +519,7 @@ func FormatLength(d time.Duration) string {
 
 // lengthMeant is how to write what was probably meant.
 func lengthMeant(s, otherwise string) string {
-	if plainForm.MatchString(s) {
+	if plainForm.MatchString(s) && strings.Trim(s, "0") != "" {
 		return fmt.Sprintf("write %sm for minutes or %ss for seconds", s, s)
 	}
 	var parts []string
@@ -581,9 +618,10 @@ func (v Value) Pairs(write string) []Pair {
 
 // Fields are the values of a map whose keys are known.
 type Fields struct {
-	of    Value
-	m     map[string]Value
-	meant map[string]bool
+	of      Value
+	m       map[string]Value
+	meant   map[string]bool // known keys that an unknown one was probably meant to be
+	unknown int
 }
 
 // Fields are the values by key. Another key is an error. what names the thing in messages: "a phase".
@@ -599,6 +637,7 @@ func (v Value) Fields(what, write string, known ...string) Fields {
 			f.m[p.Key] = p.Value
 			continue
 		}
+		f.unknown++
 		if near := nearest(p.Key, known); near != "" {
 			f.meant[near] = true
 		}
@@ -630,7 +669,7 @@ func nearest(s string, words []string) string {
 	}
 	for _, w := range words {
 		d := levenshtein.ComputeDistance(strings.ToLower(s), strings.ToLower(w))
-		if d <= max(1, min(len(s), len(w))/3) && (best == "" || d < least) {
+		if d <= max(1, (min(len(s), len(w))+1)/3) && (best == "" || d < least) {
 			best, least = w, d
 		}
 	}
