@@ -854,3 +854,48 @@ func TestHandOnOneOfAGroup(t *testing.T) {
 		}
 	})
 }
+
+// A hand on the colour holds the colour, and the level goes on.
+func TestHandOnTheColour(t *testing.T) {
+	roles, bulbs := group()
+	inBubble(t, roles, bulbs, func(w *world, c *Controller) {
+		time.Sleep(5 * time.Second)
+		c.Fade(Move{Scene: Scene{"ambient": {L: 40, Kelvin: 2500}}, Over: time.Minute})
+		time.Sleep(80 * time.Second)
+		w.bus.say("zigbee2mqtt/hue2/set", `{"color_temp":300}`)
+		time.Sleep(time.Second)
+		c.Fade(Move{Scene: Scene{"ambient": {L: 20, Kelvin: 2300}}, Over: time.Minute})
+		time.Sleep(2 * time.Minute)
+		for _, x := range bulbs {
+			g := x.seen(time.Now())
+			ct := 1e6 / 2300.
+			if x.name == "zigbee2mqtt/hue2" {
+				ct = 300
+			}
+			if math.Abs(g.l-20) > 1 || math.Abs(g.ct-ct) > 2 {
+				t.Errorf("%s is at %.1f L*, %.0f mired", x.name, g.l, g.ct)
+			}
+		}
+		if v := c.Views()["ambient"]; v.State != Held {
+			t.Errorf("view %+v", v)
+		}
+	})
+}
+
+// A message that is no answer comes where one is awaited.
+func TestStrayMessageInARecovery(t *testing.T) {
+	for ms := 1; ms < 250; ms += 9 {
+		inBubble(t, ambient, []*bulb{at(hue1(), 10)}, func(w *world, c *Controller) {
+			c.Fade(Move{Scene: Scene{"ambient": {L: 15}}, Over: time.Minute})
+			time.Sleep(time.Duration(ms) * time.Millisecond)
+			w.bus.say("zigbee2mqtt/hue1", `{"state":"ON","brightness":200}`)
+			g := w.watch(90 * time.Second)["zigbee2mqtt/hue1"]
+			if s := steepest(g); s > 2.2 {
+				t.Errorf("stray after %d ms: %.1f L* in a second", ms, s)
+			}
+			if end := g[len(g)-1].l; math.Abs(end-15) > 1 {
+				t.Errorf("stray after %d ms: ends at %.1f", ms, end)
+			}
+		})
+	}
+}

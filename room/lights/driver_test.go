@@ -17,7 +17,7 @@ func TestOrdersOfAllDrivers(t *testing.T) {
 		l := Lamp{Driver: kind, Topic: "x", Extra: map[string]string{"fade": fade}}
 		drv := drivers[kind]
 		caps := drv.caps(l)
-		o := order{level: rapid.IntRange(-5, 1000).Draw(rt, "level"), over: time.Duration(rapid.Int64Range(-1, 1e14).Draw(rt, "over"))}
+		o := order{level: rapid.IntRange(-5, 1000).Draw(rt, "level"), over: rapid.SampledFrom([]time.Duration{-time.Second, 0, time.Millisecond, 1550 * time.Millisecond, time.Minute, 7000 * time.Second, 200 * time.Hour}).Draw(rt, "over")}
 		switch rapid.IntRange(0, 2).Draw(rt, "hue") {
 		case 1:
 			o.hue = colour{byMired, rapid.Float64Range(-10, 1e6).Draw(rt, "mired"), 0}

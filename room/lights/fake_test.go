@@ -147,7 +147,6 @@ func (b *bus) commands(suffix string, since time.Time) []packetAt {
 type bulb struct {
 	name string // topic
 	ikea bool
-	min  int
 
 	mu    sync.Mutex
 	on    bool

@@ -107,22 +107,6 @@ func biggestStep(l []float64) (most float64) {
 	return most
 }
 
-func perSecond(l []float64) (most float64) {
-	for i := 20; i < len(l); i++ {
-		most = max(most, math.Abs(l[i]-l[i-20]))
-	}
-	return most
-}
-
-// off is the greatest distance from a straight line in L*.
-func off(l []float64, at []time.Time, begin time.Time, from, to float64, over time.Duration) (most float64) {
-	for i := range l {
-		want := from + (to-from)*min(1, max(0, at[i].Sub(begin).Seconds()/over.Seconds()))
-		most = max(most, math.Abs(l[i]-want))
-	}
-	return most
-}
-
 // backAfter is how long after begin the light last was more than 2 L* off the line.
 func backAfter(l []float64, at []time.Time, back, begin time.Time, from, to float64, over time.Duration) (d time.Duration) {
 	for i := range l {
