@@ -119,15 +119,12 @@ func (r *resolver) name(sources []Source) []named {
 	return out
 }
 
-// missing keeps the place of music that is not there.
-func (r *resolver) missing(at Place, p, problem string) named {
-	file := ""
-	if r.folder != nil {
-		if rel := path.Join(r.base, p); filepath.IsLocal(filepath.FromSlash(rel)) {
-			file = r.folder.abs(rel)
-		}
+// missing keeps the place of music that is not there. dir is the folder that its path p counts from.
+func (r *resolver) missing(at Place, dir, p, problem string) named {
+	t := &Track{Title: titleOf(p), Problem: problem}
+	if rel := path.Join(dir, p); r.folder != nil && !isAbsolute(p) && !scheme.MatchString(p) && filepath.IsLocal(filepath.FromSlash(rel)) {
+		t.File = r.folder.abs(rel)
 	}
-	t := &Track{File: file, Title: titleOf(p), Problem: problem}
 	return named{Place: at, item: Item{Track: t}}
 }
 
@@ -177,14 +174,14 @@ func (r *resolver) path(s Source) []named {
 		return leaves(inside)
 	case errors.Is(err, errNoPlain):
 		r.warn(s.Place, fmt.Sprintf("%q is not a plain file", clip(p)), "name a music file")
-		return []named{r.missing(s.Place, p, "This is not a music file.")}
+		return []named{r.missing(s.Place, r.base, p, "This is not a music file.")}
 	case err == nil && info.IsDir():
 		return r.dir(s, rel)
 	case err == nil:
 		return r.file(named{Place: s.Place, rel: rel}, 0, nil)
 	case errors.Is(err, fs.ErrPermission):
 		r.warn(s.Place, fmt.Sprintf("%q may not be read", clip(p)), "give everyone the right to read it")
-		return []named{r.missing(s.Place, p, "The file may not be read.")}
+		return []named{r.missing(s.Place, r.base, p, "The file may not be read.")}
 	}
 	if strings.ContainsAny(p, "*?[{") {
 		files, err := r.folder.glob(path.Join(r.base, p))
@@ -198,7 +195,7 @@ func (r *resolver) path(s Source) []named {
 			return r.files(s.Place, files)
 		}
 		r.warn(s.Place, fmt.Sprintf("no music file matches %q", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
-		return []named{r.missing(s.Place, p, "No file matches.")}
+		return []named{r.missing(s.Place, r.base, p, "No file matches.")}
 	}
 	write := "check its name; it is looked for beside this file"
 	if b := strings.ToLower(p); b == string(Drone) || b == string(Ocean) || b == string(Rain) {
@@ -207,7 +204,7 @@ func (r *resolver) path(s Source) []named {
 		write = "did you mean " + path.Join(path.Dir(p), near) + "?"
 	}
 	r.warn(s.Place, fmt.Sprintf("%q is not there", clip(p)), write)
-	return []named{r.missing(s.Place, p, "The file is not there.")}
+	return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
 }
 
 // find looks for a path relative to the playlist, as written and then with a Windows computer's slashes.
@@ -223,7 +220,7 @@ func (r *resolver) dir(s Source, rel string) []named {
 	files := r.folder.under(rel)
 	if len(files) == 0 {
 		r.warn(s.Place, fmt.Sprintf("there is no music in %q", clip(s.Path)), "put music files into it")
-		return []named{r.missing(s.Place, s.Path, "The folder holds no music.")}
+		return []named{r.missing(s.Place, r.base, s.Path, "The folder holds no music.")}
 	}
 	return r.files(s.Place, files)
 }
@@ -275,7 +272,7 @@ func (r *resolver) list(n named, depth int, lists []string) []named {
 	}
 	if err != nil || info.Size() > maxList {
 		r.warn(n.Place, fmt.Sprintf("the list %q can't be read", clip(display)), "check its rights and that it is a list of files")
-		return []named{r.missing(n.Place, display, "The list can't be read.")}
+		return []named{r.missing(n.Place, ".", n.rel, "The list can't be read.")}
 	}
 	l := readList(ending(file), data)
 	if len(l.Entries) == 0 {
@@ -298,7 +295,7 @@ func (r *resolver) list(n named, depth int, lists []string) []named {
 func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []string) []named {
 	gone := func(says, write, problem string) []named {
 		r.warn(at, says, write)
-		n := r.missing(at, e.Path, problem)
+		n := r.missing(at, dir, e.Path, problem)
 		if e.Title != "" {
 			n.item.Track.Title, n.item.Track.Artist = e.Title, e.Artist
 		}
@@ -322,9 +319,21 @@ func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []
 	}
 	linked := errors.Is(err, errLeaves) && filepath.IsLocal(filepath.FromSlash(path.Join(dir, p)))
 	if err != nil && !linked {
-		if by, parts := r.folder.tail(p); parts > 0 {
+		by, parts := r.folder.tail(p)
+		if parts < 2 { // the name alone: the file beside the list before any other
+			if beside := path.Join(dir, path.Base(p)); beside != dir {
+				if found, info, bad := r.folder.find(beside); bad == nil && !info.IsDir() {
+					by, parts = found, 1
+				}
+			}
+		}
+		if parts > 0 {
 			if rel, info, err = r.folder.find(by); err == nil && parts == 1 {
-				r.warn(at, fmt.Sprintf("%q is not there; %s has the same name and is taken", clip(e.Path), by), "write "+path.Base(by)+" with its folder")
+				write := by
+				if near, bad := filepath.Rel(filepath.FromSlash(dir), filepath.FromSlash(by)); bad == nil {
+					write = filepath.ToSlash(near)
+				}
+				r.warn(at, fmt.Sprintf("%q is not there; %s has the same name and is taken", clip(e.Path), by), "write "+write)
 			}
 		}
 	}
