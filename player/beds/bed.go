@@ -17,7 +17,7 @@ type Bed interface {
 
 // span is how many frames share one set of slow values, between which gains run straight. All beds work in spans
 // that begin at whole multiples of it on the bed's own time line, wherever they are entered.
-const span = 256
+const span = 1024
 
 // warm is how much is generated and thrown away before the first frame: the slowest filter has forgotten its
 // start by then.

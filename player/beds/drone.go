@@ -1,24 +1,30 @@
 package beds
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
-// ratios are the tones of the drone over its root, in just intonation: whichever of them sound together, their
-// harmonics meet instead of beating.
-var ratios = [...]float64{1, 4. / 3, 3. / 2, 5. / 3, 2, 9. / 4, 5. / 2, 8. / 3, 3, 10. / 3, 4, 9. / 2, 5, 16. / 3, 6, 20. / 3, 8, 9, 10, 12}
+// note is one note of a chord: its ratio to the root, in just intonation, and its strength.
+type note struct{ ratio, level float64 }
 
-const tones = len(ratios)
-
-// chords are the colours that it moves through: how strong each tone is. The root and its fifth or fourth never
-// leave.
-var chords = [...][tones]float64{
-	//1  4/3  3/2  5/3  2   9/4  5/2  8/3  3   10/3  4   9/2  5   16/3  6   20/3  8    9    10   12
-	{.80, 0, .75, 0, 1.0, 0, 0, 0, .75, 0, .50, 0, 0, 0, .26, 0, .14, 0, 0, .06},   // open fifths
-	{.80, 0, .55, 0, .90, 0, .62, 0, .60, 0, .34, 0, .32, 0, .20, 0, 0, 0, .10, 0}, // major, wide
-	{.80, 0, .80, 0, .50, .58, 0, 0, .75, 0, .20, .38, 0, 0, .24, 0, 0, .13, 0, 0}, // ninth
-	{.80, .55, 0, 0, .90, 0, 0, .62, 0, .46, .42, 0, 0, .24, 0, .16, .10, 0, 0, 0}, // the fourth over the root
-	{.75, 0, 0, .48, .85, 0, .62, 0, 0, .50, .38, 0, .34, 0, 0, .18, 0, 0, .10, 0}, // minor, from the sixth
-	{.80, 0, .60, 0, .80, 0, 0, 0, .60, 0, .55, .22, 0, 0, .36, 0, .22, .12, 0, .10},
+// chords are the colours that the drone moves through. The root never leaves; the rest are fifths, fourths, thirds
+// and sixths in just intonation, so that whichever of them sound together, their harmonics meet instead of beating.
+var chords = [...][]note{
+	{{1, .55}, {3. / 2, .70}, {2, .85}, {3, .60}, {4, .30}},                         // open fifths
+	{{1, .55}, {3. / 2, .50}, {2, .70}, {5. / 2, .60}, {3, .45}},                    // major, wide
+	{{1, .55}, {3. / 2, .70}, {9. / 4, .55}, {3, .50}, {9. / 2, .22}},               // ninth
+	{{1, .50}, {4. / 3, .50}, {2, .75}, {8. / 3, .55}, {10. / 3, .38}},              // the fourth over the root
+	{{1, .35}, {5. / 3, .55}, {2, .60}, {5. / 2, .58}, {10. / 3, .38}, {5, .18}},    // minor, from the sixth
+	{{1, .50}, {3. / 2, .45}, {2, .55}, {3, .55}, {4, .42}, {9. / 2, .28}, {6, .2}}, // high and open
 }
+
+// timbre is the strength of a note's harmonics. The seventh would be out of tune with the others.
+var timbre = [...]float64{1, .52, .40, .24, .17, .11, 0, .07, .04, .035}
+
+// faint is the strength under which a harmonic is left out.
+const faint = 0.017
 
 const (
 	dwell  = 84.0 // seconds of a chord,
@@ -26,48 +32,110 @@ const (
 )
 
 // drone is a choir of sines: each tone is three voices for each ear, a hair apart, so that it breathes and drifts.
+//
+// Its highest tone is at 2.3 kHz, so the choir sings at a fraction of the rate and is doubled up to it by half-band
+// filters. A tone's slow envelope is a complex number at each span's edge; between two edges the choir of the one
+// fades into the choir of the other, both with fixed amplitudes. So a tone costs two additions and a
+// multiplication a sample for each.
 type drone struct {
-	seed uint64
-	rate float64
-	tone [tones]struct {
-		cycles float64 // a second
-		tilt   float64 // level
-		k      float64 // K-weighting at this pitch, as power
-		detune [3]float64
-		phase  [2][3]float64
-	}
-	now [tones][2]complex128 // slow envelopes at the next span's start, for two ears
-	at  int64                // of now
+	seed  uint64
+	rate  float64
+	tone  []tone
+	chord [len(chords)][]float64 // how strong each tone is
 
-	air      biquad
-	breath   biquad
-	low      biquad
-	softness float64
-	lp       [2]float64
+	choirs [2]choir // the one that fades out over the span, the one that fades in
+	slow   int      // samples of a span at the choir's rate
+	sung   [2][][2]float64
+	double []halfBand
+	ready  int64 // the index of the span that the choirs can go on with
+
+	breath biquad
+	pole   float64
+	lp     [2]float64
+}
+
+// choir is all tones with the envelopes of one moment. Each tone is a resonator: y[n] = 2 cos w y[n-1] - y[n-2].
+type choir struct {
+	voices []sine // with room for one more, so that they go in pairs
+	n      int    // in voices
+}
+
+type sine struct {
+	k              float64 // 2 cos w
+	l1, l2, r1, r2 float64 // the last two samples, for two ears
+}
+
+// tone is one frequency of any chord.
+type tone struct {
+	ratio  float64
+	cycles float64 // a second
+	k      float64 // K-weighting at this pitch, as power
+	swell  float64 // period of its swelling, seconds
+	detune float64 // of the outer voices, Hz
+	voice  [2][3]complex128
+	k2     float64 // 2 cos w, at the choir's rate
 }
 
 func newDrone(seed uint64, rate float64) *drone {
-	d := &drone{seed: seed, rate: rate, at: math.MinInt64}
+	d := &drone{seed: seed, rate: rate, ready: math.MinInt64}
 	root := 64 * math.Pow(2, unit(seed, 1, 0)*3/12) // C2 to E flat 2
-	for i := range d.tone {
-		t := &d.tone[i]
-		t.cycles = root * ratios[i]
-		// Warm: 4 dB an octave down above the third octave, and the lowest held back for small speakers.
-		t.tilt = math.Pow(1+ratios[i]/4, -0.9)
-		t.k = kWeight(t.cycles)
-		for v := range t.detune {
-			// The pairs beat at 0.03 to 0.15 Hz.
-			t.detune[v] = float64(v-1) * (0.03 + 0.06*unit(seed, 2, int64(i*3+v)))
-			for ear := range t.phase {
-				t.phase[ear][v] = unit(seed, 3, int64(i*6+ear*3+v))
+	place := map[int64]int{}                        // of a tone, by twelfths of the root
+	for c, notes := range chords {
+		sum := map[int64]float64{}
+		for _, n := range notes {
+			for h, level := range timbre {
+				sum[int64(math.Round(12*n.ratio*float64(h+1)))] += n.level * level
 			}
 		}
+		d.chord[c] = make([]float64, len(place), 64)
+		for _, key := range slices.Sorted(maps.Keys(sum)) {
+			ratio := float64(key) / 12
+			if sum[key] < faint || ratio > 30 {
+				continue
+			}
+			i, ok := place[key]
+			if !ok {
+				i = len(place)
+				place[key] = i
+				d.tone = append(d.tone, newTone(seed, int64(i), ratio, root))
+				d.chord[c] = append(d.chord[c], 0)
+			}
+			d.chord[c][i] = sum[key]
+		}
 	}
-	d.air = bandpass(1500, 0.5, rate)
-	d.breath = bandpass(root*6, 1.2, rate)
-	d.low = highpass(45, rate)
-	d.softness = pole(3200, rate)
+	for c := range d.chord {
+		d.chord[c] = append(d.chord[c], make([]float64, len(d.tone)-len(d.chord[c]))...)
+	}
+	for d.slow = span; rate*float64(d.slow)/span > 12500; d.slow /= 2 {
+		d.double = append(d.double, halfBand{})
+	}
+	for i := range d.tone {
+		d.tone[i].k2 = 2 * math.Cos(2*math.Pi*d.tone[i].cycles/d.slowRate())
+	}
+	for i := range d.choirs {
+		d.choirs[i].voices = make([]sine, len(d.tone)+1)
+	}
+	for i := range d.sung {
+		d.sung[i] = make([][2]float64, span+taps)
+	}
+	d.breath = bandpass(1100, 0.5, rate)
+	d.pole = pole(3000, rate)
 	return d
+}
+
+func (d *drone) slowRate() float64 { return d.rate * float64(d.slow) / span }
+
+func newTone(seed uint64, i int64, ratio, root float64) tone {
+	t := tone{ratio: ratio, cycles: root * ratio, k: kWeight(root * ratio), swell: 9 + 13*unit(seed, 7, i)}
+	// The outer two beat with the middle at 0.03 to 0.075 Hz, and with each other at twice that.
+	t.detune = 0.03 + 0.045*unit(seed, 2, i)
+	for ear := range t.voice {
+		for v, level := range [3]float64{0.62, 1, 0.62} {
+			s, c := math.Sincos(2 * math.Pi * unit(seed, 3, i*6+int64(ear*3+v)))
+			t.voice[ear][v] = complex(level*c, level*s)
+		}
+	}
+	return t
 }
 
 // kWeight is the power gain of BS.1770's K-weighting at f Hz, near enough: a high-pass at 38 Hz and a shelf of 4 dB.
@@ -77,19 +145,13 @@ func kWeight(f float64) float64 {
 	return hp * (1 + 1.51*s*s) / (1 + s*s)
 }
 
-// chord is how strong each tone is at t.
-func (d *drone) chord(t float64) (w [tones]float64) {
+// between is the chord at t, the one that it moves to, and how much there is of each.
+func (d *drone) between(t float64) (a, b []float64, wa, wb float64) {
 	x := t/dwell + unit(d.seed, 4, 0)
 	i := int64(math.Floor(x))
-	f := ((x-float64(i))*dwell - (dwell - change)) / change
-	f = max(f, 0)
-	a, b := &chords[d.pick(i)], &chords[d.pick(i+1)]
-	s, c := math.Sincos(f * math.Pi / 2)
-	s, c = s*s, c*c
-	for k := range w {
-		w[k] = a[k]*c + b[k]*s
-	}
-	return w
+	f := max(((x-float64(i))*dwell-(dwell-change))/change, 0)
+	wb = f * f * (3 - 2*f)
+	return d.chord[d.pick(i)], d.chord[d.pick(i+1)], 1 - wb, wb
 }
 
 func (d *drone) pick(i int64) int {
@@ -101,94 +163,124 @@ func (d *drone) pick(i int64) int {
 	return int(c)
 }
 
-// envelopes are the tones' slow amplitudes and phases at t, levelled so that the sum is as loud at all times.
-func (d *drone) envelopes(t float64) (e [tones][2]complex128) {
-	w := d.chord(t)
+// sing makes c the choir with the envelopes of moment t, whose next sample is at moment from.
+func (d *drone) sing(c *choir, t, from float64) {
+	a, b, wa, wb := d.between(t)
+	bright := 0.16 * wander(d.seed, 11, t, 37)
 	var power float64
+	c.n = 0
 	for i := range d.tone {
-		if w[i] == 0 {
+		o := &d.tone[i]
+		w := a[i]*wa + b[i]*wb
+		if w < 1e-6 {
 			continue
 		}
-		o := &d.tone[i]
-		// Each tone swells and sinks in its own time.
-		swell := 0.72 + 0.28*wander(d.seed, 100+uint64(i), t, 9+13*unit(d.seed, 7, int64(i)))
-		a := w[i] * o.tilt * swell
-		for ear := range e[i] {
-			var sum complex128
-			for v, det := range o.detune {
-				s, c := math.Sincos(2 * math.Pi * (det*t + o.phase[ear][v]))
-				part := [3]float64{0.62, 1, 0.62}[v] * a
-				sum += complex(part*c, part*s)
-			}
-			e[i][ear] = sum
-			power += o.k * (real(sum)*real(sum) + imag(sum)*imag(sum)) / 2
+		// Each tone swells and sinks in its own time, and the whole grows brighter and darker.
+		w *= (0.70 + 0.30*wander(d.seed, 100+uint64(i), t, o.swell)) * math.Exp(bright*math.Log(o.ratio/3))
+		s, co := math.Sincos(2 * math.Pi * o.detune * t)
+		up, down := complex(w*co, w*s), complex(w*co, -w*s)
+		turn := o.cycles * from
+		s, co = math.Sincos(2 * math.Pi * (turn - math.Floor(turn)))
+		now := complex(co, s)
+		s, co = math.Sincos(2 * math.Pi * o.cycles / d.slowRate())
+		back := complex(co, -s)
+		v := &c.voices[c.n]
+		c.n++
+		v.k = o.k2
+		l := o.voice[0][0]*up + o.voice[0][1]*complex(w, 0) + o.voice[0][2]*down
+		r := o.voice[1][0]*up + o.voice[1][1]*complex(w, 0) + o.voice[1][2]*down
+		power += o.k * (real(l)*real(l) + imag(l)*imag(l) + real(r)*real(r) + imag(r)*imag(r)) / 2
+		l, r = l*now*back, r*now*back
+		v.l1, v.r1 = real(l), real(r)
+		v.l2, v.r2 = real(l*back), real(r*back)
+	}
+	// Most of what the beating does to the whole is taken back: it breathes slowly, and never swells up.
+	g := droneLevel * math.Pow(power, -0.42) * (1 + 0.10*wander(d.seed, 12, t, 17))
+	for i := range c.voices[:c.n] {
+		v := &c.voices[i]
+		v.l1, v.l2, v.r1, v.r2 = v.l1*g, v.l2*g, v.r1*g, v.r2*g
+	}
+}
+
+// add adds the choir's next samples to out, two tones at a time.
+func (c *choir) add(out [][2]float64) {
+	voices := c.voices[:c.n]
+	if len(voices)%2 == 1 {
+		c.voices[c.n] = sine{}
+		voices = c.voices[:c.n+1]
+	}
+	for i := 0; i+1 < len(voices); i += 2 {
+		a, b := &voices[i], &voices[i+1]
+		ak, al1, al2, ar1, ar2 := a.k, a.l1, a.l2, a.r1, a.r2
+		bk, bl1, bl2, br1, br2 := b.k, b.l1, b.l2, b.r1, b.r2
+		for n := range out {
+			al1, al2 = ak*al1-al2, al1
+			bl1, bl2 = bk*bl1-bl2, bl1
+			ar1, ar2 = ak*ar1-ar2, ar1
+			br1, br2 = bk*br1-br2, br1
+			out[n][0] += al1 + bl1
+			out[n][1] += ar1 + br1
 		}
+		a.l1, a.l2, a.r1, a.r2 = al1, al2, ar1, ar2
+		b.l1, b.l2, b.r1, b.r2 = bl1, bl2, br1, br2
 	}
-	// Nine tenths of what the beating does to the whole is taken back: it breathes, and never swells up.
-	g := complex(droneLevel*math.Pow(power, -0.45), 0)
-	for i := range e {
-		e[i][0] *= g
-		e[i][1] *= g
-	}
-	return e
 }
 
 func (d *drone) span(out *[span][2]float64, index int64, at, next float64) {
-	if d.at != index {
-		d.now = d.envelopes(at)
+	// The choir that was fading in sings on and fades out.
+	d.choirs[0], d.choirs[1] = d.choirs[1], d.choirs[0]
+	fades, comes := &d.choirs[0], &d.choirs[1]
+	if d.ready != index {
+		d.sing(fades, at, at)
 	}
-	then := d.envelopes(next)
-	*out = [span][2]float64{}
-	for i := range d.tone {
-		if d.now[i] != [2]complex128{} || then[i] != [2]complex128{} {
-			d.sing(out, i, at, &d.now[i], &then[i])
-		}
+	d.sing(comes, next, at)
+	d.ready = index + 1
+	a, b := d.sung[0][taps:][:d.slow], d.sung[1][taps:][:d.slow]
+	clear(a)
+	clear(b)
+	fades.add(a)
+	comes.add(b)
+	for i := range a {
+		x := (float64(i) + 1) / float64(d.slow)
+		a[i][0] += x * (b[i][0] - a[i][0])
+		a[i][1] += x * (b[i][1] - a[i][1])
 	}
-	d.now, d.at = then, index+1
+	from, to := d.sung[0], d.sung[1]
+	n := d.slow
+	for i := range d.double {
+		d.double[i].process(to[taps:], from[:taps+n])
+		from, to = to, from
+		n *= 2
+	}
+	tones := from[taps:]
 
-	// Air: noise like breath, with the tones' colour in it, very soft.
+	// Air: noise like breath, very soft, that goes from side to side.
 	w := noiseAt(d.seed, 8, index)
 	g := airLevel * density(d.rate)
-	a, b := g*(0.7+0.3*wander(d.seed, 9, at, 13)), g*(0.7+0.3*wander(d.seed, 9, next, 13))
-	p, q := 0.5+0.4*wander(d.seed, 10, at, 21), 0.5+0.4*wander(d.seed, 10, next, 21)
-	da, dp := (b-a)/span, (q-p)/span
-	air, breath, low := d.air, d.breath, d.low
-	lp := d.lp
+	l0, r0 := d.breathe(at)
+	l1, r1 := d.breathe(next)
+	l0, r0, l1, r1 = l0*g, r0*g, l1*g, r1*g
+	dl, dr := (l1-l0)/span, (r1-r0)/span
+	breath, lp := d.breath, d.lp
 	for i := range out {
 		l, r := w.frame()
-		l, r = l*a, r*a
-		x, y := air.frame(l, r)
-		u, v := breath.frame(l, r)
-		lp[0] += d.softness * (x*(1-p) + 1.6*u*p - lp[0])
-		lp[1] += d.softness * (y*p + 1.6*v*(1-p) - lp[1])
-		out[i][0], out[i][1] = low.frame(out[i][0]+lp[0], out[i][1]+lp[1])
-		a += da
-		p += dp
+		l, r = breath.frame(l*l0, r*r0)
+		lp[0] += d.pole * (l - lp[0])
+		lp[1] += d.pole * (r - lp[1])
+		out[i][0], out[i][1] = tones[i][0]+lp[0], tones[i][1]+lp[1]
+		l0 += dl
+		r0 += dr
 	}
-	d.air, d.breath, d.low, d.lp = air, breath, low, lp
+	d.breath, d.lp = breath, lp
 }
 
-// sing adds one tone, whose envelopes run straight from a to b.
-func (d *drone) sing(out *[span][2]float64, i int, at float64, a, b *[2]complex128) {
-	f := d.tone[i].cycles
-	turn := f * at
-	s, c := math.Sincos(2 * math.Pi * (turn - math.Floor(turn)))
-	ds, dc := math.Sincos(2 * math.Pi * f / d.rate)
-	lr, li, rr, ri := real(a[0]), imag(a[0]), real(a[1]), imag(a[1])
-	dlr, dli := (real(b[0])-lr)/span, (imag(b[0])-li)/span
-	drr, dri := (real(b[1])-rr)/span, (imag(b[1])-ri)/span
-	for k := range out {
-		out[k][0] += lr*c - li*s
-		out[k][1] += rr*c - ri*s
-		s, c = s*dc+c*ds, c*dc-s*ds
-		lr += dlr
-		li += dli
-		rr += drr
-		ri += dri
-	}
+// breathe is how much air there is at t, for two ears.
+func (d *drone) breathe(t float64) (l, r float64) {
+	much, side := 0.7+0.3*wander(d.seed, 9, t, 13), 0.35*wander(d.seed, 10, t, 21)
+	return much * (1 - side), much * (1 + side)
 }
 
 const (
-	droneLevel = 0.079
+	droneLevel = 0.072
 	airLevel   = 0.02
 )

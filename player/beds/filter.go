@@ -42,5 +42,25 @@ func bandpass(f, q, rate float64) biquad {
 	return biquad{b0: alpha / a0, b2: -alpha / a0, a1: -2 * c / a0, a2: (1 - alpha) / a0}
 }
 
+// taps is how many samples of the past a halfBand needs.
+const taps = 5
+
+// halfBand doubles a rate. It is meant for sound far below the lower rate's half: at a fifth of the rate its image
+// is 45 dB down, at a tenth 80 dB.
+type halfBand struct{ past [taps][2]float64 }
+
+// process writes two samples to out for each of in after the first taps, which it fills with the past.
+func (h *halfBand) process(out, in [][2]float64) {
+	copy(in, h.past[:])
+	copy(h.past[:], in[len(in)-taps:])
+	for i := range in[taps:] {
+		x := in[i : i+6 : i+6]
+		out[2*i] = x[2]
+		for ear := range 2 {
+			out[2*i+1][ear] = (3*(x[0][ear]+x[5][ear]) - 25*(x[1][ear]+x[4][ear]) + 150*(x[2][ear]+x[3][ear])) / 256
+		}
+	}
+}
+
 // density scales white noise so that it is as loud in each Hz at every rate as at 48 kHz.
 func density(rate float64) float64 { return math.Sqrt(rate / 48000) }

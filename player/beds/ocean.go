@@ -96,7 +96,7 @@ func (o *ocean) gains(t float64) (g [2][seaBands]float64) {
 	}
 	// Foam: the highest band is never smooth.
 	for ear := range g {
-		g[ear][0] *= 1 + 0.22*wander(o.seed, 24+uint64(ear), t, 0.045)
+		g[ear][0] *= 1 + 0.22*wander(o.seed, 24+uint64(ear), t, 0.09)
 	}
 	return g
 }
@@ -149,4 +149,4 @@ func (o *ocean) span(out *[span][2]float64, index int64, at, next float64) {
 	o.low, o.top = low, top
 }
 
-const oceanLevel = 1.25
+const oceanLevel = 1.33

@@ -16,31 +16,30 @@ const maxDrops = 48
 
 // rain is a wide soft wash, a patter of drops too many to tell apart, and some that ring.
 type rain struct {
-	seed   uint64
-	rate   float64
-	wash   biquad // shapes the wash
-	top    biquad
-	leaf   biquad // rings of the patter
-	roof   biquad
-	low    biquad
-	rumble [2]float64
-	pole   float64
-	drops  [maxDrops]drop
-	n      int
-	now    [2]rainMood
-	at     int64
+	seed  uint64
+	rate  float64
+	poles [5]float64    // of the wash and of the far-off, see span
+	lp    [2][5]float64 // their state
+	leaf  biquad        // rings of the patter
+	roof  biquad
+	drops [maxDrops]drop
+	n     int
+	now   [2]rainMood
+	at    int64
 }
 
 // rainMood is how it rains, for one ear.
 type rainMood struct{ wash, patter, far float64 }
 
 func newRain(seed uint64, rate float64) *rain {
-	return &rain{
+	r := &rain{
 		seed: seed, rate: rate, at: math.MinInt64,
-		wash: bandpass(1500, 0.32, rate), top: lowpass(7500, rate),
-		leaf: bandpass(2300, 1.1, rate), roof: bandpass(820, 0.9, rate),
-		low: highpass(60, rate), pole: pole(190, rate),
+		leaf: bandpass(2300, 0.9, rate), roof: bandpass(820, 0.8, rate),
 	}
+	for i, f := range [...]float64{6500, 2600, 330, 190, 70} {
+		r.poles[i] = pole(f, rate)
+	}
+	return r
 }
 
 // density of the rain at t: 0.6 to 1.4.
@@ -71,60 +70,74 @@ func (r *rain) span(out *[span][2]float64, index int64, at, next float64) {
 	then := r.mood(next)
 	level := rainLevel * density(r.rate)
 	a, b := r.now[0], r.now[1]
-	da := rainMood{(then[0].wash - a.wash) / span, (then[0].patter - a.patter) / span, (then[0].far - a.far) / span}
-	db := rainMood{(then[1].wash - b.wash) / span, (then[1].patter - b.patter) / span, (then[1].far - b.far) / span}
+	da := rainMood{wash: (then[0].wash - a.wash) / span, far: (then[0].far - a.far) / span}
+	db := rainMood{wash: (then[1].wash - b.wash) / span, far: (then[1].far - b.far) / span}
 	r.now, r.at = then, index+1
 
+	*out = [span][2]float64{}
+	r.patter(out, index, at, a, b)
+
 	w := noiseAt(r.seed, 55, index)
-	p := noiseAt(r.seed, 56, index)
-	often := uint64(r.density(at) * 2600 / r.rate * (1 << 32)) // chance of a patter drop a frame
-	wash, top, leaf, roof, low := r.wash, r.top, r.leaf, r.roof, r.low
-	rum := r.rumble
+	leaf, roof, lp := r.leaf, r.roof, r.lp
+	p0, p1, p2, p3, p4 := r.poles[0], r.poles[1], r.poles[2], r.poles[3], r.poles[4]
 	for i := range out {
 		x, y := w.frame()
-		wl, wr := wash.frame(x*a.wash, y*b.wash)
-		rum[0] += r.pole * (x*a.far - rum[0])
-		rum[1] += r.pole * (y*b.far - rum[1])
-		// A patter drop is an impulse at some place between the ears; most are small.
-		var il, ir float64
-		u := p
-		u ^= u << 13
-		u ^= u >> 7
-		u ^= u << 17
-		p = u
-		if uint64(u)>>32 < often {
-			size := float64(uint32(u)&0xffff) / 65536
-			pan := float64(uint32(u)>>16) / 65536
-			size = 0.25 + size*size*size*2.2
-			if u&1 == 0 {
-				size = -size
-			}
-			il, ir = size*(1-pan)*a.patter, size*pan*b.patter
-		}
-		ll, lr := leaf.frame(il, ir)
-		ol, or := roof.frame(il, ir)
-		l, s := top.frame(wl+1.5*ll+1.2*ol+rum[0], wr+1.5*lr+1.2*or+rum[1])
-		l, s = low.frame(l, s)
-		out[i][0], out[i][1] = level*l, level*s
+		ll, lr := leaf.frame(out[i][0], out[i][1])
+		ol, or := roof.frame(out[i][0], out[i][1])
+		// The wash: nothing sharp above, nothing heavy below. The far-off is a band of its own.
+		l := &lp[0]
+		l[0] += p0 * (x - l[0])
+		l[1] += p1 * (l[0] - l[1])
+		l[2] += p2 * (l[1] - l[2])
+		l[3] += p3 * (x - l[3])
+		l[4] += p4 * (l[3] - l[4])
+		out[i][0] = level * (1.5*ll + 1.2*ol + a.wash*(0.4*l[0]+0.6*l[1]-l[2]) + a.far*(l[3]-l[4]))
+		l = &lp[1]
+		l[0] += p0 * (y - l[0])
+		l[1] += p1 * (l[0] - l[1])
+		l[2] += p2 * (l[1] - l[2])
+		l[3] += p3 * (y - l[3])
+		l[4] += p4 * (l[3] - l[4])
+		out[i][1] = level * (1.5*lr + 1.2*or + b.wash*(0.4*l[0]+0.6*l[1]-l[2]) + b.far*(l[3]-l[4]))
 		a.wash += da.wash
-		a.patter += da.patter
 		a.far += da.far
 		b.wash += db.wash
-		b.patter += db.patter
 		b.far += db.far
 	}
-	r.wash, r.top, r.leaf, r.roof, r.low, r.rumble = wash, top, leaf, roof, low, rum
+	r.leaf, r.roof, r.lp = leaf, roof, lp
 	r.ring(out, index, at)
+}
+
+// patter puts an impulse where a drop falls, at some place between the ears; most are small.
+func (r *rain) patter(out *[span][2]float64, index int64, at float64, a, b rainMood) {
+	gap := r.rate / (2600 * r.density(at)) // frames from one drop to the next, on average
+	w := noiseAt(r.seed, 56, index)
+	place := 0.0
+	for {
+		u, v := w.frame()
+		place -= gap * math.Log(0.5*u+0.5+1e-9)
+		if place >= span {
+			return
+		}
+		x, _ := w.frame()
+		size := 0.25 + 1.1*v*v*math.Abs(v)
+		if x < 0 {
+			size = -size
+		}
+		pan := math.Abs(x)
+		out[int(place)][0] += size * (1 - pan) * a.patter
+		out[int(place)][1] += size * pan * b.patter
+	}
 }
 
 // ring adds the droplets that can be told apart.
 func (r *rain) ring(out *[span][2]float64, index int64, at float64) {
 	const perSecond = 55
 	mean := perSecond * r.density(at) * span / r.rate
-	place := index * 64
-	for k := int64(0); k < 4 && r.n < maxDrops; k++ {
-		// Four chances a span.
-		if unit(r.seed, 57, place+k) >= mean/4 {
+	const chances = 8 // a span
+	place := index * chances
+	for k := int64(0); k < chances && r.n < maxDrops; k++ {
+		if unit(r.seed, 57, place+k) >= mean/chances {
 			continue
 		}
 		v := func(use uint64) float64 { return unit(r.seed, use, place+k) }
@@ -168,6 +181,6 @@ func (r *rain) ring(out *[span][2]float64, index int64, at float64) {
 }
 
 const (
-	rainLevel = 0.33
-	dropLevel = 0.05
+	rainLevel = 0.373
+	dropLevel = 0.056
 )
