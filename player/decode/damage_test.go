@@ -86,7 +86,7 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 		}
 	}
 	// Where a header is hit too, the frame before it is left out with it: a burst is never louder than the music.
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		b := bytes.Clone(content(t, "long.mp3"))
 		at := len(b)/3 + int(seed)*2000
 		for at++; ; at++ {
@@ -101,7 +101,7 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 			b[i] = byte(r.Uint32() & 0x7f)
 		}
 		got, err := all(t, file(t, "a.mp3", b), Options{Rate: 44100, Native: true})
-		if p := peak(got); !errors.Is(err, ErrDamaged) || p > 0.45 || len(got) < 8*44100-3*1152 {
+		if p := peak(got); !errors.Is(err, ErrDamaged) || p > 0.45 || len(got) < 6*44100-3*1152 {
 			t.Errorf("mp3 with a broken header: %d frames, peak %.2f, %v", len(got), p, err)
 		}
 	}
@@ -111,7 +111,7 @@ func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
 		b[len(b)/2+i*7] ^= 0x55
 	}
 	got, _ := all(t, file(t, "a.flac", b), Options{Rate: 44100})
-	if len(got) < 4*44100 || len(got) > 8*44100-4096 || peak(got) > 0.45 {
+	if len(got) < 3*44100 || len(got) > 6*44100-4096 || peak(got) > 0.45 {
 		t.Errorf("damaged flac by ffmpeg: %d frames, peak %.2f; the damaged ones are to be left out", len(got), peak(got))
 	}
 }

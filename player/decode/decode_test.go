@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-var mutations = flag.Int("decode.mutations", 60, "how many mutated files the mutation test plays each way")
+var mutations = flag.Int("decode.mutations", 42, "how many mutated files the mutation test plays each way")
 
 // dir holds the files that the tests make.
 var dir string
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 
 // music is two tones that differ between left and right, with a noise floor and a swell: something that every
 // codec can do well, and in which a shift by one frame shows.
-const music = "aevalsrc=0.3*sin(2*PI*440*t)*(0.6+0.4*sin(t*3))+0.02*(random(0)-0.5)|0.25*sin(2*PI*554.37*t)+0.1*sin(2*PI*3000*t)*sin(t*2)+0.02*(random(1)-0.5):s=44100:d=8"
+const music = "aevalsrc=0.3*sin(2*PI*440*t)*(0.6+0.4*sin(t*3))+0.02*(random(0)-0.5)|0.25*sin(2*PI*554.37*t)+0.1*sin(2*PI*3000*t)*sin(t*2)+0.02*(random(1)-0.5):s=44100:d=6"
 
 // files makes the whole corpus by one ffmpeg, once: the start of a process is most of the work.
 var files = sync.OnceValue(func() error {
@@ -159,11 +159,11 @@ var corpus = []spec{
 	{"8k.wav", []string{"-ar", "8000"}, 8000, 8000, true, 1e-7},
 	{"51.wav", []string{"-af", "pan=5.1|FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.2*c1|BR=0.3*c0"}, 44100, 44100, true, 1e-6},
 	{"rf64.wav", []string{"-rf64", "always"}, 44100, 44100, true, 1e-7},
-	{"long.mp3", []string{"-q:a", "2"}, 352800, 44100, true, 2e-4},
+	{"long.mp3", []string{"-q:a", "2"}, 264600, 44100, true, 2e-4},
 	{"low.mp3", []string{"-b:a", "32k", "-ar", "44100"}, 44100, 44100, true, 2e-4},
-	{"long.flac", []string{}, 352800, 44100, true, 1e-7},
-	{"long.ogg", []string{"-c:a", "libvorbis", "-q:a", "5"}, 352800, 44100, true, 1e-5},
-	{"long.opus", []string{"-c:a", "libopus"}, 384000, 48000, false, 0},
+	{"long.flac", []string{}, 264600, 44100, true, 1e-7},
+	{"long.ogg", []string{"-c:a", "libvorbis", "-q:a", "5"}, 264600, 44100, true, 1e-5},
+	{"long.opus", []string{"-c:a", "libopus"}, 288000, 48000, false, 0},
 	{"a.opus", []string{"-c:a", "libopus", "-b:a", "128k"}, 48000, 48000, false, 0},
 	{"aac.m4a", []string{"-c:a", "aac", "-b:a", "160k"}, 0, 44100, false, 0},
 	{"alac.m4a", []string{"-c:a", "alac"}, 44100, 44100, false, 0},
@@ -215,10 +215,10 @@ func TestRatesOfBothWaysAgree(t *testing.T) {
 }
 
 func TestSeekLandsOnTheFrame(t *testing.T) {
-	froms := []time.Duration{10 * time.Millisecond, 777777 * time.Microsecond, 5123456 * time.Microsecond, 7950 * time.Millisecond}
+	froms := []time.Duration{777777 * time.Microsecond, 5123456 * time.Microsecond}
 	names := map[string][]string{
 		"ffmpeg": {"long.mp3", "long.flac", "long.ogg", "long.opus", "alac.m4a", "aac.m4a"},
-		"native": {"long.mp3", "long.flac", "long.ogg", "noinfo.mp3", "24k.mp3", "51.flac", "24k.flac", "48k.ogg", "24.wav", "8k.wav"},
+		"native": {"long.mp3", "long.flac", "long.ogg", "24k.flac", "8k.wav"},
 	}
 	for way, native := range ways {
 		for _, name := range names[way] {
@@ -248,7 +248,7 @@ func TestSeekLandsOnTheFrame(t *testing.T) {
 // Each Go decoder lands on its frame by itself, without the preroll that Open adds.
 func TestDecodersSeek(t *testing.T) {
 	for _, name := range []string{"long.mp3", "low.mp3", "noinfo.mp3", "long.flac", "24k.flac", "long.ogg", "24.wav"} {
-		run := func(to int64) (got [][2]float32) {
+		run := func(to int64, most int) (got [][2]float32) {
 			in, err := openInput(sample(t, name))
 			if err != nil {
 				t.Fatal(err)
@@ -263,22 +263,23 @@ func TestDecodersSeek(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for {
+			for len(got) < most {
 				block, _, err := dec.next()
 				if err == io.EOF {
-					return got
+					break
 				}
 				if err != nil {
 					t.Fatalf("%s from %d: %v", name, to, err)
 				}
 				got = append(got, block...)
 			}
+			return got[:min(len(got), most)]
 		}
-		whole := run(0)
+		whole := run(0, math.MaxInt)
 		for _, share := range []int{1, 100, 333, 750, 999} {
 			to := len(whole) * share / 1000
-			part := run(int64(to))
-			if len(part) != len(whole)-to {
+			part := run(int64(to), 10000)
+			if len(part) != min(len(whole)-to, 10000) {
 				t.Errorf("%s from %d: %d frames, want %d", name, to, len(part), len(whole)-to)
 				continue
 			}

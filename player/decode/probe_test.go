@@ -28,7 +28,7 @@ func TestProbeKnowsTheExactLength(t *testing.T) {
 			}
 			want := time.Second
 			if strings.HasPrefix(sp.name, "long.") {
-				want = 8 * time.Second
+				want = 6 * time.Second
 			}
 			if d := info.Duration - want; d < -100*time.Millisecond || d > 100*time.Millisecond {
 				t.Errorf("%s, %s way: %v long, want %v", sp.name, way, info.Duration, want)

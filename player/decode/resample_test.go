@@ -51,14 +51,14 @@ func part(f [][2]float32, hz float64, rate int) (sine, rest float64) {
 // A sine that is swept over all that the input can hold comes out alone: its images and aliases stay 90 dB below it, up
 // to 18 kHz (or the same share of a lower rate) it keeps its level, and above the output's half rate nothing is left.
 func TestSweptSineComesOutAlone(t *testing.T) {
-	for _, r := range [][2]int{{44100, 48000}, {48000, 44100}, {96000, 48000}, {96000, 44100}, {192000, 48000}, {88200, 44100}, {22050, 48000}, {8000, 44100}, {44056, 48000}} {
+	for _, r := range [][2]int{{44100, 48000}, {48000, 44100}, {96000, 48000}, {96000, 44100}, {192000, 48000}, {22050, 48000}, {8000, 44100}, {44056, 48000}} {
 		in, out := r[0], r[1]
 		low := float64(min(in, out))
 		flat, half := 18000/44100.0*low, low/2
 		dip, worst, alias := 0.0, -200.0, -200.0
-		for k := range 49 {
-			hz := (float64(k) + 0.5) / 49 * float64(in) / 2 * 0.9999
-			got := resampled(in, out, tone(hz, in, in/8+1500*in/out+2000), 1000)
+		for k := range 19 {
+			hz := (float64(k) + 0.5) / 19 * float64(in) / 2 * 0.9999
+			got := resampled(in, out, tone(hz, in, in/20+1500*in/out+1500), 1000)
 			if hz < half {
 				sine, rest := part(got, hz, out)
 				worst = max(worst, rest)

@@ -291,7 +291,7 @@ func TestKilledChildEndsTheSound(t *testing.T) {
 	defer s.Close()
 	_ = syscall.Kill(s.src.(*child).cmd.Process.Pid, syscall.SIGKILL)
 	total := drain(s)
-	if !errors.Is(s.Err(), ErrDamaged) || total >= 15*48000/2 {
+	if !errors.Is(s.Err(), ErrDamaged) || total >= 11*48000/2 {
 		t.Errorf("%d frames and %v after a kill", total, s.Err())
 	}
 	if pg, _ := syscall.Getpgid(os.Getpid()); pg == s.src.(*child).cmd.Process.Pid {
