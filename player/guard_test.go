@@ -187,6 +187,60 @@ func TestGuardLeavesAlone(t *testing.T) {
 	}
 }
 
+// What a curve has made keep the promise, the guard has nothing to do with: wherever the file begins on the
+// judge's clock, and with a jump of 30 dB in it.
+func TestGuardLeavesTheCurveAlone(t *testing.T) {
+	const rate, target = 48000, -23.0
+	var f [][2]float64
+	for i, db := range []float64{-20, 10, -20, -8, 12, -15} {
+		part := pieces(rate, 16)[3*rate:][:6*rate+i*1234]
+		g := linear(db)
+		for _, s := range part {
+			f = append(f, [2]float64{g * s[0], g * s[1]})
+		}
+	}
+	a, err := loudness.Analyse(t.Context(), &whole{f}, rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gain := target - a.Integrated
+	curve := loudness.Curve(&a, gain, target)
+	if s := judge.Startles(moments(rate, f), func(int) float64 { return target - gain }); s == "" || len(curve) == 0 {
+		t.Fatalf("the music keeps the promise by itself; a curve of %d points", len(curve))
+	}
+	points := make(levels, len(curve))
+	for i, p := range curve {
+		points[i] = levelPoint{frames(p.At, rate), p.DB + gain}
+	}
+	env := make([]float64, len(f))
+	for i := range env {
+		env[i] = 1
+	}
+	points.mul(env, 0)
+	for i, g := range env {
+		f[i] = [2]float64{g * f[i][0], g * f[i][1]}
+	}
+	for _, off := range []int{0, 1000, 2500} {
+		in := slices.Concat(make([][2]float64, off), f)
+		for i, s := range guarded(NewGuard(rate, target, 0), in, 1) {
+			if s != in[i] {
+				t.Fatalf("%.2f s, %d frames later: %v, was %v", float64(i)/rate, off, s, in[i])
+			}
+		}
+	}
+}
+
+// whole is a stream that is over after one read.
+type whole struct{ frames [][2]float64 }
+
+func (w *whole) Stream(s [][2]float64) (int, bool) {
+	n := copy(s, w.frames)
+	w.frames = w.frames[n:]
+	return n, n > 0
+}
+
+func (w *whole) Err() error { return nil }
+
 // A sound that sets in too loud is taken down before it comes, without a hole after it, and let go of slowly.
 func TestGuardMeetsAnOnset(t *testing.T) {
 	const rate, target, step = 48000, -23.0, 48000 / 50

@@ -182,6 +182,10 @@ func TestScanner(t *testing.T) {
 		again.dir = d.dir
 		knows(again.Cache, moved, -20)
 		knows(again.Cache, b, -33)
+		before, _ := cache.Lookup(moved)
+		if after, _ := again.Cache.Lookup(moved); !reflect.DeepEqual(before, after) || !reflect.DeepEqual(after, analysed(t, 8000, tone(8000, 1, 1000, -20))) {
+			t.Errorf("read back: %+v, want %+v", after, before)
+		}
 		again.scan(t, moved, b, torn)
 		if want := map[string]int{"torn": 1}; !reflect.DeepEqual(again.read, want) {
 			t.Errorf("opened after a restart: %v, want %v", again.read, want)
