@@ -81,6 +81,7 @@ export async function room(files = { "short.yaml": short }) {
       if (!res.ok) throw new Error(`${path}: ${res.status} ${await res.text()}`);
       return res.json();
     },
+    revoke: (name) => promisify(execFile)(binary, ["token", "revoke", name, "--data", data]),
     state: () => r.get("/api/v1/state"),
     async command(c) {
       const res = await fetch(`http://127.0.0.1:${port}/api/v1/commands`, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" }, body: JSON.stringify({ id: crypto.randomUUID(), ...c }) });
