@@ -398,7 +398,7 @@ func checkSetup(b []byte) error {
 			return bad
 		}
 		dims, entries := get(16), get(24)
-		if dims == 0 || entries == 0 || dims*entries > 1<<22 {
+		if dims == 0 || entries == 0 || entries > 1<<22/dims { // a product would overflow where int has 32 bits
 			return bad
 		}
 		if get(1) == 0 {
