@@ -1,0 +1,517 @@
+package playlists
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// How the library keeps up with its folder.
+const (
+	rescanEvery  = 30 * time.Second // shares tell of no change
+	rescanAbsent = 2 * time.Second  // while the folder is not there
+	settle       = 300 * time.Millisecond
+	settleMost   = 1500 * time.Millisecond // a file that is being copied changes all the time
+	againAfter   = 5 * time.Second         // analyses come one by one; a playlist is not measured anew for each
+	maxPlaylists = 2000
+)
+
+// Entry is one playlist of a library.
+type Entry struct {
+	ID       string
+	File     string    // below the folder, with slashes; empty: a starter
+	Playlist *Playlist // with its Music where Ready, else as far as it could be read
+	Problems Problems  // of the file, then of its music
+	Ready    bool      // it can be played
+}
+
+// LibraryOptions say what a library is made of.
+type LibraryOptions struct {
+	Folder  string
+	Measure Measure
+	// Check finds what else is wrong with a playlist as written; nil: nothing.
+	Check  func(*Playlist) Problems
+	Rescan time.Duration // how often the folder is looked through without being told of a change; default 30 s
+	Log    *slog.Logger  // nil: none
+}
+
+// Library is the playlists of one folder and its subfolders, and the starters, which are there whatever becomes of the
+// folder. Every .yaml and .yml file is a playlist but room.yaml, hidden files and what is in hidden folders. Files are
+// read at once and their music is measured in the background, one playlist after the other.
+//
+// Its methods may be called from anywhere.
+type Library struct {
+	o       LibraryOptions
+	changed chan struct{}
+	kick    chan struct{} // something may have to be measured
+
+	look sync.Mutex // held while the folder is looked through
+
+	mu       sync.Mutex // guards the rest
+	shelf    map[string]*shelved
+	starters []string // their IDs, in order
+	problems Problems // of the folder
+	absent   bool     // the folder can't be read
+	music    uint64   // a sum of all music files' names, sizes and times
+	dirs     []string // absolute
+}
+
+// shelved is one playlist as last read. Guarded by Library.mu; the playlists it points to are never changed.
+type shelved struct {
+	file     string
+	stamp    string // size and time of the file
+	raw      *Playlist
+	problems Problems // of the file
+	resolved *Playlist
+	heard    Problems // of the music and of Check
+	due      time.Time
+}
+
+// NewLibrary reads the folder's playlists, not their music. Run does that, and keeps up with the folder.
+func NewLibrary(o LibraryOptions) *Library {
+	if o.Rescan <= 0 {
+		o.Rescan = rescanEvery
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if abs, err := filepath.Abs(o.Folder); err == nil {
+		o.Folder = abs
+	}
+	l := &Library{o: o, changed: make(chan struct{}, 1), kick: make(chan struct{}, 1), shelf: map[string]*shelved{}}
+	for _, pl := range Starters() {
+		l.starters = append(l.starters, pl.ID)
+		l.shelf[pl.ID] = &shelved{raw: pl, resolved: resolveStarter(pl), heard: l.check(pl)}
+	}
+	l.scan()
+	return l
+}
+
+func (l *Library) check(pl *Playlist) Problems {
+	if l.o.Check == nil {
+		return nil
+	}
+	return l.o.Check(pl)
+}
+
+// Changed tells that List may be otherwise now. It has one reader.
+func (l *Library) Changed() <-chan struct{} { return l.changed }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// List is every playlist: those of the folder in natural order, then the starters.
+func (l *Library) List() []Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var ids []string
+	for id, s := range l.shelf {
+		if s.file != "" {
+			ids = append(ids, id)
+		}
+	}
+	naturally(ids)
+	out := make([]Entry, 0, len(l.shelf))
+	for _, id := range append(ids, l.starters...) {
+		out = append(out, l.shelf[id].entry(id))
+	}
+	return out
+}
+
+// Get is one playlist by its ID.
+func (l *Library) Get(id string) (Entry, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.shelf[id]
+	if !ok {
+		return Entry{}, false
+	}
+	return s.entry(id), true
+}
+
+func (s *shelved) entry(id string) Entry {
+	e := Entry{ID: id, File: s.file, Playlist: s.raw, Problems: slices.Concat(s.problems, s.heard)}
+	if s.resolved != nil {
+		e.Playlist, e.Ready = s.resolved, len(e.Problems.Errors()) == 0
+	}
+	return e
+}
+
+// Problems are what is wrong with the folder itself, not with its playlists.
+func (l *Library) Problems() Problems {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.problems)
+}
+
+// Resolve is a playlist as its file and music are now. It may take as long as measuring its music takes. It is false
+// where there is no such playlist.
+func (l *Library) Resolve(ctx context.Context, id string) (Entry, bool) {
+	l.scan()
+	for {
+		l.mu.Lock()
+		s, ok := l.shelf[id]
+		fresh := ok && s.due.IsZero()
+		l.mu.Unlock()
+		if !ok || fresh || !l.resolve(ctx, id, s) {
+			break
+		}
+	}
+	return l.Get(id)
+}
+
+// Again has every playlist with this music file measured anew, within seconds: more is known of it now.
+func (l *Library) Again(file string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.shelf {
+		if s.resolved != nil && s.due.IsZero() && s.resolved.has(file) {
+			s.due = time.Now().Add(againAfter)
+			poke(l.kick)
+		}
+	}
+}
+
+func (p *Playlist) has(file string) bool {
+	return slices.ContainsFunc(p.Phases, func(ph Phase) bool {
+		return slices.ContainsFunc(ph.Music, func(it Item) bool { return it.Track != nil && it.Track.File == file })
+	})
+}
+
+// Run keeps up with the folder, and measures its music, until ctx ends.
+func (l *Library) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { l.measureAll(ctx) })
+	var events <-chan fsnotify.Event
+	var failures <-chan error
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		l.o.Log.Warn("changes in the playlists folder are seen late", "every", l.o.Rescan, "err", err)
+	} else {
+		defer w.Close()
+		events, failures = w.Events, w.Errors
+	}
+	watched := map[string]bool{}
+	complained := false
+	for {
+		l.scan()
+		if w != nil {
+			if err := l.watch(w, watched); err != nil && !complained {
+				complained = true
+				l.o.Log.Warn("changes in the playlists folder are seen late", "every", l.o.Rescan, "err", err)
+			}
+		}
+		l.mu.Lock()
+		next := l.o.Rescan
+		if l.absent {
+			next = min(next, rescanAbsent)
+		}
+		l.mu.Unlock()
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-failures: // too many changes at once, mostly: look at everything
+		case <-events:
+			// A copy is many changes: wait until it is quiet, but not for long.
+			quiet, most := time.NewTimer(settle), time.After(settleMost)
+			for waiting := true; waiting; {
+				select {
+				case <-ctx.Done():
+					return nil
+				case <-events:
+					quiet.Reset(settle)
+				case <-failures:
+				case <-quiet.C:
+					waiting = false
+				case <-most:
+					waiting = false
+				}
+			}
+			quiet.Stop()
+		}
+		timer.Stop()
+	}
+}
+
+// watch has the watcher tell of changes in every folder.
+func (l *Library) watch(w *fsnotify.Watcher, watched map[string]bool) (err error) {
+	l.mu.Lock()
+	dirs := slices.Clone(l.dirs)
+	l.mu.Unlock()
+	now := map[string]bool{}
+	for _, d := range dirs {
+		now[d] = true
+		// A folder that was deleted and made again has the same name and is not watched any more, so all are added
+		// each time; adding one that is watched does nothing.
+		if e := w.Add(d); e != nil && !errors.Is(e, fs.ErrNotExist) {
+			err = e
+		}
+	}
+	for d := range watched {
+		if !now[d] {
+			_ = w.Remove(d) // it is gone, and mostly its watch with it
+		}
+	}
+	clear(watched)
+	for d := range now {
+		watched[d] = true
+	}
+	return err
+}
+
+// found is what a look at the folder has seen.
+type found struct {
+	playlists []string // below the folder, with slashes
+	infos     map[string]fs.FileInfo
+	music     uint64
+	dirs      []string
+	problems  Problems
+}
+
+func (l *Library) walk() (*found, error) {
+	f := &found{infos: map[string]fs.FileInfo{}}
+	sum := fnv.New64a()
+	root, err := filepath.EvalSymlinks(l.o.Folder)
+	if err != nil {
+		return f, err
+	}
+	n := 0
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		rel, bad := filepath.Rel(root, p)
+		if bad != nil {
+			return bad
+		}
+		rel = filepath.ToSlash(rel)
+		if err != nil {
+			if rel == "." {
+				return err
+			}
+			if !errors.Is(err, fs.ErrNotExist) {
+				f.problems = append(f.problems, Problem{Place{File: rel}, Warning, "this folder can't be read", "check that roomd's user may read it"})
+			}
+			return nil
+		}
+		if rel != "." && hidden(d.Name()) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if n++; n > maxWalked {
+			f.problems = append(f.problems, Problem{Place{File: l.o.Folder}, Warning, fmt.Sprintf("the playlists folder holds more than %d files", maxWalked), "keep only the music of playlists in it"})
+			return fs.SkipAll
+		}
+		if d.IsDir() {
+			if strings.Count(rel, "/") >= maxDeep {
+				return fs.SkipDir
+			}
+			f.dirs = append(f.dirs, p)
+			return nil
+		}
+		isPlaylist := slices.Contains([]string{".yaml", ".yml"}, ending(rel)) && !slices.Contains([]string{"room.yaml", "room.yml"}, strings.ToLower(d.Name()))
+		if !isPlaylist && !isAudio(rel) && !isList(rel) {
+			return nil
+		}
+		info, err := os.Stat(p)
+		if err != nil || !info.Mode().IsRegular() {
+			return nil // gone meanwhile, or nothing that can be read
+		}
+		if isPlaylist {
+			if len(f.playlists) == maxPlaylists {
+				f.problems = append(f.problems, Problem{Place{File: l.o.Folder}, Warning, fmt.Sprintf("there are more than %d playlists", maxPlaylists), "move some out of the folder"})
+			}
+			if len(f.playlists) < maxPlaylists {
+				f.playlists = append(f.playlists, rel)
+				f.infos[rel] = info
+			}
+			return nil
+		}
+		fmt.Fprintln(sum, rel, info.Size(), info.ModTime().UnixNano())
+		return nil
+	})
+	if info, bad := os.Stat(root); err == nil && (bad != nil || !info.IsDir()) {
+		err = errors.Join(bad, fmt.Errorf("%s is not a folder", l.o.Folder))
+	}
+	f.music = sum.Sum64()
+	return f, err
+}
+
+// scan looks through the folder, and reads what is new or changed.
+func (l *Library) scan() {
+	l.look.Lock()
+	defer l.look.Unlock()
+	f, err := l.walk()
+	if err != nil {
+		p := Problem{Place{File: l.o.Folder}, Warning, "the playlists folder is not there", "make it and put playlists into it; until then there are the starter playlists"}
+		if !errors.Is(err, fs.ErrNotExist) {
+			p.Says, p.Write = "the playlists folder can't be read", "check that it is a folder and that roomd's user may read it; until then there are the starter playlists"
+		}
+		f = &found{problems: Problems{p}}
+	}
+	l.mu.Lock()
+	old := map[string]string{} // file → stamp
+	ids := map[string]string{} // file → ID
+	taken := map[string]bool{}
+	for id, s := range l.shelf {
+		if s.file == "" {
+			taken[id] = true
+		} else {
+			old[s.file] = s.stamp
+		}
+	}
+	l.mu.Unlock()
+	slices.Sort(f.playlists)
+	read := map[string]*shelved{}
+	for _, rel := range f.playlists {
+		// The name without its ending; where two files share it, the second keeps its ending.
+		id := strings.ToValidUTF8(strings.TrimSuffix(rel, path.Ext(rel)), "?")
+		if taken[id] {
+			id = strings.ToValidUTF8(rel, "?")
+		}
+		for base, n := id, 2; taken[id]; n++ {
+			id = fmt.Sprintf("%s-%d", base, n)
+		}
+		taken[id], ids[rel] = true, id
+		info := f.infos[rel]
+		stamp := fmt.Sprint(id, " ", info.Size(), " ", info.ModTime().UnixNano())
+		if old[rel] != stamp {
+			read[id] = l.readFile(id, rel, stamp)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change := len(read) > 0 || l.absent != (err != nil) || !slices.Equal(l.problems, f.problems)
+	for id, s := range l.shelf {
+		if s.file != "" && ids[s.file] != id {
+			delete(l.shelf, id)
+			change = true
+		}
+	}
+	now := time.Now()
+	for id, s := range read {
+		if len(s.problems.Errors()) == 0 {
+			s.due = now
+		}
+		l.shelf[id] = s
+	}
+	if l.music != f.music {
+		for _, s := range l.shelf {
+			if s.file != "" && len(s.problems.Errors()) == 0 {
+				s.due = now
+			}
+		}
+	}
+	if err != nil && !l.absent {
+		l.o.Log.Warn("the playlists folder can't be read", "folder", l.o.Folder, "err", err)
+	}
+	l.absent, l.problems, l.music, l.dirs = err != nil, f.problems, f.music, f.dirs
+	poke(l.kick)
+	if change {
+		poke(l.changed)
+	}
+}
+
+// readFile reads one playlist file. It never waits for music.
+func (l *Library) readFile(id, rel, stamp string) *shelved {
+	s := &shelved{file: rel, stamp: stamp, raw: &Playlist{ID: id, Name: id}}
+	data, err := func() ([]byte, error) {
+		folder, err := openFolder(l.o.Folder)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := folder.stat(rel); err != nil { // a link may lead anywhere
+			return nil, err
+		}
+		f, err := os.Open(folder.abs(rel))
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return io.ReadAll(io.LimitReader(f, maxFile+1))
+	}()
+	switch {
+	case errors.Is(err, errLeaves):
+		s.problems = Problems{{Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself"}}
+	case err != nil:
+		l.o.Log.Warn("a playlist can't be read", "file", rel, "err", err)
+		s.problems = Problems{{Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it"}}
+	default:
+		s.raw, s.problems = Parse(id, rel, data)
+	}
+	return s
+}
+
+// measureAll resolves what is due, one playlist after the other, until ctx ends.
+func (l *Library) measureAll(ctx context.Context) {
+	for {
+		var next *shelved
+		var id string
+		l.mu.Lock()
+		for i, s := range l.shelf {
+			if !s.due.IsZero() && (next == nil || s.due.Before(next.due) || s.due.Equal(next.due) && i < id) {
+				next, id = s, i
+			}
+		}
+		wait := time.Hour
+		if next != nil {
+			wait = time.Until(next.due)
+		}
+		l.mu.Unlock()
+		if wait <= 0 {
+			l.resolve(ctx, id, next)
+			if ctx.Err() != nil {
+				return
+			}
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-l.kick:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// resolve measures one playlist's music. It is false where ctx has ended before that.
+func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
+	l.mu.Lock()
+	raw, file, due := s.raw, s.file, s.due
+	l.mu.Unlock()
+	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure)
+	if ctx.Err() != nil {
+		return false
+	}
+	heard := append(l.check(raw), music...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.resolved, s.heard = pl, heard
+	if s.due.Equal(due) { // else it has changed meanwhile, and is due again
+		s.due = time.Time{}
+	}
+	poke(l.changed)
+	return true
+}
