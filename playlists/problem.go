@@ -139,8 +139,8 @@ func (p Problem) render() string {
 	return b.String()
 }
 
-// sorted puts the problems in the order of their places and leaves out those that are said twice.
-func (ps Problems) sorted() Problems {
+// Sorted puts the problems in the order of their places and leaves out those that are said twice.
+func (ps Problems) Sorted() Problems {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
 	})

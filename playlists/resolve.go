@@ -63,7 +63,7 @@ func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measu
 	if ctx.Err() != nil {
 		r.say(Place{File: file}, Error, "reading the music was interrupted", "try again")
 	}
-	return &out, r.problems.sorted()
+	return &out, r.problems.Sorted()
 }
 
 type resolver struct {

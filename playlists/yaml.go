@@ -127,6 +127,7 @@ func decode(data []byte) (root *yaml.Node, err error) {
 
 var (
 	tightColon = regexp.MustCompile(`^ *(?:- +)?[a-z]+:[^\s/\\]`) // name:X
+	bareColor  = regexp.MustCompile(`\{.*: +#[0-9A-Fa-f]{6}\b`)
 	firstKey   = regexp.MustCompile(`^ *(?:- +)?[a-z]+:`)
 	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 	// mends are how to write what the parser could not read.
@@ -184,6 +185,12 @@ func (r *Reader) syntax(data []byte, err error) {
 		rest := strings.TrimLeft(l, " ")
 		if strings.HasPrefix(rest, "\t") && strings.TrimSpace(rest) != "" && i+1 >= line-1 && i+1 <= line+2 {
 			r.report(r.at(i+1, len(l)-len(rest)+1), Error, "this line begins with a tab", "use spaces")
+			return
+		}
+	}
+	for i := max(line-2, 0); i < min(line+2, len(r.lines)); i++ { // a colour without quotes hides what follows it
+		if at := bareColor.FindStringIndex(r.lines[i]); at != nil {
+			r.report(r.at(i+1, utf8.RuneCountInString(r.lines[i][:at[1]-7])+1), Error, "what follows # is not read, so the brackets before it are not closed", `put a colour in quotes: color: "#ff9a4a"`)
 			return
 		}
 	}
@@ -292,7 +299,7 @@ func (r *Reader) report(at Place, s Severity, says, write string) {
 
 // Problems is all that is wrong so far, in the order of the file.
 func (r *Reader) Problems() Problems {
-	ps := slices.Clone(r.problems).sorted()
+	ps := slices.Clone(r.problems).Sorted()
 	if r.more > 0 && !r.spent {
 		ps = append(ps, Problem{Place{File: r.file}, Error, fmt.Sprintf("and %d more problems", r.more), ""})
 	}

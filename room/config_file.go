@@ -256,6 +256,7 @@ func (p *configReader) mqtt(v playlists.Value) {
 	secure := false
 	if bv, ok := f.Get("broker"); ok {
 		const write = "write embedded, mqtt://user:password@host:1883 or mqtts://host:8883"
+		const escape = write + "; in a password write @ as %40, / as %2F, # as %23"
 		if s, ok := bv.Text(500, write); ok && s != defaultBroker {
 			// The address may hold a password, so no message repeats it.
 			u, err := url.Parse(s)
@@ -265,11 +266,11 @@ func (p *configReader) mqtt(v playlists.Value) {
 			}
 			switch {
 			case err != nil:
-				bv.Error("this is no address of a broker", write+"; in a password write @ as %40, / as %2F, # as %23")
+				bv.Error("this is no address of a broker", escape)
 			case u.Scheme != "mqtt" && u.Scheme != "mqtts":
 				bv.Error("the broker's address begins with neither mqtt:// nor mqtts://", write)
 			case u.Hostname() == "" || port < 1 || port > 65535 || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-				bv.Error("this is no address of a broker", write)
+				bv.Error("this is no address of a broker", escape)
 			default:
 				p.c.MQTT.Broker, secure = s, u.Scheme == "mqtts"
 			}
@@ -544,7 +545,7 @@ func (p *configReader) schedule(v playlists.Value) {
 			const write = `write five fields, minute hour day month weekday: "0 8 * * MON-FRI"`
 			s, good := av.Text(100, write)
 			if fields := strings.Fields(s); good && len(fields) != 5 {
-				av.Error(fmt.Sprintf("%q has %d fields", s, len(fields)), write)
+				av.Error(fmt.Sprintf("%q is not five fields", s), write)
 				good = false
 			} else if err := CheckCron(s); good && err != nil {
 				av.Error(fmt.Sprintf("%q is no time: %v", s, err), write)
@@ -630,5 +631,5 @@ func (c Config) CheckPlaylist(pl *playlists.Playlist) playlists.Problems {
 			warn(w.Lights, fmt.Sprintf("the light would move by %.0f in %s, which may startle; it is slowed down", move, playlists.FormatLength(ph.Lights.Fade)), "write fade: "+playlists.FormatLength(least)+" or more")
 		}
 	}
-	return out
+	return out.Sorted()
 }
