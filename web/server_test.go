@@ -1,0 +1,446 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+
+	"roomd/room"
+)
+
+// fakeRoom answers with every field filled, and keeps the commands that it was given.
+type fakeRoom struct {
+	mu      sync.Mutex
+	done    []room.Command
+	changed chan struct{}
+	rev     uint64
+	broken  bool
+	slow    time.Duration
+}
+
+func newFakeRoom() *fakeRoom { return &fakeRoom{changed: make(chan struct{}), rev: 1} }
+
+func (f *fakeRoom) Do(_ context.Context, c room.Command) (room.Ack, error) {
+	time.Sleep(f.slow)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case c.ID == "":
+		return room.Ack{}, &room.Refused{Field: "id", Reason: "an id of its own"}
+	case c.Do == room.Hold:
+		return room.Ack{}, &room.Refused{Reason: "Arrival is held already."}
+	case f.broken:
+		return room.Ack{}, errors.New("disk on fire")
+	}
+	f.done = append(f.done, c)
+	return room.Ack{ID: c.ID, Rev: f.rev, Unsaved: c.Do == room.Emergency}, nil
+}
+
+// change makes a newer snapshot.
+func (f *fakeRoom) change() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.rev++
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fakeRoom) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+func (f *fakeRoom) commands() []room.Command {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.done)
+}
+
+func (f *fakeRoom) Now() time.Duration { return 5 * time.Second }
+
+func (f *fakeRoom) Snapshot() room.Snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	ph := room.PhaseView{Name: "Arrival", Stage: "preparation", EndMS: 1000, Waiting: "Lozenge", Scene: "dusk"}
+	l := room.LightLevel{Level: 40, Kelvin: 2400, Color: "#ff9a4a"}
+	return room.Snapshot{
+		Boot: "b", Rev: f.rev, NowMS: 5000, Version: "v", Room: "Willow",
+		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: room.Running, Phase: ph, Phases: []room.PhaseView{ph},
+			Music:    &room.MusicView{Clip: "c", Title: "T", Next: "N"},
+			Timeline: []room.ClipView{{Title: "T", EndMS: 10, Bed: true}}, Marks: []room.MarkView{{ID: "m", Name: "Vitals", AtMS: 3}},
+			Offer: []string{"Vitals"}, Reminders: []room.RemindView{{Say: "s", Marks: []string{"Spit"}}},
+			Undo: []room.UndoView{{ID: "u", Do: room.Extend, Says: "x"}}},
+		Lights: map[string]room.LightView{"ambient": {Target: l, Actual: &l, State: "held", Says: "x", Lamps: []room.LampView{{Name: "a", State: "lost", Answer: "no"}}},
+			"accent": {Target: l, State: "unknown", Lamps: []room.LampView{}}},
+		Sound:    room.SoundView{Output: "alsa", State: "playing"},
+		Problems: []room.Problem{{Part: "sound", Says: "s", Do: "d"}},
+		Schedule: []room.ScheduleView{{At: "0 8 * * *", Do: "scene dusk", Next: "n", Last: "l"}},
+		Marks:    []string{"Vitals"}, Scenes: []string{"dusk"},
+	}
+}
+
+func (f *fakeRoom) Playlists() []room.PlaylistView {
+	return []room.PlaylistView{{ID: "p", Name: "P", Phases: []room.PhaseView{{Name: "A", Stage: "integration"}}, Errors: []string{"e"}, Warnings: []string{}}}
+}
+
+var record = room.SessionRecord{ID: "s", Playlist: "p", Name: "P", State: room.Ended, Ending: "as planned",
+	Events: []room.RecordedEvent{{Seq: 1, Kind: "command", Data: json.RawMessage(`{"do":"hold"}`)}, {Kind: "phase"}}}
+
+func (f *fakeRoom) Sessions(context.Context) ([]room.SessionRecord, error) {
+	if f.broken {
+		return nil, errors.New("disk on fire")
+	}
+	return []room.SessionRecord{record}, nil
+}
+
+func (f *fakeRoom) Session(_ context.Context, id string) (room.SessionRecord, bool, error) {
+	if f.broken {
+		return room.SessionRecord{}, false, errors.New("disk on fire")
+	}
+	return record, id == "s", nil
+}
+
+// house is a server with a token.
+type house struct {
+	*httptest.Server
+	room   *fakeRoom
+	tokens *Tokens
+	token  string
+	server *Server
+	store  string
+}
+
+func open(t testing.TB) *house {
+	t.Helper()
+	h := &house{room: newFakeRoom(), store: filepath.Join(t.TempDir(), "roomd.db")}
+	store, _, err := room.OpenStore(h.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if h.tokens, err = NewTokens(store.DB()); err != nil {
+		t.Fatal(err)
+	}
+	if h.token, err = h.tokens.Create(t.Context(), "tablet"); err != nil {
+		t.Fatal(err)
+	}
+	h.server = New(Options{Room: h.room, Tokens: h.tokens, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.Server = httptest.NewServer(h.server)
+	t.Cleanup(h.Server.Close)
+	return h
+}
+
+// ask sends a request; head are header names and values in turn. "Host" sets the host.
+func (h *house) ask(t testing.TB, method, path, body string, head ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(method, h.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := 0; k+1 < len(head); k += 2 {
+		if head[k] == "Host" {
+			req.Host = head[k+1]
+		}
+		req.Header.Set(head[k], head[k+1])
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(b)
+}
+
+func (h *house) bearer() []string { return []string{"Authorization", "Bearer " + h.token} }
+
+const asJSON = "application/json"
+
+// routes are all that the server has, with a body where one is needed.
+var routes = []struct {
+	method, path, body string
+	open               bool // to everybody
+}{
+	{"GET", "/healthz", "", true}, {"GET", "/pair", "", true}, {"GET", "/signin/signin.css", "", true},
+	{"GET", "/api/v1/state", "", false}, {"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, false},
+	{"GET", "/api/v1/playlists", "", false}, {"GET", "/api/v1/sessions", "", false}, {"GET", "/api/v1/sessions/s", "", false},
+	{"GET", "/ws", "", false}, {"GET", "/", "", false}, {"GET", "/index.html", "", false}, {"GET", "/api/v1/nothing", "", false}, {"DELETE", "/", "", false},
+}
+
+// TestOnlyWhoHasAToken is the matrix of promise 5.
+func TestOnlyWhoHasAToken(t *testing.T) {
+	h := open(t)
+	gone, err := h.tokens.Create(t.Context(), "old tablet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.tokens.Revoke(t.Context(), "old tablet"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range routes {
+		for who, head := range map[string][]string{
+			"nobody": nil, "a wrong token": {"Authorization", "Bearer " + strings.Repeat("A", 43)}, "a revoked token": {"Authorization", "Bearer " + gone},
+			"a revoked cookie": {"Cookie", "roomd=" + gone}, "basic auth": {"Authorization", "Basic " + h.token},
+		} {
+			resp, body := h.ask(t, r.method, r.path, r.body, append(head, "Content-Type", asJSON)...)
+			if (resp.StatusCode == http.StatusUnauthorized) == r.open {
+				t.Errorf("%s %s for %s: %s", r.method, r.path, who, resp.Status)
+			}
+			if strings.Contains(body, "Arrival") {
+				t.Errorf("%s %s tells %s of the session", r.method, r.path, who)
+			}
+		}
+		// Another Host, as a page has it whose name was made to resolve to the room.
+		for _, host := range []string{"evil.example", "evil.local.example", "a.b.local", "localhost.evil.example"} {
+			if resp, _ := h.ask(t, r.method, r.path, r.body, append(h.bearer(), "Host", host)...); resp.StatusCode != http.StatusMisdirectedRequest {
+				t.Errorf("%s %s for the host %s: %s", r.method, r.path, host, resp.Status)
+			}
+		}
+	}
+	if n := len(h.room.commands()); n != 0 {
+		t.Errorf("%d commands were done", n)
+	}
+	for _, host := range []string{"127.0.0.1", "[::1]:8080", "192.168.1.5:8080", "localhost", "willow.local:80", "room.clinic.example"} {
+		if resp, _ := h.ask(t, "GET", "/api/v1/state", "", append(h.bearer(), "Host", host)...); resp.StatusCode != http.StatusOK {
+			t.Errorf("the host %s: %s", host, resp.Status)
+		}
+	}
+	// A page of another origin, with the tablet's cookie.
+	for _, head := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
+		resp, _ := h.ask(t, "POST", "/api/v1/commands", `{"id":"1","do":"next"}`, append(head, "Cookie", "roomd="+h.token, "Content-Type", asJSON)...)
+		if resp.StatusCode != http.StatusForbidden {
+			t.Errorf("a command with %v: %s", head, resp.Status)
+		}
+	}
+}
+
+func TestEveryAnswerIsDarkAndStrict(t *testing.T) {
+	h := open(t)
+	for _, r := range routes {
+		for _, head := range [][]string{nil, h.bearer(), {"Host", "evil.example"}} {
+			resp, body := h.ask(t, r.method, r.path, r.body, append(slices.Clone(head), "Content-Type", asJSON)...)
+			csp := resp.Header.Get("Content-Security-Policy")
+			if !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || !strings.Contains(csp, "frame-ancestors 'none'") ||
+				resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Referrer-Policy") != "no-referrer" {
+				t.Errorf("%s %s: %v", r.method, r.path, resp.Header)
+			}
+			if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") && !strings.Contains(body, `bgcolor="#000000"`) {
+				t.Errorf("%s %s is a page that is white until its style comes", r.method, r.path)
+			}
+		}
+	}
+	for _, c := range [][2]string{{"DELETE", "/api/v1/state"}, {"GET", "/api/v1/commands"}, {"PUT", "/api/v1/sessions/s"}, {"POST", "/ws"}, {"POST", "/healthz"}, {"GET", "/api/v1/pair"}} {
+		if resp, _ := h.ask(t, c[0], c[1], "", h.bearer()...); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") == "" {
+			t.Errorf("%v: %s, allow %q", c, resp.Status, resp.Header.Get("Allow"))
+		}
+	}
+}
+
+// TestAPIIsAsDescribed validates requests and answers of every route and every kind of fault against openapi.yaml.
+func TestAPIIsAsDescribed(t *testing.T) {
+	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h := open(t)
+	doc.Servers = openapi3.Servers{{URL: h.URL}}
+	router, err := gorillamux.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := map[string]bool{}
+	try := func(method, path, body string, want int, head ...string) {
+		t.Helper()
+		resp, out := h.ask(t, method, path, body, head...)
+		if resp.StatusCode != want {
+			t.Errorf("%s %s %s: %s %s, wanted %d", method, path, body, resp.Status, out, want)
+			return
+		}
+		req, _ := http.NewRequest(method, h.URL+path, strings.NewReader(body))
+		for k := 0; k+1 < len(head); k += 2 {
+			req.Header.Set(head[k], head[k+1])
+		}
+		route, params, err := router.FindRoute(req)
+		if err != nil {
+			t.Errorf("%s %s is not described: %v", method, path, err)
+			return
+		}
+		tried[fmt.Sprintf("%s %s %d", method, route.Path, want)] = true
+		in := &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route,
+			Options: &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true}}
+		if want == http.StatusOK {
+			if err := openapi3filter.ValidateRequest(t.Context(), in); err != nil {
+				t.Errorf("%s %s %s: %v", method, path, body, err)
+			}
+		}
+		answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header, Options: in.Options}
+		answer.SetBodyBytes([]byte(out))
+		if err := openapi3filter.ValidateResponse(t.Context(), answer); err != nil {
+			t.Errorf("%s %s answers what is not described: %v", method, path, err)
+		}
+	}
+	b, j := h.bearer(), []string{"Content-Type", asJSON}
+	bj := append(slices.Clone(b), j...)
+	try("GET", "/healthz", "", 200)
+	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s"} {
+		try("GET", p, "", 200, b...)
+		try("GET", p, "", 401)
+	}
+	try("GET", "/api/v1/sessions/t", "", 404, b...)
+	const commands, pair = "/api/v1/commands", "/api/v1/pair"
+	try("POST", commands, `{"id":"1","do":"extend","by":"5m","phase":"Arrival"}`, 200, bj...)
+	try("POST", commands, `{"id":"1","do":"level","db":-1.5}`, 200, bj...)
+	try("POST", commands, `{"id":"2","do":"emergency"}`, 200, bj...)
+	try("POST", commands, `{"id":"1","do":"hold"}`, 409, bj...)
+	try("POST", commands, `{"do":"next"}`, 422, bj...)
+	try("POST", commands, `{"id":"1","do":"next"}`, 401, j...)
+	try("POST", commands, `{"id":"1","do":"next"}`, 415, b...)
+	for _, bad := range []string{``, `{`, `[]`, `{"id":7}`, `{"id":"1","do":"next","loud":true}`, `{"id":"1","do":"next"} {}`} {
+		try("POST", commands, bad, 400, bj...)
+	}
+	try("POST", commands, `{"id":"`+strings.Repeat("1", maxBody)+`"}`, 413, bj...)
+	try("POST", pair, fmt.Sprintf(`{"token":%q}`, h.token), 200, j...)
+	try("POST", pair, `{"token":"guess"}`, 401, j...)
+	try("POST", pair, `{"key":"guess"}`, 400, j...)
+	try("POST", pair, `{"token":"guess"}`, 415)
+	try("POST", pair, strings.Repeat(" ", maxBody+1), 413, j...)
+	h.room.broken = true
+	try("POST", commands, `{"id":"9","do":"next"}`, 500, bj...)
+	try("GET", "/api/v1/sessions", "", 500, b...)
+	try("GET", "/api/v1/sessions/s", "", 500, b...)
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			for status := range op.Responses.Map() {
+				if key := fmt.Sprintf("%s %s %s", method, path, status); !tried[key] {
+					t.Errorf("described and not tried: %s", key)
+				}
+			}
+		}
+	}
+}
+
+func TestFaultNamesTheField(t *testing.T) {
+	h := open(t)
+	for body, want := range map[string]string{
+		`{"id":7}`:                            `{"field":"id","reason":"a number where a string belongs"}`,
+		`{"id":"1","loud":true}`:              `{"field":"loud","reason":"there is no such field"}`,
+		`{"id":"1",}`:                         `"reason":"no JSON at byte`,
+		`{"id":"1","do":"level","db":"high"}`: `"field":"db"`,
+	} {
+		if _, out := h.ask(t, "POST", "/api/v1/commands", body, append(h.bearer(), "Content-Type", asJSON)...); !strings.Contains(out, want) {
+			t.Errorf("%s: %s", body, out)
+		}
+	}
+}
+
+func TestPairSetsACookieThatSteers(t *testing.T) {
+	h := open(t)
+	resp, _ := h.ask(t, "POST", "/api/v1/pair", fmt.Sprintf(`{"token":%q}`, h.token), "Content-Type", asJSON, "Host", "willow.local:8080")
+	c := resp.Cookies()
+	if len(c) != 1 || !c[0].HttpOnly || c[0].Secure || c[0].SameSite != http.SameSiteLaxMode || c[0].Path != "/" || c[0].MaxAge < 86400 {
+		t.Fatalf("the cookie is %+v", c)
+	}
+	if resp, _ := h.ask(t, "GET", "/api/v1/state", "", "Cookie", "roomd="+c[0].Value, "Host", "willow.local:8080"); resp.StatusCode != 200 {
+		t.Errorf("with the cookie: %s", resp.Status)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	h := open(t)
+	for _, name := range []string{"", "  ", strings.Repeat("x", 65), "tablet"} {
+		if _, err := h.tokens.Create(t.Context(), name); err == nil {
+			t.Errorf("a token called %q was made", name)
+		}
+	}
+	// Another process makes and ends tokens.
+	other, _, err := room.OpenStore(h.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	theirs, err := NewTokens(other.DB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := theirs.Create(t.Context(), "second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name, ok := h.tokens.Check(t.Context(), token); !ok || name != "second" {
+		t.Errorf("a token that another process made: %q, %v", name, ok)
+	}
+	list, err := h.tokens.List(t.Context())
+	if err != nil || len(list) != 2 || list[0].Name != "second" || list[0].LastUsed.IsZero() {
+		t.Errorf("the list is %+v, %v", list, err)
+	}
+	if err := theirs.Revoke(t.Context(), "second"); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := h.tokens.Check(t.Context(), token); ok {
+		t.Error("a revoked token works")
+	}
+	if err := theirs.Revoke(t.Context(), "second"); !errors.Is(err, ErrNoToken) {
+		t.Errorf("revoked twice: %v", err)
+	}
+	for _, ending := range []string{"", "-wal"} {
+		if b, _ := os.ReadFile(h.store + ending); bytes.Contains(b, []byte(h.token)) {
+			t.Error("the token itself is on the disk")
+		}
+	}
+}
+
+func TestUIFiles(t *testing.T) {
+	h := open(t)
+	resp, body := h.ask(t, "GET", "/", "", h.bearer()...)
+	if resp.StatusCode != 200 || resp.Header.Get("Cache-Control") != "no-cache" || !strings.Contains(body, "/assets/") {
+		t.Fatalf("the page: %s %v", resp.Status, resp.Header)
+	}
+	i := strings.Index(body, "/assets/")
+	asset := body[i : i+strings.IndexByte(body[i:], '"')]
+	resp, _ = h.ask(t, "GET", asset, "", append(h.bearer(), "Accept-Encoding", "gzip")...)
+	if resp.StatusCode != 200 || !strings.Contains(resp.Header.Get("Cache-Control"), "immutable") || resp.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%s: %s %v", asset, resp.Status, resp.Header)
+	}
+	for _, path := range []string{"/%2e%2e/server.go", "/assets/", "/embed.go", asset + ".gz", "/nothing"} {
+		if resp, _ := h.ask(t, "GET", path, "", h.bearer()...); resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s", path, resp.Status)
+		}
+	}
+}
+
+func FuzzCommandBody(f *testing.F) {
+	for _, s := range []string{`{"id":"1","do":"next"}`, `{"id":"1","do":"level","db":1e999}`, `{`, `[[[[`, "\x00", `{"do":null}`} {
+		f.Add(s)
+	}
+	h := open(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		resp, out := h.ask(t, "POST", "/api/v1/commands", body, append(h.bearer(), "Content-Type", asJSON)...)
+		if resp.StatusCode >= 500 || !json.Valid([]byte(out)) {
+			t.Errorf("%q: %s %s", body, resp.Status, out)
+		}
+	})
+}
