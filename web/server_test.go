@@ -33,11 +33,15 @@ type fakeRoom struct {
 	rev     uint64
 	broken  bool
 	slow    time.Duration
+	begun   int // commands that have come
 }
 
 func newFakeRoom() *fakeRoom { return &fakeRoom{changed: make(chan struct{}), rev: 1} }
 
 func (f *fakeRoom) Do(_ context.Context, c room.Command) (room.Ack, error) {
+	f.mu.Lock()
+	f.begun++
+	f.mu.Unlock()
 	time.Sleep(f.slow)
 	f.mu.Lock()
 	defer f.mu.Unlock()
