@@ -81,6 +81,13 @@ func measure(rate int, frames [][2]float64) *loudness.Meter {
 	return m
 }
 
+// loud is measure without the true peak.
+func loud(rate int, frames [][2]float64) *loudness.Meter {
+	m := loudness.NewMeter(rate).WithoutPeak()
+	m.Write(frames)
+	return m
+}
+
 // The corpus of extremes: what ffmpeg says of it is what we say.
 func TestMeterAgreesWithFFmpeg(t *testing.T) {
 	type sound struct {
@@ -93,7 +100,7 @@ func TestMeterAgreesWithFFmpeg(t *testing.T) {
 		corpus = append(corpus, sound{fmt.Sprintf("%s at %d Hz", name, rate), rate, slices.Concat(frames...)})
 	}
 	for _, rate := range []int{8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 192000} {
-		add("music", rate, music(rate, 6, -12, uint64(rate)))
+		add("music", rate, music(rate, 4, -12, uint64(rate)))
 	}
 	for _, rate := range []int{44100, 48000} {
 		add("loud", rate, music(rate, 8, 0, 3))
@@ -202,7 +209,7 @@ func TestTech3341(t *testing.T) {
 		{"5", sines(step{-26, 20}, step{-20, 20.1}, step{-26, 20}), -23},
 	} {
 		t.Run("integrated/"+c.name, func(t *testing.T) {
-			m := measure(48000, c.frames)
+			m := loud(48000, c.frames)
 			if got := m.Integrated(); math.Abs(got-c.want) > 0.1 {
 				t.Errorf("integrated %.3f, want %.1f", got, c.want)
 			}
@@ -217,7 +224,7 @@ func TestTech3341(t *testing.T) {
 	// 9 and 12: bursts that keep short-term and momentary loudness constant.
 	each := func(frames [][2]float64, from float64, read func(m *loudness.Meter) float64) {
 		t.Helper()
-		m := loudness.NewMeter(48000)
+		m := loudness.NewMeter(48000).WithoutPeak()
 		for i := 0; i+4800 <= len(frames); i += 4800 {
 			m.Write(frames[i : i+4800])
 			if at := float64(i+4800) / 48000; at >= from {
@@ -240,17 +247,17 @@ func TestTech3341(t *testing.T) {
 	// 10, 11, 13, 14: a burst after each of 20 offsets reads its own level, wherever it begins.
 	for i := range 20 {
 		off := float64(i) * 0.15
-		if got := measure(48000, slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 3, 1000, -23), make([][2]float64, 48000))).MaxShortTerm(); math.Abs(got+23) > 0.1 {
+		if got := loud(48000, slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 3, 1000, -23), make([][2]float64, 48000))).MaxShortTerm(); math.Abs(got+23) > 0.1 {
 			t.Errorf("case 10, file %d: max short-term %.3f", i+1, got)
 		}
 		db := -38 + float64(i)
-		if got := measure(48000, slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 3, 1000, db), make([][2]float64, int((3-off)*48000)))).MaxShortTerm(); math.Abs(got-db) > 0.1 {
+		if got := loud(48000, slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 3, 1000, db), make([][2]float64, int((3-off)*48000)))).MaxShortTerm(); math.Abs(got-db) > 0.1 {
 			t.Errorf("case 11, segment %d: max short-term %.3f, want %.0f", i+1, got, db)
 		}
 		// The momentary ones are shorter than a meter could tell that looks each 100 ms.
 		off = float64(i) * 0.02
 		live := func(db float64) float64 {
-			m, most := loudness.NewMeter(48000), loudness.Silent
+			m, most := loudness.NewMeter(48000).WithoutPeak(), loudness.Silent
 			f := slices.Concat(make([][2]float64, int(off*48000)), tone(48000, 0.4, 1000, db), make([][2]float64, 24000))
 			for ; len(f) >= 480; f = f[480:] {
 				m.Write(f[:480])
@@ -310,7 +317,7 @@ func TestWeightingAtAnyRate(t *testing.T) {
 		for i := range f {
 			f[i][1] = 0
 		}
-		if got := measure(rate, f).Integrated(); math.Abs(got+3.01) > 0.1 {
+		if got := loud(rate, f).Integrated(); math.Abs(got+3.01) > 0.1 {
 			t.Errorf("at %d Hz: %.3f LUFS, want -3.01", rate, got)
 		}
 	}
@@ -328,7 +335,7 @@ func TestTech3342(t *testing.T) {
 		for _, db := range c.levels {
 			f = append(f, tone(48000, 20, 1000, db)...)
 		}
-		if got := measure(48000, f).Range(); math.Abs(got-c.want) > 1 {
+		if got := loud(48000, f).Range(); math.Abs(got-c.want) > 1 {
 			t.Errorf("case %d: range %.2f, want %.0f", i+1, got, c.want)
 		}
 	}
