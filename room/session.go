@@ -125,8 +125,9 @@ const (
 	softerDBs   = 12.0
 	maxExtend   = time.Hour
 	maxGain     = 24.0 // dB that a quiet track is raised at most
-	// assumed is the loudness of a track of which nothing is known: loud, so that it comes out too soft, not too loud.
-	assumed = -10.0
+	// assumed is the loudness of a track of which nothing is known: that of a loud master, LUFS, so that it comes out
+	// rather too soft than too loud.
+	assumed = -12.0
 	bedLUFS = -23.0
 )
 

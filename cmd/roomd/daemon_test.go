@@ -158,6 +158,22 @@ func (d *daemon) do(c room.Command) {
 	}
 }
 
+// ready waits until a playlist can be started and all its tracks have been measured.
+func (d *daemon) ready(id string) {
+	d.t.Helper()
+	rig.Eventually(d.t, 40*time.Second, "the playlist is ready and measured", func() bool {
+		var list []room.PlaylistView
+		d.get("/api/v1/playlists", &list)
+		time.Sleep(50 * time.Millisecond)
+		for _, p := range list {
+			if p.ID == id {
+				return p.Ready && len(p.Warnings) == 0
+			}
+		}
+		return false
+	})
+}
+
 // tablet is a websocket client that keeps what it was told.
 type tablet struct {
 	conn *websocket.Conn

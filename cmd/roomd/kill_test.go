@@ -134,6 +134,7 @@ phases: [{name: One, stage: preparation, length: 10m, music: one.flac}]
 `})
 	music(t, d.dir+"/playlists", map[string]tone{"one.flac": {300, 600, -20}})
 	d.start()
+	d.ready("tone")
 	d.do(room.Command{Do: room.Start, Playlist: "tone"})
 	down := -6.0
 	d.do(room.Command{Do: room.SetLevel, DB: &down})

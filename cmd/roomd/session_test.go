@@ -125,21 +125,15 @@ func TestSession(t *testing.T) {
 	music(t, filepath.Join(d.dir, "playlists"), eveningMusic)
 	d.start()
 	tb := d.tablet()
-	rig.Eventually(t, 20*time.Second, "the playlist is ready and the lamps answer", func() bool {
+	rig.Eventually(t, 20*time.Second, "the lamps answer", func() bool {
 		s := d.snapshot()
 		ready := len(s.Lights) == 2
 		for _, l := range s.Lights {
 			ready = ready && l.Actual != nil
 		}
-		var list []room.PlaylistView
-		d.get("/api/v1/playlists", &list)
-		for _, p := range list {
-			if p.ID == "evening" {
-				return ready && p.Ready
-			}
-		}
-		return false
+		return ready
 	})
+	d.ready("evening")
 	started := time.Now()
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
 	d.do(room.Command{Do: room.MarkNow, Name: "Lozenge"})
@@ -319,6 +313,7 @@ phases:
 `})
 	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.mp3": {300, 10, -12}, "two.flac": {450, 12, -20}})
 	d.start()
+	d.ready("short")
 	d.do(room.Command{Do: room.Start, Playlist: "short"})
 	rig.Eventually(t, 40*time.Second, "the session ends", func() bool {
 		time.Sleep(200 * time.Millisecond)
