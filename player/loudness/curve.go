@@ -31,9 +31,9 @@ const (
 func Curve(a *Analysis, gain, target float64) []Point {
 	powers := a.powers(gain)
 	n := len(powers)
-	db := make([]float64, n+1) // at the edges of the blocks
 	c := curve{
-		powers: powers, db: db, limit: make([]float64, n), most: make([]float64, n), least: make([]float64, n),
+		powers: powers, db: make([]float64, n+1), next: make([]float64, n+1),
+		loudest: make([]float64, n), softest: make([]float64, n), most: make([]float64, n), least: make([]float64, n), limit: make([]float64, n),
 		floor: Power(target + underFloor), top: Power(target + overTarget),
 	}
 	touched := false
@@ -44,15 +44,18 @@ func Curve(a *Analysis, gain, target float64) []Point {
 	if !touched {
 		return nil
 	}
-	return points(db)
+	return points(c.db)
 }
 
 type curve struct {
-	powers, db          []float64
-	most, least         []float64 // power of each moment: bounds, since the gain moves within it
-	limit               []float64
-	floor, top          float64
-	upper, lower_, wide []float64
+	floor, top float64 // as powers, like all here but the curve itself
+	powers     []float64
+	db, next   []float64 // the curve at the edges of the blocks, as it is and as it is to be
+
+	// With the gain moving inside of them, blocks and moments are known by their bounds only.
+	loudest, softest []float64 // blocks
+	most, least      []float64 // moments
+	limit            []float64 // of moments
 }
 
 var (
@@ -64,21 +67,17 @@ func power(db float64) float64 { return math.Pow(10, db/10) }
 
 // measure finds what each moment is, with the curve as it stands, and what it may be.
 func (c *curve) measure() {
-	n := len(c.powers)
-	if c.upper == nil {
-		c.upper, c.lower_, c.wide = make([]float64, n), make([]float64, n), make([]float64, n)
-	}
 	for i, p := range c.powers {
 		a, b := c.db[i], c.db[i+1]
 		if a == 0 && b == 0 {
-			c.upper[i], c.lower_[i] = p, p
+			c.loudest[i], c.softest[i] = p, p
 			continue
 		}
-		c.upper[i], c.lower_[i] = p*power(max(a, b)), p*power(min(a, b))
+		c.loudest[i], c.softest[i] = p*power(max(a, b)), p*power(min(a, b))
 	}
 	var queue []int // moments whose least falls from head to tail
 	for i := range c.powers {
-		c.most[i], c.least[i] = window(c.upper, i, momentary), window(c.lower_, i, momentary)
+		c.most[i], c.least[i] = window(c.loudest, i, momentary), window(c.softest, i, momentary)
 		if j := i - momentary; j >= 0 {
 			for len(queue) > 0 && c.least[queue[len(queue)-1]] <= c.least[j] {
 				queue = queue[:len(queue)-1]
@@ -99,8 +98,7 @@ func (c *curve) measure() {
 // lower takes the curve down where a moment is over its limit, and reports whether there was one.
 func (c *curve) lower() bool {
 	found := false
-	copy(c.wide, c.db[1:])
-	first := c.db[0]
+	copy(c.next, c.db)
 	for i, p := range c.most {
 		if p <= c.limit[i]*(1+1e-9) {
 			continue
@@ -108,15 +106,10 @@ func (c *curve) lower() bool {
 		found = true
 		by := 10 * math.Log10(c.limit[i]*innerPower/p)
 		for e := max(0, i+1-momentary); e <= i+1; e++ {
-			if e == 0 {
-				first = min(first, c.db[0]+by)
-			} else {
-				c.wide[e-1] = min(c.wide[e-1], c.db[e]+by)
-			}
+			c.next[e] = min(c.next[e], c.db[e]+by)
 		}
 	}
-	c.db[0] = first
-	copy(c.db[1:], c.wide)
+	c.db, c.next = c.next, c.db
 	return found
 }
 
