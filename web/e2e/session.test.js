@@ -238,6 +238,13 @@ test("a session, from sign-in to summary", async (t) => {
     await page.getByText("Emergency: keep your finger on it").waitFor();
     await press(page, "End", 600, { slide: true });
     await press(page, "Abort", 1500, { second: true });
+    const box = await key(page, "End").boundingBox(); // with a mouse no browser gesture helps
+    await page.mouse.move(box.x + 20, box.y + 20);
+    await page.mouse.down();
+    await page.waitForTimeout(500);
+    await page.mouse.move(box.x - 20, box.y + 20);
+    await page.waitForTimeout(1200);
+    await page.mouse.up();
     assert.equal((await s()).state, "running");
     assert.equal((await s()).emergency, false);
   });

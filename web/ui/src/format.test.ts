@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { about, clock, hms, length, minutes, signed, spoken, wall } from "./format";
+import { about, clock, hms, length, minutes, signed, wall } from "./format";
 
 test("clock", () => {
   expect(clock(0)).toBe("0:00:00");
@@ -42,9 +42,4 @@ test("minutes", () => {
 
 test("wall is the local time of day", () => {
   expect(wall(new Date(2026, 2, 3, 7, 5, 59).getTime())).toBe("07:05");
-});
-
-test("spoken", () => {
-  expect(spoken(60)).toBe("1 minute");
-  expect(spoken(3720)).toBe("1 hour 2 minutes");
 });

@@ -47,11 +47,3 @@ export function signed(n: number): string {
 export function minutes(ms: number): number {
   return Math.round(ms / 60000) || 0;
 }
-
-/** spoken is a time for who listens: 1 hour 4 minutes */
-export function spoken(s: number): string {
-  const m = Math.floor(Math.max(0, s) / 60);
-  const h = Math.floor(m / 60);
-  const n = (k: number, word: string) => `${k} ${word}${k === 1 ? "" : "s"}`;
-  return h > 0 ? `${n(h, "hour")} ${n(m % 60, "minute")}` : n(m, "minute");
-}

@@ -93,7 +93,7 @@ export interface Playlist {
   warnings: string[];
 }
 
-export interface Record_ {
+export interface SessionRecord {
   id: string;
   ending: string;
   events?: { seq: number; at_ms: number; kind: string; data?: Record<string, unknown> }[];

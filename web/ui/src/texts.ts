@@ -1,5 +1,5 @@
 // Every word on the page. What the room itself says (problems, reasons, undo) comes from the room.
-import { about, length, spoken } from "./format";
+import { about, length } from "./format";
 
 export const T = {
   stage: { preparation: "Preparation", administration: "Administration", integration: "Integration" } as Record<string, string>,
@@ -38,10 +38,8 @@ export const T = {
   since: (mark: string) => `Since ${mark}`,
   sinceNone: (mark: string) => `No ${mark} yet`,
   ends: "Ends",
-  endedAt: "Ended",
   left: (s: number) => `${about(s)} left`,
   later: (min: number) => (min > 0 ? `${min} min later than planned` : `${-min} min earlier than planned`),
-  onPlan: "as planned",
   next: "Next",
   ago: (mark: string, s: number) => `${mark} ${about(s)} ago`,
   lastPhase: "The last phase",
@@ -67,7 +65,6 @@ export const T = {
   answered: (n: number, of: number) => `${n} of ${of} lamps answered`,
 
   // controls
-  marks: "Marks",
   hold: "Hold",
   holdMoves: (a: string, b: string) => `ends ${a}\n→ ${b}`,
   heldNow: "held now",
@@ -113,7 +110,6 @@ export const T = {
   sureYes: (what: string) => `Yes, ${what.toLowerCase()}`,
   sureNo: "No, go on",
   groups: { phase: "Phase", music: "Music", help: "In trouble", leave: "Leaving", marks: "Marks" },
-  reminder: "Reminder",
   reminderDue: (s: number) => (s < 60 ? "due now" : `due ${about(s)} ago`),
   moreOf: (n: number) => `and ${n} more`,
 
@@ -122,12 +118,10 @@ export const T = {
   chosen: "The chosen playlist",
   noPlaylists: "There is no playlist yet.",
   start: "Start",
-  startSub: (name: string) => name,
   startNot: "can’t be started",
   chooseFirst: "choose a playlist",
   missing: (n: number) => (n === 1 ? "1 thing is missing" : `${n} things are missing`),
   warned: (n: number) => (n === 1 ? "1 note" : `${n} notes`),
-  complete: "complete",
   arcOf: (name: string) => `The arc of ${name}`,
   ready: "Is the room ready?",
   parts: { sound: "Sound", lights: "Lights", link: "Link", awake: "Tablet", playlist: "Playlist", room: "Room", disk: "Disk", clock: "Clock" } as Record<string, string>,
@@ -153,7 +147,6 @@ export const T = {
   dimmer: "Dim",
   brighter: "Brighter",
   black: "Black",
-  wakeScreen: "Wake the screen",
   blackSays: "The screen is black. Touch it or press a key to wake it.",
 
   // after
@@ -186,5 +179,4 @@ export const T = {
   sayState: (what: string) => `${what}.`,
   sayMark: (name: string) => `${name} marked.`,
   sayReminder: (what: string) => `Reminder: ${what}.`,
-  sayElapsed: (s: number) => `${spoken(s)} since the start.`,
 };
