@@ -1,0 +1,117 @@
+package room
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+	"pgregory.net/rapid"
+)
+
+func configSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(ConfigSchema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestConfigSchema holds that an editor with the schema and roomd itself say the same of a room file, but for what
+// one value asks of another.
+func TestConfigSchema(t *testing.T) {
+	s := configSchema(t)
+	crossRules := []string{"listen-port.yaml", "mqtt-password.yaml", "mqtt-ca.yaml", "scenes-role.yaml"}
+	archive, err := txtar.ParseFile("testdata/config/broken.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("testdata/config/example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for _, f := range append(archive.Files, txtar.File{Name: "testdata/config/example.yaml", Data: example}) {
+		var doc any
+		if strings.HasSuffix(f.Name, ".want") || yaml.Unmarshal(f.Data, &doc) != nil {
+			continue
+		}
+		compared++
+		_, problems := ParseConfig(f.Name, f.Data)
+		valid := s.Validate(doc)
+		cross := slices.Contains(crossRules, f.Name)
+		if bad := len(problems.Errors()) > 0; bad != (valid != nil) && !cross || cross && (!bad || valid != nil) {
+			t.Errorf("%s: roomd says %v, the schema %v", f.Name, problems.Strings(), valid)
+		}
+	}
+	if compared < 40 {
+		t.Errorf("only %d files compared", compared)
+	}
+}
+
+// TestConfigSchemaAgrees compares the two on random room files, made of values that are right and wrong by themselves.
+func TestConfigSchemaAgrees(t *testing.T) {
+	s := configSchema(t)
+	values := map[string][]string{
+		"room":   {"Willow", "7", `""`, "~", "[x]", strings.Repeat("x", 81)},
+		"listen": {`":8080"`, "8080", `"a.b:80"`, `"[::1]:80"`, `"a b:80"`, "host", "~"},
+		"audio": {"{}", "{output: alsa}", "{output: none, device: hw}", "{output: oss}", "{output: {command: [aplay, 2]}}", "{output: {command: []}}", "{output: {}}",
+			`{device: ""}`, "{device: [x]}", "{reference: -23}", "{reference: -41}", "{ceiling: 0}", "{ceiling: 13}", `{ceiling: "3"}`, "{volume: 3}", "alsa"},
+		"mqtt": {"{broker: embedded}", "{broker: embeded}", "{broker: mqtt://host}", "{broker: mqtts://u:p@host:8883/}", "{broker: tcp://host}", "{broker: mqtt://}", "{broker: mqtt://h/path}",
+			"{base: a/b}", "{base: a/+}", "{base: /a}", "{base: a/}", "{base: $a}", "{base: ''}", "{host: x}", "x"},
+		"lights": {"{ambient: {driver: simulated}}", "{ambient: [{driver: simulated}, {driver: zigbee2mqtt, topic: a}]}", "{ambient: {driver: zigbee2mqtt}}", "{ambient: {topic: a}}", "{ambient: {driver: x, topic: a}}",
+			"{ambient: {driver: zigbee2mqtt, topic: a/set}}", "{ambient: {driver: homeassistant, topic: a/set, brightness_scale: 1000, fade: one, command: c, state: s, availability: v}}", "{ambient: {driver: homeassistant, topic: a, brightness_scale: 1}}",
+			"{ambient: {driver: simulated, fade: slow}}", "{ambient: {driver: simulated, colour: x}}", "{ambient: []}", "{}", "{'a/b': {driver: simulated}}", "{ambient: x}", "[x]", "~"},
+		"scenes": {"{}", "{a: {ambient: {level: 1}}}", "{a: {ambient: {level: 20, kelvin: 2700}}}", "{a: {ambient: {level: 20, color: '#aAbB09'}}}", "{a: {ambient: {level: 0}}}", "{a: {ambient: {level: 101}}}", "{a: {ambient: {}}}",
+			"{a: {ambient: {level: 20, kelvin: 999}}}", "{a: {ambient: {level: 20, kelvin: 2700.5}}}", "{a: {ambient: {level: 20, color: red}}}", "{a: {ambient: {level: 20, color: '#aabbcc', kelvin: 2700}}}", "{a: {}}", "{a: x}", "{a: {ambient: {level: 5, hue: 1}}}", "[a]"},
+		"marks": {"[A]", "[A, B]", "[]", "[A, A]", "A", "[~]", "[7]"},
+		"schedule": {"[]", `[{at: "0 8 * * *", do: {scene: day}}]`, `[{at: "0 8 * * *", do: {scene: day, fade: 5m}}]`, `[{at: "0 8 * *", do: {scene: day}}]`, `[{at: "0 8 * * *", do: {scene: day, fade: 0s}}]`,
+			`[{at: "0 8 * * *", do: {}}]`, `[{at: "0 8 * * *", do: day}]`, `[{at: "0 8 * * *"}]`, `[{do: {scene: day}}]`, `[{at: "0 8 * * *", do: {scene: day}, x: 1}]`, "x", "[x]"},
+		"nonsense": {"1"},
+	}
+	var keys []string
+	for k := range values {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	rapid.Check(t, func(t *rapid.T) {
+		var b strings.Builder
+		for _, k := range keys {
+			if rapid.IntRange(0, 5).Draw(t, "with "+k) == 0 {
+				fmt.Fprintf(&b, "%s: %s\n", k, rapid.SampledFrom(values[k]).Draw(t, k))
+			}
+		}
+		var doc any
+		if err := yaml.Unmarshal([]byte(b.String()), &doc); err != nil {
+			t.Fatal(err)
+		}
+		if doc == nil {
+			return
+		}
+		_, problems := ParseConfig("room.yaml", []byte(b.String()))
+		var own int
+		for _, p := range problems.Errors() {
+			// A scene's role is looked for in lights, which may be wrong themselves.
+			if !strings.Contains(p.Says, "the room has no light") {
+				own++
+			}
+		}
+		if valid := s.Validate(doc); own == 0 && len(problems.Errors()) == 0 != (valid == nil) || own > 0 && valid == nil {
+			t.Fatalf("%s\nroomd says %v\nthe schema %v", b.String(), problems.Strings(), valid)
+		}
+	})
+}
