@@ -16,8 +16,10 @@ run:
 setup:
 	@rig/setup test
 
+# The program's own tests listen to real sound: they run when no other tests keep the processors busy.
 test: setup check
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on $$(go list ./... | grep -v cmd/roomd)
+	go test -race -shuffle=on ./cmd/roomd -kills 200
 	$(MAKE) browser
 
 check:

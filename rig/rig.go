@@ -34,7 +34,8 @@ func Run(t testing.TB, dir, name string, env []string, arg ...string) *Process {
 	p := &Process{Cmd: exec.Command(path, arg...), done: make(chan struct{})}
 	p.Stdout, p.Stderr = log, log
 	p.Env = append(os.Environ(), env...)
-	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	// A session of its own, as systemd gives each service: the kernel may share the processors out by session.
+	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 	// Pdeathsig fires when the thread that started the child ends, so that thread has to live as long as the child.
 	started := make(chan error, 1)
 	go func() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strconv"
 
@@ -21,6 +22,13 @@ func urgent() error {
 			continue
 		}
 		if err := unix.Setpriority(unix.PRIO_PROCESS, id, -11); err != nil {
+			return err
+		}
+	}
+	// Where the kernel shares the processors out by session (autogroups), those priorities count within the session only.
+	// Under systemd roomd leads one of its own, and may ask for all of it.
+	if sid, err := unix.Getsid(0); err == nil && sid == os.Getpid() {
+		if err := os.WriteFile("/proc/self/autogroup", []byte("-11"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

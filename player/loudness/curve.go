@@ -23,7 +23,8 @@ const (
 
 // Curve is the gain that keeps a file from startling when it is played gain dB up or down at a target in LUFS: with
 // it no moment (momentary loudness) is more than 6 LU over the target, nor more than 8 LU over the loudest moment of the 5 s before it,
-// where target - 12 LU counts if those were softer, as it does before the file. A moment overlaps with the 300 ms before it, so those do not count as
+// where target - 12 LU counts if those were softer. Before the file the target counts: it is entered from music at that
+// level, or from silence, where the guard of the last stage holds the promise. A moment overlaps with the 300 ms before it, so those do not count as
 // before.
 //
 // The curve moves by 3 dB a second at most, before the event rather than after it, and is linear in dB between its points
@@ -34,7 +35,7 @@ func Curve(a *Analysis, gain, target float64) []Point {
 	c := curve{
 		powers: powers, db: make([]float64, n+1), next: make([]float64, n+1),
 		loudest: make([]float64, n), softest: make([]float64, n), most: make([]float64, n), least: make([]float64, n), limit: make([]float64, n),
-		floor: Power(target + underFloor), top: Power(target + overTarget),
+		floor: Power(target + underFloor), target: Power(target), top: Power(target + overTarget),
 	}
 	touched := false
 	for c.measure(); c.lower(); c.measure() {
@@ -48,9 +49,9 @@ func Curve(a *Analysis, gain, target float64) []Point {
 }
 
 type curve struct {
-	floor, top float64 // as powers, like all here but the curve itself
-	powers     []float64
-	db, next   []float64 // the curve at the edges of the blocks, as it is and as it is to be
+	floor, target, top float64 // as powers, like all here but the curve itself
+	powers             []float64
+	db, next           []float64 // the curve at the edges of the blocks, as it is and as it is to be
 
 	// With the gain moving inside of them, blocks and moments are known by their bounds only.
 	loudest, softest []float64 // blocks
@@ -88,6 +89,9 @@ func (c *curve) measure() {
 			queue = queue[1:]
 		}
 		before := c.floor
+		if i <= memory {
+			before = c.target // what it crosses with
+		}
 		if len(queue) > 0 {
 			before = max(before, c.least[queue[0]])
 		}
