@@ -15,7 +15,8 @@ const seconds = (t) => t.split(":").reduce((s, n) => s * 60 + Number(n), 0);
 
 async function sign(page, url = willow.url) {
   await page.goto(`${url}/pair#${willow.token}`);
-  await page.locator("main h1").waitFor();
+  await page.locator("header h1").waitFor();
+  await page.waitForTimeout(450);
 }
 
 /** running is a tablet that shows a session. */
@@ -24,7 +25,7 @@ async function running(more) {
   const t = await tablet(more);
   await sign(t.page);
   await t.page.locator(".elapsed").waitFor();
-  await t.page.waitForTimeout(450);
+  await t.page.waitForTimeout(450); // from then on taps count
   return t;
 }
 

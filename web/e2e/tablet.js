@@ -74,7 +74,7 @@ export async function show(page, snap, { csp, late = 0, wait = true } = {}) {
   });
   await page.goto("http://room.local/", { waitUntil: "commit" });
   if (wait) {
-    await page.locator("main h1").first().waitFor();
+    await page.locator(snap ? "header h1" : "main h1").waitFor();
     await page.waitForTimeout(450); // from then on taps count
   }
   return line;
