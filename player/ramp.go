@@ -28,8 +28,6 @@ func (r ramp) at(p int64) float64 {
 	return r.a + (r.b-r.a)*float64(p-r.from)/float64(r.to-r.from)
 }
 
-func (r ramp) gain(p int64) float64 { return math.Sin(r.at(p)) }
-
 // flat reports whether the gain is the same over [p, q), and which.
 func (r ramp) flat(p, q int64) (float64, bool) {
 	switch {

@@ -81,10 +81,9 @@ type resolver struct {
 // named is one piece of music that was found, or the name of one that was not.
 type named struct {
 	Place
-	item    Item
-	rel     string // relative to the root; empty: not a file, or not there
-	entry   listEntry
-	problem string // why it can't be played
+	item  Item
+	rel   string // relative to the root; empty: not a file, or not there
+	entry listEntry
 }
 
 func (r *resolver) say(at Place, s Severity, says, write string) {
