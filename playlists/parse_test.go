@@ -83,6 +83,7 @@ var bytesCases = []struct{ name, data, want string }{
 	{"nothing", "", "x.yaml:1:1: the file is empty"},
 	{"comments only", "# a\n# b\n", "x.yaml:1:1: the file is empty"},
 	{"too large", strings.Repeat("# padding\n", 120_000), "x.yaml: the file is larger than 512 KiB"},
+	{"too many values", "name: [" + strings.Repeat("a,", 60_000) + "]\n", "x.yaml: the file holds too many values"},
 	{"two documents", "name: A\n---\nname: B\n", "x.yaml:2:1: a second document begins here"},
 	{"a tab", "name: A\nphases:\n\t- name: B\n", "x.yaml:3:1: this line begins with a tab"},
 }
@@ -143,6 +144,14 @@ func TestWritten(t *testing.T) {
 	}
 	if m := got.Phases[2].Written.Music; len(m) != 1 || !m[0].Silence {
 		t.Errorf("silence: %+v", m)
+	}
+}
+
+// TestShortPhase holds that the usual crossfade, which nobody wrote, gives way to a phase that is shorter.
+func TestShortPhase(t *testing.T) {
+	pl, problems := Parse("x", "x.yaml", []byte("name: X\nphases:\n  - {name: A, stage: preparation, length: 5s}\n  - {name: B, stage: preparation, length: 9s}\n"))
+	if len(problems) > 0 || pl.Phases[0].Crossfade != 2500*time.Millisecond || pl.Phases[1].Crossfade != 8*time.Second {
+		t.Errorf("%v %+v", problems.Strings(), pl.Phases)
 	}
 }
 

@@ -130,7 +130,7 @@ func TestSchemaAgrees(t *testing.T) {
 		"name":  {"A", "7", "true", `""`, `"  "`, "[A]", "~", "{a: b}", strings.Repeat("x", 80), strings.Repeat("x", 81), `"a\tb"`, "2026-11-23", "夜", "1.50"},
 		"about": {"Slow", strings.Repeat("x", 600), strings.Repeat("x", 601), "|\n  a\n  b"},
 		"keep":  {"end", "lengths", "End", "1"}, "crossfade": {"8s", "0s", "8", "1m", "-1s", "s"}, "bed": {"rain", "wind", "~"},
-		"stage": {"preparation"}, "length": {"30m", "1h", "30", "0m", "00s", "1h30", "3 m", "~", "[1m]"}, "flex": {"0s", "10s", "x"},
+		"stage": {"preparation", "integration", "x"}, "length": {"30m", "1h", "30", "0m", "00s", "1h30", "3 m", "~", "[1m]"}, "flex": {"0s", "10s", "x"},
 		"music": {"a.flac", "silence", "[silence]", "[a, silence]", "{bed: rain}", "[{bed: rain}, b]", "[]", "{}", "{bed: x}", "{file: a}", "[[a]]", "~", "7", "[~]"},
 		"order": {"listed", "fit", "random"}, "level": {"0", "-4.5", "12", "12.1", "-41", `"3"`, "x", "~"},
 		"lights":   {"{scene: dusk}", "{scene: dusk, fade: 10s}", "{fade: 5m}", "dusk", "{scene: dusk, fade: 0s}", "{scene: dusk, x: 1}"},
@@ -140,6 +140,45 @@ func TestSchemaAgrees(t *testing.T) {
 	}
 	top := []string{"name", "about", "keep", "crossfade", "bed", "remind", "nonsense"}
 	phase := []string{"name", "stage", "length", "flex", "music", "order", "level", "lights", "marks", "nonsense"}
+	agree := func(text string, fatalf func(string, ...any)) {
+		_, problems := Parse("x", "x.yaml", []byte(text))
+		valid, ok := suits(s, []byte(text))
+		if !ok {
+			return // no YAML
+		}
+		// What only the parser can see is left out of the values, but for a crossfade or flex that is too long.
+		var own Problems
+		for _, p := range problems.Errors() {
+			if !strings.Contains(p.Says, "not less than") && !strings.Contains(p.Says, "not longer than") {
+				own = append(own, p)
+			}
+		}
+		if len(own) < len(problems.Errors()) && len(own) == 0 {
+			return
+		}
+		if (len(own) > 0) != (valid != nil) {
+			fatalf("%s\nroomd says %v\nthe schema %v", text, own.Strings(), valid)
+		}
+	}
+	const usual = "name: A\nphases:\n  - name: A\n    stage: preparation\n    length: 30m\n"
+	for _, k := range top {
+		for _, v := range values[k] {
+			if k == "name" {
+				agree(strings.Replace(usual, "name: A", "name: "+v, 1), t.Errorf)
+			} else {
+				agree(k+": "+v+"\n"+usual, t.Errorf)
+			}
+		}
+	}
+	for _, k := range phase {
+		for _, v := range values[k] {
+			if was := map[string]string{"name": "    name: A", "stage": "    stage: preparation", "length": "    length: 30m"}[k]; was == "" {
+				agree(usual+"    "+k+": "+v+"\n", t.Errorf)
+			} else {
+				agree(strings.Replace(strings.Replace(usual, "  - name", "  -\n    name", 1), was, "    "+k+": "+v, 1), t.Errorf)
+			}
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		fields := func(keys []string, indent string) string {
 			var b strings.Builder
@@ -164,23 +203,6 @@ func TestSchemaAgrees(t *testing.T) {
 		if ph == "" {
 			text = "phases: []\n"
 		}
-		_, problems := Parse("x", "x.yaml", []byte(text))
-		valid, ok := suits(s, []byte(text))
-		if !ok {
-			return // no YAML
-		}
-		// What only the parser can see is left out of the values, but for a crossfade or flex that is too long.
-		var own Problems
-		for _, p := range problems.Errors() {
-			if !strings.Contains(p.Says, "not less than") && !strings.Contains(p.Says, "not longer than") {
-				own = append(own, p)
-			}
-		}
-		if len(own) < len(problems.Errors()) && len(own) == 0 {
-			return
-		}
-		if (len(own) > 0) != (valid != nil) {
-			t.Fatalf("%s\nroomd says %v\nthe schema %v", text, own.Strings(), valid)
-		}
+		agree(text, t.Fatalf)
 	})
 }
