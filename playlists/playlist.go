@@ -103,7 +103,7 @@ type Track struct {
 	// Loudness is the integrated loudness in LUFS (EBU R128); HasLoudness is false until something is known of it.
 	Loudness    float64 `json:"loudness,omitempty"`
 	HasLoudness bool    `json:"has_loudness,omitempty"`
-	TruePeak    float64 `json:"true_peak,omitempty"` // dBTP, where HasLoudness
+	TruePeak    float64 `json:"true_peak,omitempty"` // dBTP; 0 until the file was heard through
 	Joined      bool    `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album)
 	Problem     string  `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
 }

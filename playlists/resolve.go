@@ -433,9 +433,10 @@ func (r *resolver) items(ns []named) []Item {
 // joinEdge is the most silence at an edge where two tracks run into each other.
 const joinEdge = 20 * time.Millisecond
 
-// joined says whether b goes on where a ends: two of one album, in one folder, that sound to their very edges.
+// joined says whether b goes on where a ends: two of one album, in one folder, that sound to their very edges. Before
+// they were heard through (TruePeak is 0) nothing is known of their edges.
 func joined(a, b *Track) bool {
-	return a != nil && a.Problem == "" && a.Album != "" && a.Album == b.Album && a.File != b.File &&
+	return a != nil && a.Problem == "" && a.TruePeak != 0 && b.TruePeak != 0 && a.Album != "" && a.Album == b.Album && a.File != b.File &&
 		filepath.Dir(a.File) == filepath.Dir(b.File) && a.LeadOut < joinEdge && b.LeadIn < joinEdge
 }
 
