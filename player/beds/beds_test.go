@@ -39,15 +39,15 @@ func TestLevel(t *testing.T) {
 				for _, b := range loudest[max(0, len(loudest)-50):] {
 					before = max(before, b)
 				}
-				if now > -17 || len(loudest) > 0 && now > before+8 || now < -33 {
+				if now > -18 || len(loudest) > 0 && now > before+8 || now < -33 {
 					t.Errorf("%s, seed %d: %.1f LUFS at %.1f s, after %.1f at the most", name, seed, now, float64(n)/10, before)
 				}
 				loudest = append(loudest, now)
 			}
-			if i := m.Integrated(); math.Abs(i+23) > 1.2 {
+			if i := m.Integrated(); math.Abs(i+23) > 1 {
 				t.Errorf("%s, seed %d: %.1f LUFS, wanted -23", name, seed, i)
 			}
-			if p := m.TruePeak(); p > -4 {
+			if p := m.TruePeak(); p > -7 {
 				t.Errorf("%s, seed %d: true peak %.1f dBTP", name, seed, p)
 			}
 			t.Logf("%s, seed %d: %.1f LUFS, at most %.1f, %.1f dBTP, range %.1f LU", name, seed, m.Integrated(), m.MaxMomentary(), m.TruePeak(), m.Range())
@@ -72,7 +72,7 @@ func TestPlace(t *testing.T) {
 			diff += d * d
 			sum += x[i][0] * x[i][0]
 		}
-		if db := 10 * math.Log10(diff/sum+1e-20); db > -50 {
+		if db := 10 * math.Log10(diff/sum+1e-20); db > -150 {
 			t.Errorf("%s entered at %v differs by %.1f dB", name, from, db)
 		}
 	}
@@ -106,6 +106,37 @@ func TestNeverTheSameMinuteTwice(t *testing.T) {
 		}
 		if c := alike(first, take(name, 2, time.Minute)); c > 0.5 {
 			t.Errorf("%s: another seed is the same sound (%.2f)", name, c)
+		}
+	}
+}
+
+// TestRates: the level is the same at every rate that a session may have.
+func TestRates(t *testing.T) {
+	for _, name := range Names {
+		for _, rate := range []int{44100, 96000} {
+			bed, err := New(name, 3, rate, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := loudness.NewMeter(rate)
+			block := make([][2]float64, rate/10)
+			for range 300 {
+				bed.Fill(block)
+				m.Write(block)
+			}
+			if i := m.Integrated(); math.Abs(i+23) > 1.5 {
+				t.Errorf("%s at %d Hz: %.1f LUFS, wanted -23", name, rate, i)
+			}
+		}
+	}
+}
+
+// TestFillAllocatesNothing: a bed is played by the loop that must not wait.
+func TestFillAllocatesNothing(t *testing.T) {
+	for _, name := range Names {
+		bed, block := open(t, name, 1, 0), make([][2]float64, 2000)
+		if n := testing.AllocsPerRun(50, func() { bed.Fill(block) }); n != 0 {
+			t.Errorf("%s: %.1f allocations a block", name, n)
 		}
 	}
 }

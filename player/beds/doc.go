@@ -8,10 +8,13 @@
 //     ten harmonics at most and three voices for each ear, a hair apart, which beat slower than once in six seconds.
 //     Filtered air lies over it. Nothing under 45 Hz, no tone over 2.3 kHz.
 //   - ocean: noise in five bands for each ear. Three rows of waves of 8 to 13 s come in, break and run out, each wave of
-//     its own height; the higher bands open with the height. Far surf never stops.
+//     its own height; the higher bands open with the height. Far surf never stops. Where high waves meet, half of the
+//     decibels over one good wave are taken back.
 //   - rain: a wide soft wash and a far-off band of noise, a patter of some 2,600 drops a second through two wide
 //     resonances, and some 55 a second that ring singly, each with its pitch, size and place. Density, gusts and the side
 //     that it comes from wander. There is no thunder and nothing else that is sudden.
 //
-// A bed sounds at -23 LUFS where its gain is 0 dB.
+// A bed sounds at -23 LUFS where its gain is 0 dB, over ten minutes to 1 LU; no moment of it is 5 LU over that, and its
+// true peak stays under -7 dBTP. To enter one, 0.4 s are generated and thrown away: all filters have forgotten their start by
+// then, and what follows is what would have been there, to -150 dB.
 package beds

@@ -281,6 +281,6 @@ func (d *drone) breathe(t float64) (l, r float64) {
 }
 
 const (
-	droneLevel = 0.072
+	droneLevel = 0.070
 	airLevel   = 0.02
 )

@@ -98,8 +98,27 @@ func (o *ocean) gains(t float64) (g [2][seaBands]float64) {
 	for ear := range g {
 		g[ear][0] *= 1 + 0.22*wander(o.seed, 24+uint64(ear), t, 0.09)
 	}
+	// A wave of all rows at once is tall, not loud: over what one good wave has, half of the decibels count.
+	var power float64
+	for ear := range g {
+		for b, k := range seaPower {
+			power += k * g[ear][b] * g[ear][b]
+		}
+	}
+	power /= goodWave
+	soft := math.Pow(1+power*power, -1./8)
+	for ear := range g {
+		for b := range g[ear] {
+			g[ear][b] *= soft
+		}
+	}
 	return g
 }
+
+// seaPower is about how loud each band is at gain 1, as power; goodWave is a good wave's sum.
+var seaPower = [seaBands]float64{0.5, 0.35, 0.066, 0.018, 0.006}
+
+const goodWave = 0.015
 
 func (o *ocean) span(out *[span][2]float64, index int64, at, next float64) {
 	if o.at != index {

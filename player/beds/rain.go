@@ -2,7 +2,7 @@ package beds
 
 import "math"
 
-// drop is one droplet that is heard singly: a small bubble that rings, its pitch rising a little.
+// drop is one droplet that is heard singly: a small bubble that rings.
 type drop struct {
 	s, c, ds, dc float64 // the ring
 	amp, fall    float64 // and how it dies away, a frame
@@ -36,7 +36,7 @@ func newRain(seed uint64, rate float64) *rain {
 		seed: seed, rate: rate, at: math.MinInt64,
 		leaf: bandpass(2300, 0.9, rate), roof: bandpass(820, 0.8, rate),
 	}
-	for i, f := range [...]float64{6500, 2600, 330, 190, 70} {
+	for i, f := range [...]float64{5200, 2400, 330, 190, 70} {
 		r.poles[i] = pole(f, rate)
 	}
 	return r
@@ -120,7 +120,7 @@ func (r *rain) patter(out *[span][2]float64, index int64, at float64, a, b rainM
 			return
 		}
 		x, _ := w.frame()
-		size := 0.25 + 1.1*v*v*math.Abs(v)
+		size := 0.27 + 0.75*v*v*math.Abs(v)
 		if x < 0 {
 			size = -size
 		}
@@ -181,6 +181,6 @@ func (r *rain) ring(out *[span][2]float64, index int64, at float64) {
 }
 
 const (
-	rainLevel = 0.373
-	dropLevel = 0.056
+	rainLevel = 0.409
+	dropLevel = 0.060
 )
