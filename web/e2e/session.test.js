@@ -234,7 +234,7 @@ test("a session, from sign-in to summary", async (t) => {
 
   await step("a long press that is let go, slides off or is joined by another finger does nothing", async () => {
     const s = async () => (await willow.state()).session;
-    await press(page, "Emergency", 1000);
+    await press(page, "Emergency", 600);
     await page.getByText("Emergency: keep your finger on it").waitFor();
     await press(page, "End", 600, { slide: true });
     await press(page, "Abort", 1500, { second: true });
@@ -250,8 +250,15 @@ test("a session, from sign-in to summary", async (t) => {
   });
 
   await step("emergency: held for 1.2 s, and which lamps answered", async () => {
-    await press(page, "Emergency", 1400);
+    const took = page.evaluate(() => new Promise((ok) => {
+      const e = [...document.querySelectorAll(".long")].find((k) => k.innerText.startsWith("Emergency"));
+      let down;
+      e.addEventListener("pointerdown", () => (down = performance.now()));
+      new MutationObserver(() => /sending|done/.test(e.innerText) && ok(performance.now() - down)).observe(e, { subtree: true, characterData: true });
+    }));
+    await press(page, "Emergency", 1500);
     await page.locator(".state", { hasText: "Emergency" }).waitFor();
+    assert.ok((await took) >= 1195, `${await took} ms`);
     assert.equal((await willow.state()).session.emergency, true);
     await page.getByText("1 of 1 lamps answered").first().waitFor();
     await tap(page, "Resume");
