@@ -8,8 +8,8 @@ type last struct {
 	set    bool
 }
 
-// targetGlide is how fast the guard's target follows the score's, in dB a second. A fall as steep as the score's own
-// step would cut into what is still sounding.
+// targetGlide is how fast the guard's target goes to another, in dB a second: ahead of a fall that the score plans, and
+// after one that comes unforeseen. A fall as steep as the score's own step would cut into what is still sounding.
 const targetGlide = 6.0
 
 func newLast(o Options) last {
@@ -48,7 +48,7 @@ func (l *last) process(block [][2]float64, p *plan, pos int64, db float64) {
 	}
 	want := assumedTarget
 	if p != nil {
-		if t, ok := p.target(pos); ok {
+		if t, ok := p.aim(pos, targetGlide); ok {
 			want = t
 		}
 	}

@@ -100,6 +100,25 @@ func (p *plan) target(pos int64) (float64, bool) {
 	return p.levels[i].Target, true
 }
 
+// aim is the target that the guard measures against at pos: before a fall it goes down at glide dB a second, to be
+// there early by a moment's length, since that moment is measured against the softer target.
+func (p *plan) aim(pos int64, glide float64) (float64, bool) {
+	aim, ok := p.target(pos)
+	at := duration(pos, p.rate)
+	i, _ := slices.BinarySearchFunc(p.levels, at, func(l Level, at time.Duration) int { return cmp.Compare(l.At, at) })
+	for _, l := range p.levels[i:] {
+		ahead := l.At - at - moment
+		if ahead > 10*time.Second {
+			break
+		}
+		aim = min(aim, l.Target+glide*max(ahead, 0).Seconds())
+	}
+	return aim, ok
+}
+
+// moment is the window of EBU R128's momentary loudness.
+const moment = 400 * time.Millisecond
+
 // seedOf gives each clip its own bed: two that cross are never the same sound twice, which would add up to a bump.
 func seedOf(seed uint64, id string) uint64 {
 	h := fnv.New64a()

@@ -39,7 +39,7 @@ type Options struct {
 }
 
 const (
-	blocks   = 25                     // a second
+	blocks   = 50                     // a second
 	astray   = 250 * time.Millisecond // a position further off than this is a gap, not a drift
 	maxSlew  = 1000                   // one frame in so many is the fastest that a drift is made up for
 	waiting  = 64                     // events kept for a slow owner

@@ -16,8 +16,9 @@ const rate = 8000 // of the tests: small, so that each sample can be looked at
 
 // card is a line that is paced by the clock and keeps what it was given. Its own clock may be off by ppm.
 type card struct {
-	rate int
-	ppm  float64
+	rate  int
+	ppm   float64
+	ahead time.Duration // that it can be written ahead of hearing
 
 	mu    sync.Mutex
 	gen   uint64
@@ -29,7 +30,7 @@ type card struct {
 	first []int       // frame of each block in heard
 }
 
-func newCard() *card { return &card{rate: rate, gen: 1, ok: true} }
+func newCard() *card { return &card{rate: rate, gen: 1, ok: true, ahead: 150 * time.Millisecond} }
 
 func (c *card) Prepare() (uint64, bool) {
 	c.mu.Lock()
@@ -67,8 +68,8 @@ func (c *card) Write(b [][2]float64) error {
 	}
 	d = c.delay()
 	c.mu.Unlock()
-	if d > 150*time.Millisecond {
-		time.Sleep(d - 150*time.Millisecond)
+	if d > c.ahead {
+		time.Sleep(d - c.ahead)
 	}
 	return nil
 }
@@ -165,9 +166,13 @@ func long(d time.Duration) func(time.Duration) (Source, error) {
 
 // live runs a player on a card inside a bubble.
 func live(t *testing.T, s shelf, c *card, play func(p *Player)) {
+	liveWith(t, Options{bare: true, Rate: rate, Line: c, Open: s.open, Ceiling: 6}, play)
+}
+
+func liveWith(t *testing.T, o Options, play func(p *Player)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		p := New(Options{bare: true, Rate: rate, Line: c, Open: s.open, Ceiling: 6})
+		p := New(o)
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
 		play(p)
@@ -586,6 +591,29 @@ func TestTheMasterGlides(t *testing.T) {
 			t.Fatalf("a step of %.4f at %v", b-a, duration(int64(i), rate))
 		}
 	}
+}
+
+// With the guard's look-ahead and a device that is written 110 ms ahead: a start is heard within 250 ms, a command
+// within 300 ms.
+func TestWhatIsAskedForIsHeardSoon(t *testing.T) {
+	c := newCard()
+	c.ahead = 110 * time.Millisecond
+	liveWith(t, Options{Rate: rate, Line: c, Open: shelf{"a": long(time.Hour)}.open, Ceiling: 6}, func(p *Player) {
+		time.Sleep(3*time.Second + 7*time.Millisecond) // the device is open and fed
+		start := time.Now()
+		p.SetScore(Score{Clips: []Clip{{ID: "a", File: "a", End: time.Hour, Gain: -40, FadeIn: 2 * time.Second}}}, start)
+		time.Sleep(10 * time.Second)
+		if c.sample(start, 250*time.Millisecond)[1] == 0 {
+			t.Error("nothing is heard 250 ms after the start")
+		}
+		asked := time.Now()
+		before := c.sample(start, asked.Sub(start))[1]
+		p.SetMaster(Master{DB: silence})
+		time.Sleep(time.Second)
+		if after := c.sample(start, asked.Sub(start)+300*time.Millisecond)[1]; before < 0.009 || after > before/2 {
+			t.Errorf("300 ms after silence was asked for the level is %.5f, of %.5f", after, before)
+		}
+	})
 }
 
 // A clip's own gain and curve are exact, and a level that changes under it glides.
