@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,8 +64,9 @@ func TestNothingStartles(t *testing.T) {
 			score.Clips = append(score.Clips, Clip{ID: at.String(), File: "wild", Start: at, End: at + 12*time.Second,
 				FadeIn: 2 * time.Second, FadeOut: 2 * time.Second, Gain: r.Float64()*30 - 15})
 		}
+		var opened atomic.Uint64
 		open := func(context.Context, string, time.Duration) (Source, error) {
-			return &wild{r: rand.New(rand.NewPCG(seed, r.Uint64()))}, nil
+			return &wild{r: rand.New(rand.NewPCG(seed, opened.Add(1)))}, nil
 		}
 		m := loudness.NewMeter(48000)
 		var moments []float64
