@@ -73,6 +73,25 @@ func TestARenderOfAPart(t *testing.T) {
 	}
 }
 
+// What keeps the promise goes through the guard with its very bits, and at its very frames.
+func TestTheGuardLeavesSoftMusicAsItIs(t *testing.T) {
+	s := Score{Clips: []Clip{{ID: "a", Bed: "ocean", Start: time.Second, End: 20 * time.Second, FadeIn: 3 * time.Second, FadeOut: 4 * time.Second, Gain: -10}}}
+	bare, _ := render(t, s, 0, 21*time.Second)
+	var guarded [][2]float64
+	err := Render(t.Context(), s, Options{Rate: rate}, 0, 21*time.Second, func(b [][2]float64) error {
+		guarded = append(guarded, b...)
+		return nil
+	}, nil)
+	if err != nil || len(guarded) != len(bare) {
+		t.Fatalf("%v, %d frames, want %d", err, len(guarded), len(bare))
+	}
+	for i := range bare {
+		if bare[i] != guarded[i] {
+			t.Fatalf("frame %d is %v, want %v", i, guarded[i], bare[i])
+		}
+	}
+}
+
 func TestARenderEndsWhereItsSinkFails(t *testing.T) {
 	full := errors.New("disk full")
 	n := 0
