@@ -209,14 +209,17 @@ func (l *Library) Run(ctx context.Context) error {
 		defer w.Close()
 		events, failures = w.Events, w.Errors
 	}
-	watched := map[string]bool{}
 	complained := false
 	for {
 		l.scan()
 		if w != nil {
-			if err := l.watch(w, watched); err != nil && !complained {
+			more, err := l.watch(w)
+			if err != nil && !complained {
 				complained = true
 				l.o.Log.Warn("changes in the playlists folder are seen late", "every", l.o.Rescan, "err", err)
+			}
+			if more && ctx.Err() == nil {
+				continue
 			}
 		}
 		l.mu.Lock()
@@ -253,30 +256,32 @@ func (l *Library) Run(ctx context.Context) error {
 	}
 }
 
-// watch has the watcher tell of changes in every folder.
-func (l *Library) watch(w *fsnotify.Watcher, watched map[string]bool) (err error) {
+// watch has the watcher tell of changes in every folder. It is true where it did not watch one of them before: what
+// has happened there since the last look is not told of.
+func (l *Library) watch(w *fsnotify.Watcher) (more bool, err error) {
 	l.mu.Lock()
 	dirs := slices.Clone(l.dirs)
 	l.mu.Unlock()
-	now := map[string]bool{}
+	gone := map[string]bool{}
+	for _, d := range w.WatchList() { // one that was deleted is not listed, even if it was made again
+		gone[d] = true
+	}
 	for _, d := range dirs {
-		now[d] = true
-		// A folder that was deleted and made again has the same name and is not watched any more, so all are added
-		// each time; adding one that is watched does nothing.
-		if e := w.Add(d); e != nil && !errors.Is(e, fs.ErrNotExist) {
+		if gone[d] {
+			delete(gone, d)
+			continue
+		}
+		switch e := w.Add(d); {
+		case e == nil:
+			more = true
+		case !errors.Is(e, fs.ErrNotExist):
 			err = e
 		}
 	}
-	for d := range watched {
-		if !now[d] {
-			_ = w.Remove(d) // it is gone, and mostly its watch with it
-		}
+	for d := range gone {
+		_ = w.Remove(d) // mostly its watch is gone with it
 	}
-	clear(watched)
-	for d := range now {
-		watched[d] = true
-	}
-	return err
+	return more, err
 }
 
 // found is what a look at the folder has seen.
