@@ -32,10 +32,22 @@ func TestKill(t *testing.T) {
 	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n", "playlists/long.yaml": long})
 	d.start()
 	d.do(room.Command{Do: room.Start, Playlist: "long"})
-	r := rand.New(rand.NewPCG(1, 2))
+	r, delays := rand.New(rand.NewPCG(1, 2)), rand.New(rand.NewPCG(3, 4)) // each owned by one goroutine at a time
 	started := d.snapshot().Session.StartedMS
 	acked := map[string]bool{} // marks by command ID
 	var extended time.Duration // of phase One, as acknowledged
+	var level float64          // as acknowledged
+	done := func(c room.Command) {
+		switch c.Do {
+		case room.MarkNow:
+			acked[c.ID] = true
+		case room.SetLevel:
+			level += *c.DB
+		case room.Extend:
+			by, _ := time.ParseDuration(c.By)
+			extended += by
+		}
+	}
 	maybe := map[string]room.Command{}
 	// The room's clock against ours. It was read at some moment between the question and the answer, so it is off by
 	// what no such moment explains.
@@ -58,12 +70,21 @@ func TestKill(t *testing.T) {
 					return
 				default:
 				}
-				c := room.Command{ID: room.NewID(), Do: room.MarkNow, Name: "Vitals"}
-				if k%5 == 4 {
-					c = room.Command{ID: room.NewID(), Do: room.Extend, By: "30s"}
+				c := room.Command{ID: room.NewID(), Do: room.SetLevel}
+				switch k % 5 {
+				case 0:
+					c.Do, c.Name = room.MarkNow, "Vitals"
+				case 4:
+					c.Do, c.By = room.Extend, "30s"
 					if extended > 20*time.Minute {
 						c.By = "-30s"
 					}
+				default:
+					by := float64(1+r.IntN(8)) / 2
+					if level+by > 0 {
+						by -= 8
+					}
+					c.DB = &by
 				}
 				status, body, err := d.post(c)
 				switch {
@@ -73,15 +94,11 @@ func TestKill(t *testing.T) {
 				case status != http.StatusOK:
 					t.Errorf("%s: %d %s", c.Do, status, body)
 					return
-				case c.Do == room.MarkNow:
-					acked[c.ID] = true
-				default:
-					by, _ := time.ParseDuration(c.By)
-					extended += by
 				}
+				done(c)
 			}
 		})
-		time.Sleep(time.Duration(r.IntN(120)) * time.Millisecond)
+		time.Sleep(time.Duration(delays.IntN(120)) * time.Millisecond)
 		d.Kill()
 		close(stop)
 		wg.Wait()
@@ -94,12 +111,7 @@ func TestKill(t *testing.T) {
 			if status, body, err := d.post(c); err != nil || status != http.StatusOK {
 				t.Fatalf("repeated %s: %d %s %v", c.Do, status, body, err)
 			}
-			if c.Do == room.MarkNow {
-				acked[id] = true
-			} else {
-				by, _ := time.ParseDuration(c.By)
-				extended += by
-			}
+			done(c)
 			delete(maybe, id)
 		}
 		s, early, late := read()
@@ -109,6 +121,9 @@ func TestKill(t *testing.T) {
 		}
 		if end := (30*time.Minute + extended).Milliseconds(); s.Session.Phases[0].EndMS != end || s.Session.EndsAtMS != 3*3600_000 {
 			t.Fatalf("kill %d: the first phase ends at %d ms and the session at %d ms, wanted %d and 10800000", n, s.Session.Phases[0].EndMS, s.Session.EndsAtMS, end)
+		}
+		if s.Session.LevelDB != level {
+			t.Fatalf("kill %d: the level is %v dB, wanted %v", n, s.Session.LevelDB, level)
 		}
 		seen := map[string]int{}
 		for _, m := range s.Session.Marks {
