@@ -176,7 +176,7 @@ func (r *Room) replay(ctx context.Context, id string) (*Session, error) {
 		if err != nil {
 			return nil, fmt.Errorf("event %d: %w", e.Seq, err)
 		}
-		s, _, _ = Step(s, in, time.Duration(e.AtMS-events[0].AtMS)*time.Millisecond)
+		_, _ = s.apply(in, time.Duration(e.AtMS-events[0].AtMS)*time.Millisecond)
 	}
 	return s, nil
 }

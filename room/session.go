@@ -117,6 +117,7 @@ const (
 	endFade     = 20 * time.Second
 	abortFade   = 3 * time.Second
 	undoFor     = 10 * time.Second
+	undoMost    = 16
 	openFor     = 3 * time.Hour // how far ahead an open phase is laid
 	softenDB    = -18
 	silenceDB   = -120
@@ -148,16 +149,20 @@ func NewSession(id string, b Begin) (*Session, Effects) {
 // the returned session has then moved on in time only.
 func Step(old *Session, in Input, now time.Duration) (*Session, Effects, error) {
 	s := old.clone()
-	var eff Effects
+	eff, err := s.apply(in, now)
+	return s, eff, err
+}
+
+// apply is Step on a session that nobody else looks at.
+func (s *Session) apply(in Input, now time.Duration) (eff Effects, err error) {
 	s.advance(now, &eff)
-	var err error
 	switch {
 	case in.Command != nil:
 		err = s.command(in.Command, now, &eff)
 	case in.Trouble != nil:
 		s.trouble(in.Trouble, now, &eff)
 	}
-	return s, eff, err
+	return eff, err
 }
 
 // Due is the session time of the next thing that happens by itself; ok is false where there is none.
@@ -307,7 +312,7 @@ func (s *Session) command(c *Command, now time.Duration, eff *Effects) error {
 	if c.Do != Undo {
 		s.undo = slices.DeleteFunc(s.undo, func(u undoable) bool { return u.view.UntilMS <= ms(now) })
 		if says != "" {
-			s.undo = append([]undoable{{UndoView{c.ID, c.Do, says, ms(now + undoFor)}, before}}, s.undo...)
+			s.undo = append([]undoable{{UndoView{c.ID, c.Do, says, ms(now + undoFor)}, before}}, s.undo[:min(len(s.undo), undoMost-1)]...)
 		} else {
 			s.undo = nil // what can't be taken back also closes what came before it
 		}
