@@ -103,8 +103,11 @@ type Track struct {
 	// Loudness is the integrated loudness in LUFS (EBU R128); HasLoudness is false until something is known of it.
 	Loudness    float64 `json:"loudness,omitempty"`
 	HasLoudness bool    `json:"has_loudness,omitempty"`
-	TruePeak    float64 `json:"true_peak,omitempty"` // dBTP; 0 until the file was heard through
+	TruePeak    float64 `json:"true_peak,omitempty"` // dBTP
+	Measured    bool    `json:"measured,omitempty"`  // it was heard through: the figures are its own, not its tags'
+	Rate        int     `json:"rate,omitempty"`      // of the file, Hz; 0: not known
 	Joined      bool    `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album)
+	Damaged     bool    `json:"damaged,omitempty"`   // not all of it can be heard
 	Problem     string  `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
 }
 

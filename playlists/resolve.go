@@ -419,7 +419,10 @@ func (r *resolver) items(ns []named) []Item {
 		}
 		if t.Problem != "" {
 			r.warn(n.Place, fmt.Sprintf("%q can't be played: %s", clip(path.Base(n.rel)), strings.TrimSuffix(lowerFirst(t.Problem), ".")), "replace the file or leave it out; until then the next track or the bed covers it")
-		} else if len(out) > 0 {
+		} else if t.Damaged {
+			r.warn(n.Place, fmt.Sprintf("%q is damaged: not all of it can be heard", clip(path.Base(n.rel))), "copy it again; until then what is sound of it is played")
+		}
+		if t.Problem == "" && len(out) > 0 {
 			t.Joined = joined(out[len(out)-1].Track, &t)
 		}
 		out = append(out, Item{Track: &t})
@@ -434,9 +437,9 @@ func (r *resolver) items(ns []named) []Item {
 const joinEdge = 20 * time.Millisecond
 
 // joined says whether b goes on where a ends: two of one album, in one folder, that sound to their very edges. Before
-// they were heard through (TruePeak is 0) nothing is known of their edges.
+// they were heard through nothing is known of their edges.
 func joined(a, b *Track) bool {
-	return a != nil && a.Problem == "" && a.TruePeak != 0 && b.TruePeak != 0 && a.Album != "" && a.Album == b.Album && a.File != b.File &&
+	return a != nil && a.Problem == "" && a.Measured && b.Measured && a.Album != "" && a.Album == b.Album && a.File != b.File &&
 		filepath.Dir(a.File) == filepath.Dir(b.File) && a.LeadOut < joinEdge && b.LeadIn < joinEdge
 }
 

@@ -257,8 +257,8 @@ func TestMusic(t *testing.T) {
 
 // TestJoined holds that two tracks of one album follow each other without a crossfade only where both sound to the edge.
 func TestJoined(t *testing.T) {
-	base := Track{File: "/m/1.flac", Album: "Live", Length: time.Minute, TruePeak: -1}
-	next := Track{File: "/m/2.flac", Album: "Live", Length: time.Minute, TruePeak: -1}
+	base := Track{File: "/m/1.flac", Album: "Live", Length: time.Minute, Measured: true}
+	next := Track{File: "/m/2.flac", Album: "Live", Length: time.Minute, Measured: true}
 	if !joined(&base, &next) {
 		t.Error("two tracks of a live album are not joined")
 	}
@@ -269,8 +269,8 @@ func TestJoined(t *testing.T) {
 		"the same file":    func(a, b *Track) { b.File = a.File },
 		"silence at end":   func(a, b *Track) { a.LeadOut = 50 * time.Millisecond },
 		"silence at start": func(a, b *Track) { b.LeadIn = 50 * time.Millisecond },
-		"a not heard yet":  func(a, b *Track) { a.TruePeak = 0 },
-		"b not heard yet":  func(a, b *Track) { b.TruePeak = 0 },
+		"a not heard yet":  func(a, b *Track) { a.Measured = false },
+		"b not heard yet":  func(a, b *Track) { b.Measured = false },
 		"broken":           func(a, b *Track) { a.Problem = "x" },
 	} {
 		a, b := base, next

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 
+	"roomd/player/loudness"
 	"roomd/playlists"
 	"roomd/room"
 )
@@ -15,6 +18,7 @@ import (
 // check tells all that is wrong in the room file and in playlists, with place and mend.
 func check(ctx context.Context, c *call) error {
 	asJSON := c.flags.Bool("json", false, "print the problems as JSON")
+	quick := c.flags.Bool("quick", false, "don't hear the tracks through that were not yet")
 	words, err := c.parse()
 	if err != nil {
 		return err
@@ -30,6 +34,11 @@ func check(ctx context.Context, c *call) error {
 	if len(ids) == 0 {
 		for _, p := range lib.List() {
 			ids = append(ids, p.ID)
+		}
+	}
+	if !*quick {
+		if err := lib.hear(ctx, ids, progress(c.stderr)); err != nil {
+			return err
 		}
 	}
 	var said []string
@@ -58,4 +67,27 @@ func check(ctx context.Context, c *call) error {
 		return errFound
 	}
 	return nil
+}
+
+// progress tells on a terminal, in one line, how far the tracks have been heard through.
+func progress(to io.Writer) func(loudness.Progress) {
+	f, ok := to.(*os.File)
+	if !ok || !isTerminal(f) {
+		return func(loudness.Progress) {}
+	}
+	return func(p loudness.Progress) {
+		name := ""
+		if len(p.Current) > 0 {
+			name = filepath.Base(p.Current[0])
+		}
+		fmt.Fprintf(f, "\r\x1b[K")
+		if p.Done < p.Total {
+			fmt.Fprintf(f, "hearing %d of %d: %s", p.Done+1, p.Total, name)
+		}
+	}
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&fs.ModeCharDevice != 0
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -25,18 +26,19 @@ type library struct {
 	cache *loudness.Cache   // nil: what is found out is not kept
 	scan  *loudness.Scanner // nil with the cache
 
-	mu     sync.Mutex             // guards probed
-	probed map[string]decode.Info // by path, size and time
+	mu     sync.Mutex                    // guards what follows
+	probed map[string]decode.Info        // by path, size and time
+	loud   map[string]*loudness.Analysis // by path, of the tracks of the session; nil: not heard through
 }
 
 func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *library {
-	l := &library{log: log, probed: map[string]decode.Info{}}
+	l := &library{log: log, probed: map[string]decode.Info{}, loud: map[string]*loudness.Analysis{}}
 	c, err := loudness.OpenCache(cache)
 	if err != nil {
 		log.Warn("what is found out about the music is not kept", "err", err)
 	} else {
 		l.cache = c
-		l.scan = &loudness.Scanner{Cache: c, Open: openToMeasure, Done: l.analysed}
+		l.scan = &loudness.Scanner{Cache: c, Open: openToMeasure, Done: l.analysed, Workers: max(1, runtime.NumCPU()-1)}
 	}
 	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Folder: dir, Measure: l.measure, Check: cfg.CheckPlaylist, Log: log})
 	return l
@@ -62,7 +64,7 @@ func (l *library) Run(ctx context.Context) error {
 }
 
 func openToMeasure(ctx context.Context, path string) (loudness.Source, int, error) {
-	s, err := decode.Open(ctx, path, decode.Options{Rate: rate})
+	s, err := decode.Open(ctx, path, decode.Options{Rate: rate, Background: true})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -74,6 +76,9 @@ func (l *library) analysed(path string, _ loudness.Analysis, err error) {
 	if err != nil {
 		l.log.Warn("a track is damaged", "file", path, "err", err)
 	}
+	l.mu.Lock()
+	delete(l.loud, path) // it is asked for anew
+	l.mu.Unlock()
 	l.Again(path)
 }
 
@@ -96,13 +101,14 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 		l.probed[key] = p
 		l.mu.Unlock()
 	}
-	t := playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration, Loudness: p.Loudness, HasLoudness: p.HasLoudness}
+	t := playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration, Rate: p.Rate, Loudness: p.Loudness, HasLoudness: p.HasLoudness}
 	if l.cache == nil {
 		return t, nil
 	}
 	if a, ok := l.cache.Lookup(path); ok {
 		t.Length, t.LeadIn, t.LeadOut = a.Length(), a.LeadIn, a.LeadOut
 		t.Loudness, t.HasLoudness, t.TruePeak = a.Integrated, a.Integrated > loudness.Silent, a.TruePeak
+		t.Measured, t.Damaged = true, a.Damaged
 	} else {
 		l.scan.Add(path)
 	}
@@ -124,6 +130,18 @@ func (l *library) Resolve(ctx context.Context, id string) (playlists.Playlist, e
 		}
 		return playlists.Playlist{}, &room.Refused{Reason: "This playlist can't be started: " + says}
 	}
+	l.mu.Lock()
+	clear(l.loud) // those of the session before
+	l.mu.Unlock()
+	if l.cache != nil {
+		for _, ph := range e.Playlist.Phases {
+			for _, it := range ph.Music {
+				if it.Track != nil && it.Track.Measured {
+					l.remember(it.Track.File)
+				}
+			}
+		}
+	}
 	return *e.Playlist, nil
 }
 
@@ -134,8 +152,8 @@ func (l *library) List() []room.PlaylistView {
 		pl := e.Playlist
 		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready,
 			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Strings(), Phases: []room.PhaseView{}}
-		if n := unheard(pl); n > 0 {
-			v.Warnings = append(v.Warnings, fmt.Sprintf("%d of its tracks are still being measured; started now, they may sound too soft or too loud.", n))
+		if w := measuring(pl); w != "" {
+			v.Warnings = append(v.Warnings, w)
 		}
 		at := time.Duration(0)
 		for _, ph := range pl.Phases {
@@ -151,16 +169,28 @@ func (l *library) List() []room.PlaylistView {
 	return out
 }
 
-// unheard is how many tracks of a playlist there is no loudness of yet, neither measured nor in their tags.
-func unheard(pl *playlists.Playlist) (n int) {
+// measuring says how far a playlist's tracks have been heard through; empty: all were.
+func measuring(pl *playlists.Playlist) string {
+	all, done, guessed := 0, 0, 0
 	for _, ph := range pl.Phases {
 		for _, it := range ph.Music {
-			if t := it.Track; t != nil && t.Problem == "" && !t.HasLoudness {
-				n++
+			if t := it.Track; t != nil && t.Problem == "" {
+				all++
+				if t.Measured {
+					done++
+				} else if !t.HasLoudness {
+					guessed++
+				}
 			}
 		}
 	}
-	return n
+	switch {
+	case done == all:
+		return ""
+	case guessed == 0:
+		return fmt.Sprintf("%d of %d tracks are measured; until then their tags tell how loud they are.", done, all)
+	}
+	return fmt.Sprintf("%d of %d tracks are measured; started now, the others may sound too soft.", done, all)
 }
 
 // Problems is what is wrong with the folder and the playlists in it.
@@ -197,19 +227,78 @@ func (l *library) check(ctx context.Context, id string) (*playlists.Playlist, pl
 	return e.Playlist, e.Problems
 }
 
+// hear has the playlists' tracks heard through that were not yet, and says how far that is. What was found damaged is
+// among the playlists' problems.
+func (l *library) hear(ctx context.Context, ids []string, say func(loudness.Progress)) error {
+	if l.scan == nil {
+		return nil
+	}
+	for _, id := range ids {
+		if _, ok := l.Library.Resolve(ctx, id); !ok && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if p := l.scan.Progress(); p.Done == p.Total {
+		return nil
+	}
+	run, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { l.scan.Run(run) })
+	defer wg.Wait() // then each file that was looked at is taken note of
+	defer stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p := l.scan.Progress()
+		say(p)
+		if p.Done == p.Total {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
 // Curve is the gain that a track needs beside its one gain so that nothing in it startles; nil where it needs none, or
-// has not been heard through: then the guard in the last stage holds the promise alone.
+// has not been heard through: then the guard in the last stage holds the promise alone. It is asked while music plays,
+// so a disk that does not answer is not waited for.
 func (l *library) Curve(file string, gain, target float64) []player.GainPoint {
 	if l.cache == nil {
 		return nil
 	}
-	a, ok := l.cache.Lookup(file)
+	l.mu.Lock()
+	a, ok := l.loud[file]
+	l.mu.Unlock()
 	if !ok {
+		found := make(chan *loudness.Analysis, 1)
+		go func() { found <- l.remember(file) }()
+		select {
+		case a = <-found:
+		case <-time.After(200 * time.Millisecond):
+			l.log.Warn("a track's analysis takes too long to read", "file", file)
+		}
+	}
+	if a == nil {
 		return nil
 	}
 	var out []player.GainPoint
-	for _, p := range loudness.Curve(&a, gain, target) {
+	for _, p := range loudness.Curve(a, gain, target) {
 		out = append(out, player.GainPoint{At: p.At, DB: p.DB})
 	}
 	return out
+}
+
+// remember keeps a track's analysis at hand.
+func (l *library) remember(file string) *loudness.Analysis {
+	var found *loudness.Analysis
+	if a, ok := l.cache.Lookup(file); ok {
+		found = &a
+	}
+	l.mu.Lock()
+	l.loud[file] = found
+	l.mu.Unlock()
+	return found
 }

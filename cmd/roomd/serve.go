@@ -81,6 +81,9 @@ func serve(ctx context.Context, c *call) error {
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
 	defer lib.Close()
 	h.also(lib.Problems)
+	if lib.scan != nil {
+		lib.scan.Gentle = func() bool { return snd.Status().Running }
+	}
 
 	boot := make([]byte, 8)
 	rand.Read(boot)

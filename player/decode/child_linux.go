@@ -10,14 +10,17 @@ import (
 
 // start runs the child in a process group of its own, so that Ctrl-C in a terminal is roomd's to handle, and dead with
 // roomd. The kernel takes the death of the thread that started a child for its parent's, so that thread stays until
-// the child has ended.
-func (c *child) start() error {
+// the child has ended. One in the background gives way to everything else.
+func (c *child) start(background bool) error {
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := c.cmd.Start()
+		if err == nil && background {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, c.cmd.Process.Pid, 10) // refused or not, it decodes
+		}
 		started <- err
 		if err == nil {
 			c.exit = c.cmd.Wait()

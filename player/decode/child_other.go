@@ -5,7 +5,7 @@ package decode
 import "os"
 
 // start runs the child.
-func (c *child) start() error {
+func (c *child) start(bool) error {
 	if err := c.cmd.Start(); err != nil {
 		return err
 	}

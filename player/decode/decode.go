@@ -24,6 +24,8 @@ type Options struct {
 	From time.Duration
 	// Native asks for the Go decoders even where ffmpeg is installed.
 	Native bool
+	// Background has the decoder's child give way to everything else: nobody listens.
+	Background bool
 	// Ahead is how much is decoded ahead at most; 0 means 4 s.
 	Ahead time.Duration
 }

@@ -95,7 +95,7 @@ func openFFmpeg(t toolset, path string, opt Options) (source, int64, error) {
 	}
 	c.out, c.cmd.Stdout, c.cmd.Stderr = r, w, &c.said
 	widen(r)
-	if err := c.start(); err != nil {
+	if err := c.start(opt.Background); err != nil {
 		r.Close()
 		w.Close()
 		return nil, 0, fmt.Errorf("start ffmpeg: %w", err)
