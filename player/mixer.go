@@ -16,6 +16,7 @@ const (
 	lateEntry = 2 * time.Second  // the fade-in of what starts in its middle, and of a stand-in
 	leave     = 3 * time.Second  // the fade-out of a clip that is gone from the score
 	patience  = time.Second      // a clip that is due and not heard for so long gets its stand-in
+	soon      = time.Second      // what starts within it is due already, as far as opening it goes
 	slack     = 500 * time.Millisecond
 	bedLUFS   = -23 // what a bed measures at Gain 0
 )
@@ -23,11 +24,13 @@ const (
 // mixer turns a plan and a position into frames. It is one and the same for live sound and for a render: offline it
 // waits for its sources, live it never does. It belongs to one goroutine.
 type mixer struct {
-	rate    int
-	ctx     context.Context // ends the openers
-	open    func(ctx context.Context, file string, from time.Duration) (Source, error)
-	offline bool
-	notify  func(Event)
+	rate int
+	ctx  context.Context // ends the openers
+	open func(ctx context.Context, file string, from time.Duration) (Source, error)
+	// openSoon is open for what is due already
+	openSoon func(ctx context.Context, file string, from time.Duration) (Source, error)
+	offline  bool
+	notify   func(Event)
 
 	plan  *plan
 	next  int   // clips of the plan before this one have been looked at
@@ -41,7 +44,7 @@ type mixer struct {
 
 func newMixer(ctx context.Context, rate, block int, open func(context.Context, string, time.Duration) (Source, error), notify func(Event)) *mixer {
 	return &mixer{
-		rate: rate, ctx: ctx, open: open, notify: notify, plan: newPlan(Score{}, rate),
+		rate: rate, ctx: ctx, open: open, openSoon: open, notify: notify, plan: newPlan(Score{}, rate),
 		block: block, env: make([]float64, block),
 	}
 }
@@ -223,7 +226,7 @@ func (m *mixer) prepare() {
 		place := c.from + max(m.pos-c.start, 0)
 		d := &deck{
 			clip: *c, place: place, stop: c.from + c.end - c.start, waiting: -1, gain: c.gain, in: full, dip: full,
-			main: openTap(m.ctx, m.opener(c), duration(place, m.rate), m.block+m.tail()),
+			main: openTap(m.ctx, m.opener(c, c.start < m.pos+m.frames(soon)), duration(place, m.rate), m.block+m.tail()),
 		}
 		d.exit = exit{back: full, out: full}
 		d.exit = m.wayOut(d, c)
@@ -237,13 +240,16 @@ func (m *mixer) prepare() {
 	}
 }
 
-func (m *mixer) opener(c *part) opener {
+func (m *mixer) opener(c *part, soon bool) opener {
 	if c.Bed != "" {
 		return m.bed(c.Bed, c.seed)
 	}
-	file := c.File
+	file, open := c.File, m.open
+	if soon {
+		open = m.openSoon
+	}
 	return func(ctx context.Context, from time.Duration) (Source, error) {
-		src, err := m.open(ctx, file, from)
+		src, err := open(ctx, file, from)
 		if err == nil && m.offline {
 			src = readAhead(src)
 		}

@@ -28,6 +28,8 @@ type Options struct {
 	// Open opens a track at a place in it, at Rate. It is called in a goroutine of its own; ctx ends when the track
 	// is no longer wanted.
 	Open func(ctx context.Context, file string, from time.Duration) (Source, error)
+	// OpenSoon is Open for a track that is due already: with it the first frames come sooner. nil: Open.
+	OpenSoon func(ctx context.Context, file string, from time.Duration) (Source, error)
 	// Now is the clock that a session's anchor is told by; nil is time.Now, whose monotonic part counts.
 	Now func() time.Time
 	// Ceiling is the most that a Master may ask for, in dB.
@@ -162,6 +164,9 @@ func (p *Player) Run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	p.mix = newMixer(inner, p.o.Rate, len(p.buf), p.o.Open, p.emit)
+	if p.o.OpenSoon != nil {
+		p.mix.openSoon = p.o.OpenSoon
+	}
 	defer func() { p.mix.close() }()
 	for ctx.Err() == nil {
 		if err := p.step(); err != nil {

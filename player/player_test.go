@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -729,6 +730,33 @@ func TestWhatIsAskedForIsHeardSoon(t *testing.T) {
 			t.Errorf("300 ms after silence was asked for the level is %.5f, of %.5f", after, before)
 		}
 	})
+}
+
+// What is due already is opened by the quick way, what is still to come by the ordinary one.
+func TestWhatIsDueIsOpenedTheQuickWay(t *testing.T) {
+	c := newCard()
+	files := shelf{"a": long(time.Hour), "b": long(time.Hour)}
+	var mu sync.Mutex
+	var opened []string
+	by := func(way string) func(context.Context, string, time.Duration) (Source, error) {
+		return func(ctx context.Context, file string, from time.Duration) (Source, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			opened = append(opened, way+" "+file)
+			return files.open(ctx, file, from)
+		}
+	}
+	liveWith(t, Options{bare: true, Rate: rate, Line: c, Open: by("ordinary"), OpenSoon: by("quick"), Ceiling: 6}, func(p *Player) {
+		p.SetScore(Score{Clips: []Clip{
+			{ID: "a", File: "a", End: 10 * time.Second, FadeOut: 2 * time.Second},
+			{ID: "b", File: "b", Start: 8 * time.Second, End: 20 * time.Second, FadeIn: 2 * time.Second},
+		}}, time.Now())
+		time.Sleep(9 * time.Second)
+	})
+	slices.Sort(opened)
+	if got := strings.Join(opened, ", "); got != "ordinary b, quick a" {
+		t.Errorf("opened: %s", got)
+	}
 }
 
 // A clip's own gain and curve are exact, and a level that changes under it glides.

@@ -24,7 +24,7 @@ type sound struct {
 func openSound(cfg room.AudioConfig, o player.Options) sound {
 	oc := output.Config{Kind: cfg.Output, Device: cfg.Device, Command: cfg.Command, Rate: rate}
 	line := output.Open(oc, o.Log)
-	o.Rate, o.Line, o.Open = rate, line, openTrack
+	o.Rate, o.Line, o.Open, o.OpenSoon = rate, line, openTrack, openSoon
 	return sound{player.New(o), line}
 }
 
@@ -35,6 +35,17 @@ func openTrack(ctx context.Context, file string, from time.Duration) (player.Sou
 		return nil, err
 	}
 	return s, nil
+}
+
+// openSoon opens a file whose sound is waited for. The Go decoders have the first frames of what they know in a tenth of
+// the time that a child takes to start; far inside a file they would have to read all that is before.
+func openSoon(ctx context.Context, file string, from time.Duration) (player.Source, error) {
+	if from < time.Minute {
+		if s, err := decode.Open(ctx, file, decode.Options{Rate: rate, From: from, Native: true}); err == nil {
+			return s, nil
+		}
+	}
+	return openTrack(ctx, file, from)
 }
 
 // View is the sound's health.

@@ -24,7 +24,7 @@ const (
 
 const (
 	defaultRate      = 48000
-	defaultLookAhead = 200 * time.Millisecond
+	defaultLookAhead = 120 * time.Millisecond
 	retry            = 250 * time.Millisecond // between two attempts to open
 	longRetry        = 2 * time.Second
 	patience         = 5 * time.Second        // with an opening that does not answer
@@ -48,7 +48,7 @@ type Config struct {
 	Command   []string
 	Bits      int           // of what a child eats: 16 (also 0) or 32
 	Rate      int           // Hz; 0 is 48000
-	LookAhead time.Duration // how far writing may be ahead of hearing; 0 is 200 ms
+	LookAhead time.Duration // how far writing may be ahead of hearing; 0 is 120 ms
 	// Speed is how many times faster than time the sound goes, for tests with a card whose clock runs faster; 0 is 1.
 	Speed float64
 }
