@@ -26,9 +26,9 @@ const (
 type mixer struct {
 	rate int
 	ctx  context.Context // ends the openers
-	open func(ctx context.Context, file string, from time.Duration) (Source, error)
+	open Open
 	// openSoon is open for what is due already
-	openSoon func(ctx context.Context, file string, from time.Duration) (Source, error)
+	openSoon Open
 	offline  bool
 	notify   func(Event)
 
@@ -42,7 +42,7 @@ type mixer struct {
 	env   []float64
 }
 
-func newMixer(ctx context.Context, rate, block int, open func(context.Context, string, time.Duration) (Source, error), notify func(Event)) *mixer {
+func newMixer(ctx context.Context, rate, block int, open Open, notify func(Event)) *mixer {
 	return &mixer{
 		rate: rate, ctx: ctx, open: open, openSoon: open, notify: notify, plan: newPlan(Score{}, rate),
 		block: block, env: make([]float64, block),
@@ -249,7 +249,7 @@ func (m *mixer) opener(c *part, soon bool) opener {
 		open = m.openSoon
 	}
 	return func(ctx context.Context, from time.Duration) (Source, error) {
-		src, err := open(ctx, file, from)
+		src, err := open(ctx, file, from, m.rate)
 		if err == nil && m.offline {
 			src = readAhead(src)
 		}

@@ -19,17 +19,22 @@ type Line interface {
 	Write(block [][2]float64) error
 	// Delay is how long from now the next frame written will be heard.
 	Delay() time.Duration
+	// SetRate asks for another rate, in Hz, while nothing sounds. Rate is the one that is taken, once Prepare is ok.
+	SetRate(hz int)
+	Rate() int
 }
+
+// Open opens a track at a place in it, at a rate in Hz.
+type Open func(ctx context.Context, file string, from time.Duration, rate int) (Source, error)
 
 // Options is what a player is made of. Rate, Line and Open are required.
 type Options struct {
-	Rate int // Hz, of the whole session
+	Rate int // Hz, to begin with
 	Line Line
-	// Open opens a track at a place in it, at Rate. It is called in a goroutine of its own; ctx ends when the track
-	// is no longer wanted.
-	Open func(ctx context.Context, file string, from time.Duration) (Source, error)
+	// Open is called in a goroutine of its own; ctx ends when the track is no longer wanted.
+	Open Open
 	// OpenSoon is Open for a track that is due already: with it the first frames come sooner. nil: Open.
-	OpenSoon func(ctx context.Context, file string, from time.Duration) (Source, error)
+	OpenSoon Open
 	// Now is the clock that a session's anchor is told by; nil is time.Now, whose monotonic part counts.
 	Now func() time.Time
 	// Ceiling is the most that a Master may ask for, in dB.
@@ -57,8 +62,12 @@ type Player struct {
 	master atomic.Pointer[Master]
 
 	dropped atomic.Uint64
+	rate    atomic.Int64 // o.Rate, for those who make plans
 
-	// Owned by Run.
+	// Owned by Run, as o.Rate is.
+	inner    context.Context
+	wished   wish // the last that was taken
+	tuning   bool // the line was asked for another rate, and has not answered
 	mix      *mixer
 	level    master
 	last     last
@@ -77,6 +86,7 @@ type Player struct {
 }
 
 type wish struct {
+	score  Score
 	plan   *plan
 	anchor time.Time
 	stop   bool
@@ -109,19 +119,21 @@ func New(o Options) *Player {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Player{
+	p := &Player{
 		last: newLast(o), o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling},
 		buf: make([][2]float64, o.Rate/blocks),
 	}
+	p.rate.Store(int64(o.Rate))
+	return p
 }
 
 // SetScore goes over to a score whose time 0 is (or was) at anchor. The newest call wins.
 func (p *Player) SetScore(s Score, anchor time.Time) {
-	p.score.Store(&wish{plan: newPlan(s, p.o.Rate), anchor: anchor})
+	p.score.Store(&wish{score: s, plan: newPlan(s, int(p.rate.Load())), anchor: anchor})
 }
 
 // Stop fades everything out over 3 s and leaves the line open.
-func (p *Player) Stop() { p.score.Store(&wish{plan: newPlan(Score{}, p.o.Rate), stop: true}) }
+func (p *Player) Stop() { p.score.Store(&wish{plan: newPlan(Score{}, int(p.rate.Load())), stop: true}) }
 
 // SetMaster asks for a level. Up, it is reached at 3 dB a second at most; it never passes the ceiling. Before a
 // score sounds it is set at once.
@@ -163,10 +175,8 @@ func (p *Player) Status() Status {
 func (p *Player) Run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	p.mix = newMixer(inner, p.o.Rate, len(p.buf), p.o.Open, p.emit)
-	if p.o.OpenSoon != nil {
-		p.mix.openSoon = p.o.OpenSoon
-	}
+	p.inner = inner
+	p.tune()
 	defer func() { p.mix.close() }()
 	for ctx.Err() == nil {
 		if err := p.step(); err != nil {
@@ -200,6 +210,9 @@ func (p *Player) step() error {
 		clear(p.buf)
 		p.report()
 		return p.o.Line.Write(p.buf)
+	}
+	if hz := p.o.Line.Rate(); hz != p.o.Rate || p.tuning {
+		p.retune(hz)
 	}
 	cut := !p.up || gen != p.gen
 	if p.lost {
@@ -241,20 +254,52 @@ func (p *Player) take(at time.Duration) bool {
 	if w == nil {
 		return false
 	}
+	if w.plan.rate != p.o.Rate {
+		w.plan = newPlan(w.score, p.o.Rate)
+	}
 	if w.stop {
 		p.running = false
 		p.mix.setPlan(w.plan)
 		return true
 	}
-	if shift := p.anchor.Sub(w.anchor); p.anchor.IsZero() || shift > astray || shift < -astray {
+	shift := p.anchor.Sub(w.anchor)
+	fresh := p.anchor.IsZero() || shift > astray || shift < -astray
+	if fresh {
 		p.anchor = w.anchor
 		p.mix.seek(frames(p.o.Now().Sub(w.anchor)+p.delay(), p.o.Rate), true)
 		p.drift = 0
 	}
-	p.anchor = w.anchor
-	p.running = true
+	tune := w.score.Rate != 0 && w.score.Rate != p.o.Rate && fresh && !p.audible()
+	p.anchor, p.running, p.wished = w.anchor, true, *w
+	if tune {
+		p.o.Line.SetRate(w.score.Rate)
+		p.up, p.tuning = false, true // no loss: what comes next is an opening
+		return true
+	}
 	p.mix.setPlan(w.plan)
 	return true
+}
+
+// tune makes what depends on the rate.
+func (p *Player) tune() {
+	p.mix = newMixer(p.inner, p.o.Rate, len(p.buf), p.o.Open, p.emit)
+	if p.o.OpenSoon != nil {
+		p.mix.openSoon = p.o.OpenSoon
+	}
+}
+
+// retune goes over to another rate, while nothing is heard.
+func (p *Player) retune(hz int) {
+	p.o.Rate, p.tuning = hz, false
+	p.rate.Store(int64(hz))
+	p.mix.close()
+	p.buf = make([][2]float64, hz/blocks)
+	p.tune()
+	p.level.rate, p.last = hz, newLast(p.o)
+	p.written, p.drift, p.residual = 0, 0, 0
+	if p.running {
+		p.mix.setPlan(newPlan(p.wished.score, hz))
+	}
 }
 
 func (p *Player) delay() time.Duration {

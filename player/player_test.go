@@ -30,6 +30,7 @@ type card struct {
 	heard [][2]float64
 	at    []time.Time // of each block, when its first frame sounds
 	first []int       // frame of each block in heard
+	asked []int       // rates
 }
 
 func newCard() *card { return &card{rate: rate, gen: 1, ok: true, ahead: 150 * time.Millisecond} }
@@ -38,6 +39,14 @@ func (c *card) Prepare() (uint64, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.gen, c.ok
+}
+
+func (c *card) Rate() int { c.mu.Lock(); defer c.mu.Unlock(); return c.rate }
+
+func (c *card) SetRate(hz int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rate, c.from, c.gen, c.asked = hz, time.Time{}, c.gen+1, append(c.asked, hz)
 }
 
 func (c *card) pace() float64 { return float64(c.rate) * (1 + c.ppm/1e6) }
@@ -152,7 +161,7 @@ func (noNumbers) TryStream(b [][2]float64) (int, bool) {
 // shelf opens tapes by name; a name that is not there is an error.
 type shelf map[string]func(from time.Duration) (Source, error)
 
-func (s shelf) open(_ context.Context, file string, from time.Duration) (Source, error) {
+func (s shelf) open(_ context.Context, file string, from time.Duration, _ int) (Source, error) {
 	f, ok := s[file]
 	if !ok {
 		return nil, errors.New("no such tape")
@@ -732,18 +741,74 @@ func TestWhatIsAskedForIsHeardSoon(t *testing.T) {
 	})
 }
 
+// Files that share a rate are played at it, from their first frame on: each is opened at it, and the second is where it
+// is to be by the device's new clock. What sounds already is never interrupted for a rate.
+func TestFilesThatShareARateArePlayedAtIt(t *testing.T) {
+	c := newCard()
+	files := shelf{"a": long(time.Hour), "b": long(time.Hour)}
+	var mu sync.Mutex
+	rates := map[string]int{}
+	open := func(ctx context.Context, file string, from time.Duration, hz int) (Source, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		rates[file] = hz
+		return files.open(ctx, file, from, hz)
+	}
+	liveWith(t, Options{bare: true, Rate: rate, Line: c, Open: open, Ceiling: 6}, func(p *Player) {
+		time.Sleep(time.Second)
+		start := time.Now()
+		score := Score{Rate: rate * 2, Clips: []Clip{
+			{ID: "a", File: "a", End: 20 * time.Second, FadeOut: 2 * time.Second},
+			{ID: "b", File: "b", Start: 18 * time.Second, End: 40 * time.Second, FadeIn: 2 * time.Second},
+		}}
+		p.SetScore(score, start)
+		time.Sleep(5 * time.Second)
+		score.Rate = rate * 4 // not while it sounds
+		p.SetScore(score, start)
+		time.Sleep(5 * time.Second)
+		if got := p.Status(); len(got.Sounding) != 1 || got.Sounding[0].ID != "a" || !got.Device {
+			t.Errorf("after 10 s: %+v", got)
+		}
+		time.Sleep(10 * time.Second)
+		p.SetScore(Score{End: time.Second, Rate: rate * 2}, start) // the session is over
+		time.Sleep(10 * time.Second)
+		score.Rate = rate
+		p.SetScore(score, time.Now()) // another begins
+		time.Sleep(5 * time.Second)
+		for {
+			select {
+			case e := <-p.Events():
+				if e.Kind != ClipStarted {
+					t.Errorf("%+v", e)
+				}
+				continue
+			default:
+			}
+			break
+		}
+	})
+	if !slices.Equal(c.asked, []int{rate * 2, rate}) || rates["a"] != rate || rates["b"] != rate*2 {
+		t.Errorf("the device was asked for %v, the files for %v", c.asked, rates)
+	}
+	// a counts up by one each frame of its own.
+	at := c.first[slices.IndexFunc(c.at, func(at time.Time) bool { return at.Sub(c.at[0]) > 5*time.Second })]
+	if d := c.heard[at+1000][0] - c.heard[at][0]; d <= 0 {
+		t.Errorf("a does not go on: %v", d)
+	}
+}
+
 // What is due already is opened by the quick way, what is still to come by the ordinary one.
 func TestWhatIsDueIsOpenedTheQuickWay(t *testing.T) {
 	c := newCard()
 	files := shelf{"a": long(time.Hour), "b": long(time.Hour)}
 	var mu sync.Mutex
 	var opened []string
-	by := func(way string) func(context.Context, string, time.Duration) (Source, error) {
-		return func(ctx context.Context, file string, from time.Duration) (Source, error) {
+	by := func(way string) Open {
+		return func(ctx context.Context, file string, from time.Duration, rate int) (Source, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			opened = append(opened, way+" "+file)
-			return files.open(ctx, file, from)
+			return files.open(ctx, file, from, rate)
 		}
 	}
 	liveWith(t, Options{bare: true, Rate: rate, Line: c, Open: by("ordinary"), OpenSoon: by("quick"), Ceiling: 6}, func(p *Player) {

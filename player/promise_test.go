@@ -65,7 +65,7 @@ func TestNothingStartles(t *testing.T) {
 				FadeIn: 2 * time.Second, FadeOut: 2 * time.Second, Gain: r.Float64()*30 - 15})
 		}
 		var opened atomic.Uint64
-		open := func(context.Context, string, time.Duration) (Source, error) {
+		open := func(context.Context, string, time.Duration, int) (Source, error) {
 			return &wild{r: rand.New(rand.NewPCG(seed, opened.Add(1)))}, nil
 		}
 		m := loudness.NewMeter(48000)

@@ -9,10 +9,13 @@ import "time"
 type Score struct {
 	Clips []Clip `json:"clips"` // by Start; overlaps are crossfades
 	// Levels are the loudness targets over time, by At: what the startle guard measures against.
-	Levels []Level       `json:"levels"`
-	Cover  string        `json:"cover"` // the bed (drone, ocean, rain) that covers a clip that fails
-	Seed   uint64        `json:"seed"`  // of the beds
-	End    time.Duration `json:"end"`   // nothing sounds from here on; 0: open
+	Levels []Level `json:"levels"`
+	Cover  string  `json:"cover"` // the bed (drone, ocean, rain) that covers a clip that fails
+	Seed   uint64  `json:"seed"`  // of the beds
+	// Rate is what its files share, in Hz: a session that starts with it is played at it where the device takes it.
+	// 0: the files differ, or there are none.
+	Rate int           `json:"rate,omitempty"`
+	End  time.Duration `json:"end"` // nothing sounds from here on; 0: open
 }
 
 // Clip is one stretch of one source.

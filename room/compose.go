@@ -242,7 +242,7 @@ func (s *Session) gain(p placed) float64 {
 
 // Score is what the session sounds like, as it stands.
 func (s *Session) Score() player.Score {
-	sc := player.Score{Cover: string(s.Begin.Playlist.Bed), Seed: s.Begin.Seed}
+	sc := player.Score{Cover: string(s.Begin.Playlist.Bed), Seed: s.Begin.Seed, Rate: sharedRate(&s.Begin.Playlist)}
 	for _, p := range s.Pieces {
 		c := player.Clip{
 			ID: p.ID, Title: s.title(p), Start: p.Start, End: p.End,
@@ -266,6 +266,21 @@ func (s *Session) Score() player.Score {
 		sc.End = s.Spans[s.lastPhase()].End
 	}
 	return sc
+}
+
+// sharedRate is the rate of all of a playlist's files, where they share one that a player goes at; else 0.
+func sharedRate(pl *playlists.Playlist) (hz int) {
+	for _, ph := range pl.Phases {
+		for _, it := range ph.Music {
+			if t := it.Track; t != nil && t.Problem == "" {
+				if t.Rate < 44100 || t.Rate > 96000 || hz != 0 && t.Rate != hz {
+					return 0
+				}
+				hz = t.Rate
+			}
+		}
+	}
+	return hz
 }
 
 // ScoreWith is Score with each track's gain curve, at its gain and its phase's target; curve may be nil.

@@ -11,7 +11,7 @@ import (
 	"roomd/room"
 )
 
-// rate is the sampling rate of a session, Hz.
+// rate is the sampling rate of renders and analyses, and of a session whose files do not share another, Hz.
 const rate = 48000
 
 // sound is the player and its line, as the room needs them.
@@ -29,8 +29,8 @@ func openSound(cfg room.AudioConfig, o player.Options) sound {
 }
 
 // openTrack opens a file for the player.
-func openTrack(ctx context.Context, file string, from time.Duration) (player.Source, error) {
-	s, err := decode.Open(ctx, file, decode.Options{Rate: rate, From: from})
+func openTrack(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
+	s, err := decode.Open(ctx, file, decode.Options{Rate: hz, From: from})
 	if err != nil {
 		return nil, err
 	}
@@ -39,13 +39,13 @@ func openTrack(ctx context.Context, file string, from time.Duration) (player.Sou
 
 // openSoon opens a file whose sound is waited for. The Go decoders have the first frames of what they know in a tenth of
 // the time that a child takes to start; far inside a file they would have to read all that is before.
-func openSoon(ctx context.Context, file string, from time.Duration) (player.Source, error) {
+func openSoon(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
 	if from < time.Minute {
-		if s, err := decode.Open(ctx, file, decode.Options{Rate: rate, From: from, Native: true}); err == nil {
+		if s, err := decode.Open(ctx, file, decode.Options{Rate: hz, From: from, Native: true}); err == nil {
 			return s, nil
 		}
 	}
-	return openTrack(ctx, file, from)
+	return openTrack(ctx, file, from, hz)
 }
 
 // View is the sound's health.

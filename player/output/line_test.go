@@ -88,7 +88,7 @@ func TestADeviceWithAnotherClockNeverRunsDry(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFakeSink(drift)
 			f.gulp = 24000
-			l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func() (sink, error) { return f, nil })
+			l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func(Config) (sink, error) { return f, nil })
 			start := time.Now()
 			for block := block20ms(); time.Since(start) < time.Hour; {
 				if _, ok := l.Prepare(); !ok {
@@ -116,10 +116,10 @@ func TestADeviceWithAnotherClockNeverRunsDry(t *testing.T) {
 }
 
 func TestWithoutADeviceTimeGoesOn(t *testing.T) {
-	for name, open := range map[string]func() (sink, error){
+	for name, open := range map[string]func(Config) (sink, error){
 		"none":    nil,
-		"missing": func() (sink, error) { return nil, syscall.ENODEV },
-		"hangs":   func() (sink, error) { time.Sleep(20 * time.Minute); return nil, syscall.ENODEV },
+		"missing": func(Config) (sink, error) { return nil, syscall.ENODEV },
+		"hangs":   func(Config) (sink, error) { time.Sleep(20 * time.Minute); return nil, syscall.ENODEV },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			cfg := Config{Kind: ALSA}
@@ -196,7 +196,7 @@ func TestEachOpeningIsANewGeneration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var made []*fakeSink
 		there := true
-		l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func() (sink, error) {
+		l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func(Config) (sink, error) {
 			if !there {
 				return nil, syscall.ENODEV
 			}
@@ -259,7 +259,7 @@ func TestEachOpeningIsANewGeneration(t *testing.T) {
 func TestALateOpeningIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var late *fakeSink
-		l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func() (sink, error) {
+		l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func(Config) (sink, error) {
 			time.Sleep(30 * time.Second)
 			late = newFakeSink(0)
 			return late, nil

@@ -117,7 +117,8 @@ var (
 type Line struct {
 	cfg  Config
 	log  *slog.Logger
-	open func() (sink, error)
+	open func(Config) (sink, error)
+	base int // Hz, as it was configured
 
 	// Owned by the goroutine that writes.
 	file    *WAV // instead of a sink, with File
@@ -151,22 +152,22 @@ type outcome struct {
 // half a second.
 func Open(cfg Config, log *slog.Logger) *Line {
 	cfg = cfg.withDefaults()
-	var open func() (sink, error)
+	var open func(Config) (sink, error)
 	switch cfg.Kind {
 	case ALSA:
-		open = func() (sink, error) { return openSystem(cfg) }
+		open = openSystem
 	case Command:
-		open = func() (sink, error) { return openCommand(cfg) }
+		open = openCommand
 	case None, File:
 	default:
 		err := fmt.Errorf("unknown output %q (alsa, command, none, wav)", cfg.Kind)
-		open = func() (sink, error) { return nil, err }
+		open = func(Config) (sink, error) { return nil, err }
 	}
 	return newLine(cfg, log, open)
 }
 
-func newLine(cfg Config, log *slog.Logger, open func() (sink, error)) *Line {
-	l := &Line{cfg: cfg, log: log, open: open, timer: time.NewTimer(0), clock: clock{rate: cfg.pace()}}
+func newLine(cfg Config, log *slog.Logger, open func(Config) (sink, error)) *Line {
+	l := &Line{cfg: cfg, base: cfg.Rate, log: log, open: open, timer: time.NewTimer(0), clock: clock{rate: cfg.pace()}}
 	<-l.timer.C
 	l.health = Health{State: Opening, Kind: cfg.Kind, Device: cfg.Device, Rate: cfg.Rate}
 	switch {
@@ -194,8 +195,30 @@ func newLine(cfg Config, log *slog.Logger, open func() (sink, error)) *Line {
 	return l
 }
 
-// Rate is the line's rate in Hz.
+// Rate is the line's rate in Hz. Where SetRate was called it counts once Prepare says that the device is there.
 func (l *Line) Rate() int { return l.cfg.Rate }
+
+// SetRate gives an ALSA device back, as nothing sounds, to open it at another rate; Config.Rate it is again where the
+// device does not take that without resampling. Rate tells which it has become.
+func (l *Line) SetRate(hz int) {
+	if l.cfg.Kind != ALSA || l.closed || hz == l.cfg.Rate {
+		return
+	}
+	switch {
+	case l.sink != nil:
+		l.release(false)
+	case l.opening != nil:
+		l.giveUp()
+	}
+	l.retune(hz)
+	l.attempt(time.Now())
+}
+
+// retune has the line count in another rate.
+func (l *Line) retune(hz int) {
+	l.cfg.Rate = hz
+	l.clock = clock{rate: l.cfg.pace()}
+}
 
 // Prepare is called before each block is rendered; it never blocks. It opens a lost device again when that is due.
 // gen changes whenever the next block will not join what was heard before: at each opening and after an underrun; the
@@ -235,7 +258,7 @@ func (l *Line) attempt(now time.Time) {
 		return
 	}
 	l.began = now
-	result, last := make(chan outcome, 1), l.last
+	result, last, cfg, base := make(chan outcome, 1), l.last, l.cfg, l.base
 	l.opening = result
 	go func() {
 		if last != nil {
@@ -244,7 +267,15 @@ func (l *Line) attempt(now time.Time) {
 			case <-time.After(retry):
 			}
 		}
-		s, err := l.open()
+		s, err := l.open(cfg)
+		if cfg.Rate != base && (err != nil || s.about().resampled) {
+			// roomd's own resampler is better than the device's.
+			if err == nil {
+				<-s.close(false)
+			}
+			cfg.Rate = base
+			s, err = l.open(cfg)
+		}
 		result <- outcome{s, err}
 	}()
 }
@@ -271,8 +302,11 @@ func (l *Line) adopt(o outcome, now time.Time) {
 	}
 	l.sink, l.waited, l.opened, l.gulp = o.sink, time.Time{}, now, o.sink.about().gulp
 	l.gen++
-	l.clock.restart(now)
 	a := o.sink.about()
+	if a.rate != l.cfg.Rate {
+		l.retune(a.rate)
+	}
+	l.clock.restart(now)
 	l.log.Info("sound device opened", "device", a.device, "rate", a.rate, "format", a.format, "resampled", a.resampled)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -52,6 +52,7 @@ type report struct {
 }
 
 type play struct {
+	Ask    int // Hz, after the opening; 0: none
 	Config Config
 	For    time.Duration // of sound
 	List   bool          // list the devices and end
@@ -81,6 +82,12 @@ func playChild(spec string) {
 		return
 	}
 	l := Open(p.Config, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if p.Ask != 0 {
+		l.SetRate(p.Ask)
+		for ok := false; !ok; _, ok = l.Prepare() {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
 	frames := int(p.For.Seconds() * float64(l.Rate()))
 	block := make([][2]float64, l.Rate()/50)
 	var was report
@@ -349,7 +356,18 @@ func TestTakesTheDeviceAsItIs(t *testing.T) {
 pcm.s24 { type plug slave { pcm "usbdac" format S24_3LE } }
 pcm.s16 { type plug slave { pcm "usbdac" format S16_LE } }
 pcm.slow { type plug slave { pcm "usbdac" rate 44100 } }
+pcm.fast { type plug slave { pcm "usbdac" rate 48000 } }
 `)
+	// Another rate is taken where the device has it, and only there.
+	for device, want := range map[string]int{"usbdac": 44100, "fast": 48000} {
+		end := start(t, card.Env(), play{Config: Config{Device: device}, Ask: 44100, For: 300 * time.Millisecond}).end(5 * time.Second)
+		if h := end.Health; h.State != Playing || h.Rate != want || h.Resampled || end.Written != want*3/10 {
+			t.Errorf("%s at 44.1 kHz: %+v, %d frames", device, h, end.Written)
+		}
+		if played := card.Played(); played.Rate != want {
+			t.Errorf("%s: the card got %d Hz", device, played.Rate)
+		}
+	}
 	for device, want := range map[string]Health{
 		"s24":  {Rate: 48000, Format: "S24_3LE"},
 		"s16":  {Rate: 48000, Format: "S16_LE"},
@@ -365,7 +383,7 @@ pcm.slow { type plug slave { pcm "usbdac" rate 44100 } }
 	}
 	listed := start(t, card.Env(), play{List: true}).until(5*time.Second, "the list", func(r report) bool { return r.Has })
 	i := slices.IndexFunc(listed.List, func(d Device) bool { return d.Name == "usbdac" })
-	if i < 0 || listed.List[i].Description != "fake USB DAC" || !slices.Equal(listed.List[i].Rates, []int{44100, 48000, 96000}) {
+	if i < 0 || listed.List[i].Description != "fake USB DAC" || !slices.Equal(listed.List[i].Rates, []int{44100, 48000, 88200, 96000}) {
 		t.Errorf("listed %+v", listed.List)
 	}
 	for _, d := range listed.List {
