@@ -15,8 +15,8 @@ type Line interface {
 	// Prepare tries, without waiting, to have the device open. gen changes whenever what is written next will not join
 	// what was heard before; ok is false while there is no device.
 	Prepare() (gen uint64, ok bool)
-	// Write hands a block over and keeps the pace of real time, with a device and without one.
-	Write(block [][2]float64) error
+	// Write hands a block over, with one for each of Options.Pairs, and keeps the pace of real time, with a device and without one.
+	Write(block [][2]float64, more ...[][2]float64) error
 	// Delay is how long from now the next frame written will be heard.
 	Delay() time.Duration
 	// SetRate asks for another rate, in Hz, while nothing sounds. Rate is the one that is taken, once Prepare is ok.
@@ -41,8 +41,23 @@ type Options struct {
 	Ceiling float64
 	// Loudest is the momentary loudness that nothing passes, whatever asked for more, in LUFS; 0: none.
 	Loudest float64
-	Log     *slog.Logger // nil: the default one
-	bare    bool         // without the guard: tests of what comes before it count samples
+	// Pairs are further stereo pairs of the line: the same sound, in step, each at its own level.
+	Pairs []Pair
+	Log   *slog.Logger // nil: the default one
+	bare  bool         // without the guard: tests of what comes before it count samples
+}
+
+// Pair is one more stereo pair, headphones for one.
+type Pair struct {
+	Level   float64 // dB against the first pair
+	Loudest float64 // as Options.Loudest, for this pair
+}
+
+// pair is what a pair plays.
+type pair struct {
+	Pair
+	last last
+	gain float64
 }
 
 const (
@@ -80,6 +95,8 @@ type Player struct {
 	drift    float64 // frames that the position is behind, smoothed
 	residual float64 // of the slew
 	buf      [][2]float64
+	pairs    []pair
+	more     [][][2]float64 // a block for each of pairs
 
 	mu     sync.Mutex // never held while anything else is done
 	status Status     // guarded by mu
@@ -119,11 +136,12 @@ func New(o Options) *Player {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	p := &Player{
-		last: newLast(o), o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling},
-		buf: make([][2]float64, o.Rate/blocks),
-	}
+	p := &Player{o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling}}
 	p.rate.Store(int64(o.Rate))
+	for _, q := range o.Pairs {
+		p.pairs = append(p.pairs, pair{Pair: q, gain: linear(q.Level)})
+		p.more = append(p.more, nil)
+	}
 	return p
 }
 
@@ -190,7 +208,7 @@ func (p *Player) Run(ctx context.Context) error {
 	for p.written < out.to {
 		p.render(0)
 		p.fade(out)
-		if err := p.o.Line.Write(p.buf); err != nil {
+		if err := p.o.Line.Write(p.buf, p.more...); err != nil {
 			return err
 		}
 		p.written += int64(len(p.buf))
@@ -208,8 +226,11 @@ func (p *Player) step() error {
 		}
 		p.take(p.elapsed())
 		clear(p.buf)
+		for _, b := range p.more {
+			clear(b)
+		}
 		p.report()
-		return p.o.Line.Write(p.buf)
+		return p.o.Line.Write(p.buf, p.more...)
 	}
 	if hz := p.o.Line.Rate(); hz != p.o.Rate || p.tuning {
 		p.retune(hz)
@@ -223,6 +244,9 @@ func (p *Player) step() error {
 
 	if cut {
 		p.last.reset() // what is on its way in it belongs to before the gap
+		for k := range p.pairs {
+			p.pairs[k].last.reset()
+		}
 	}
 	at := p.elapsed() + p.delay()
 	if taken := p.take(at); taken {
@@ -231,7 +255,7 @@ func (p *Player) step() error {
 	slew := p.follow(frames(at, p.o.Rate), cut)
 	p.render(slew)
 	p.report()
-	if err := p.o.Line.Write(p.buf); err != nil {
+	if err := p.o.Line.Write(p.buf, p.more...); err != nil {
 		return err
 	}
 	p.written += int64(len(p.buf))
@@ -282,6 +306,13 @@ func (p *Player) take(at time.Duration) bool {
 
 // tune makes what depends on the rate.
 func (p *Player) tune() {
+	p.buf = make([][2]float64, p.o.Rate/blocks)
+	p.last = newLast(p.o)
+	for k := range p.pairs {
+		o := p.o
+		o.Loudest = p.pairs[k].Loudest
+		p.pairs[k].last, p.more[k] = newLast(o), make([][2]float64, len(p.buf))
+	}
 	p.mix = newMixer(p.inner, p.o.Rate, len(p.buf), p.o.Open, p.emit)
 	if p.o.OpenSoon != nil {
 		p.mix.openSoon = p.o.OpenSoon
@@ -293,9 +324,8 @@ func (p *Player) retune(hz int) {
 	p.o.Rate, p.tuning = hz, false
 	p.rate.Store(int64(hz))
 	p.mix.close()
-	p.buf = make([][2]float64, hz/blocks)
 	p.tune()
-	p.level.rate, p.last = hz, newLast(p.o)
+	p.level.rate = hz
 	p.written, p.drift, p.residual = 0, 0, 0
 	if p.running {
 		p.mix.setPlan(newPlan(p.wished.score, hz))
@@ -346,6 +376,13 @@ func (p *Player) seeks() {
 func (p *Player) render(slew int64) {
 	p.mix.mix(p.buf, slew)
 	p.level.process(p.buf)
+	for k := range p.pairs {
+		q, buf := &p.pairs[k], p.more[k]
+		for i, f := range p.buf {
+			buf[i] = [2]float64{f[0] * q.gain, f[1] * q.gain}
+		}
+		q.last.process(buf, p.mix.plan, p.mix.pos, p.level.db+q.Level)
+	}
 	p.last.process(p.buf, p.mix.plan, p.mix.pos, p.level.db)
 }
 
@@ -359,6 +396,10 @@ func (p *Player) fade(r ramp) {
 	for i, g := range env {
 		p.buf[i][0] *= g
 		p.buf[i][1] *= g
+		for _, b := range p.more {
+			b[i][0] *= g
+			b[i][1] *= g
+		}
 	}
 }
 

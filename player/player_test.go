@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"roomd/player/loudness"
 )
 
 const rate = 8000 // of the tests: small, so that each sample can be looked at
@@ -31,6 +33,7 @@ type card struct {
 	at    []time.Time // of each block, when its first frame sounds
 	first []int       // frame of each block in heard
 	asked []int       // rates
+	more  [][][2]float64
 }
 
 func newCard() *card { return &card{rate: rate, gen: 1, ok: true, ahead: 150 * time.Millisecond} }
@@ -65,7 +68,7 @@ func (c *card) delay() time.Duration {
 	return max(0, time.Until(end))
 }
 
-func (c *card) Write(b [][2]float64) error {
+func (c *card) Write(b [][2]float64, more ...[][2]float64) error {
 	c.mu.Lock()
 	d := c.delay()
 	if d == 0 {
@@ -76,6 +79,12 @@ func (c *card) Write(b [][2]float64) error {
 		c.first = append(c.first, len(c.heard))
 		c.heard = append(c.heard, b...)
 		c.at = append(c.at, time.Now().Add(d))
+		for k, m := range more {
+			if len(c.more) == k {
+				c.more = append(c.more, nil)
+			}
+			c.more[k] = append(c.more[k], m...)
+		}
 	}
 	d = c.delay()
 	c.mu.Unlock()
@@ -794,6 +803,33 @@ func TestFilesThatShareARateArePlayedAtIt(t *testing.T) {
 	at := c.first[slices.IndexFunc(c.at, func(at time.Time) bool { return at.Sub(c.at[0]) > 5*time.Second })]
 	if d := c.heard[at+1000][0] - c.heard[at][0]; d <= 0 {
 		t.Errorf("a does not go on: %v", d)
+	}
+}
+
+// A second pair plays the same in step, at its own level and under its own ceiling.
+func TestAPairHasItsOwnLevelAndCeiling(t *testing.T) {
+	c := newCard()
+	soft := Score{Levels: []Level{{Target: -23}}, Clips: []Clip{{ID: "a", Bed: "ocean", End: time.Hour}}}
+	for _, k := range []struct{ level, loudest, lower float64 }{{-6, 0, 6}, {3, -31, 8}} {
+		*c = *newCard()
+		o := Options{Rate: 48000, Line: c, Loudest: -17, Pairs: []Pair{{Level: k.level, Loudest: k.loudest}}}
+		c.rate = o.Rate
+		liveWith(t, o, func(p *Player) {
+			p.SetScore(soft, time.Now())
+			time.Sleep(30 * time.Second)
+		})
+		if len(c.more) != 1 || len(c.more[0]) != len(c.heard) {
+			t.Fatal("the second pair is not in step")
+		}
+		main, pair := loudness.NewMeter(o.Rate), loudness.NewMeter(o.Rate)
+		main.Write(c.heard)
+		pair.Write(c.more[0])
+		if d := main.Integrated() - pair.Integrated(); math.Abs(d-k.lower) > 1.5 {
+			t.Errorf("level %v, ceiling %v: the pair is %.1f LU softer, wanted %.0f", k.level, k.loudest, d, k.lower)
+		}
+		if m := pair.MaxMomentary(); k.loudest != 0 && m > k.loudest+0.1 {
+			t.Errorf("the pair is at %.1f LUFS, its ceiling is %v", m, k.loudest)
+		}
 	}
 }
 

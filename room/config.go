@@ -27,6 +27,14 @@ type AudioConfig struct {
 	Command   []string // with Output command: a child that eats PCM on standard input
 	Reference float64  // LUFS that a playlist's level 0 sounds at; default -23
 	Ceiling   float64  // dB over the reference that no one gets past; default 6
+	// Headphones are on the device's channels 3 and 4; nil: there are none.
+	Headphones *Headphones
+}
+
+// Headphones play the same as the speaker, in step, at a level of their own.
+type Headphones struct {
+	Level   float64 // dB against the speaker, -30 to 12; default 0
+	Ceiling float64 // dB over the reference that they never get past; default that of the speaker
 }
 
 // MQTTConfig is the broker.

@@ -209,7 +209,7 @@ func (p *configReader) listen(v playlists.Value) {
 
 func (p *configReader) audio(v playlists.Value) {
 	const write = `write audio: {output: alsa, device: "", reference: -23, ceiling: 6}`
-	f := v.Fields("audio", write, "output", "device", "reference", "ceiling")
+	f := v.Fields("audio", write, "output", "device", "reference", "ceiling", "headphones")
 	if ov, ok := f.Get("output"); ok {
 		if ov.IsMap() {
 			const write = "write output: {command: [aplay, -q, -f, S32_LE, -c, 2, -r, 48000]}"
@@ -229,6 +229,17 @@ func (p *configReader) audio(v playlists.Value) {
 	}
 	if cv, ok := f.Get("ceiling"); ok {
 		set(&p.c.Audio.Ceiling)(cv.Number(0, 12))
+	}
+	if hv, ok := f.Get("headphones"); ok {
+		h := &Headphones{Ceiling: p.c.Audio.Ceiling}
+		p.c.Audio.Headphones = h
+		hf := hv.Fields("headphones", "write headphones: {level: -6, ceiling: 3}", "level", "ceiling")
+		if lv, ok := hf.Get("level"); ok {
+			set(&h.Level)(lv.Number(-30, 12))
+		}
+		if cv, ok := hf.Get("ceiling"); ok {
+			set(&h.Ceiling)(cv.Number(0, 12))
+		}
 	}
 }
 

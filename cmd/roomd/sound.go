@@ -23,6 +23,10 @@ type sound struct {
 // openSound opens the room's sound. A device that is missing is tried again while the room runs.
 func openSound(cfg room.AudioConfig, o player.Options) sound {
 	oc := output.Config{Kind: cfg.Output, Device: cfg.Device, Command: cfg.Command, Rate: rate}
+	if h := cfg.Headphones; h != nil {
+		oc.Pairs = 2
+		o.Pairs = []player.Pair{{Level: h.Level, Loudest: cfg.Reference + h.Ceiling}}
+	}
 	line := output.Open(oc, o.Log)
 	o.Rate, o.Line, o.Open, o.OpenSoon = rate, line, openTrack, openSoon
 	return sound{player.New(o), line}

@@ -96,7 +96,12 @@ func (lib *libasound) pcmName(device string) string {
 // dither; then with ALSA's conversion of rate and channels, then of everything.
 func (a *alsa) open(name string, cfg Config) error {
 	var first error
-	for _, mode := range []int32{openNoFormat | openNoResample | openNoChannels, openNoFormat, 0} {
+	modes := []int32{openNoFormat | openNoResample | openNoChannels, openNoFormat, 0}
+	if cfg.Pairs > 1 {
+		// ALSA would leave out the channels that the device has not.
+		modes = []int32{openNoFormat | openNoResample | openNoChannels, openNoFormat | openNoChannels, openNoChannels}
+	}
+	for _, mode := range modes {
 		if err := a.lib.check("open", a.lib.open(&a.pcm, name, streamPlayback, openNonblock|mode)); err != nil {
 			return err
 		}
@@ -117,7 +122,7 @@ func (a *alsa) open(name string, cfg Config) error {
 	return first
 }
 
-// configure sets the pcm up: stereo, cfg's rate, the best format, a buffer of the look-ahead in four periods.
+// configure sets the pcm up: the channels, cfg's rate, the best format, a buffer of the look-ahead in four periods.
 func (a *alsa) configure(cfg Config) error {
 	lib, pcm := a.lib, a.pcm
 	var hw, sw uintptr
@@ -135,7 +140,7 @@ func (a *alsa) configure(cfg Config) error {
 	if err := lib.check("interleaved frames", lib.setAccess(pcm, hw, accessInterleaved)); err != nil {
 		return err
 	}
-	if err := lib.check("two channels", lib.setChannels(pcm, hw, 2)); err != nil {
+	if err := lib.check(fmt.Sprintf("%d channels", 2*cfg.Pairs), lib.setChannels(pcm, hw, uint32(2*cfg.Pairs))); err != nil {
 		return err
 	}
 	if err := lib.check(fmt.Sprintf("%d Hz", cfg.Rate), lib.setRate(pcm, hw, uint32(cfg.Rate), 0)); err != nil {
@@ -145,6 +150,7 @@ func (a *alsa) configure(cfg Config) error {
 	for _, f := range []format{s32, s243, s24, s16} {
 		if answer = lib.setFormat(pcm, hw, formatNumber[f.name]); answer >= 0 {
 			a.q = newQuantiser(f)
+			a.q.pairs = cfg.Pairs
 			break
 		}
 	}
@@ -182,14 +188,16 @@ func (a *alsa) configure(cfg Config) error {
 
 func (a *alsa) about() about { return a.info }
 
-func (a *alsa) write(block [][2]float64) (waited bool, err error) {
-	for len(block) > 0 {
+func (a *alsa) write(block [][2]float64, more ...[][2]float64) (waited bool, err error) {
+	for off, n := 0, 0; off < len(block); off += n {
 		if a.left {
 			return waited, errHangs
 		}
-		n := min(len(block), a.chunk)
-		a.q.encode(a.buf, block[:n])
-		block = block[n:]
+		n = min(len(block)-off, a.chunk)
+		a.q.pair(a.buf, block[off:off+n])
+		for k, m := range more {
+			a.q.pair(a.buf[2*a.q.bytes*(k+1):], m[off:off+n])
+		}
 		a.work <- n
 		r, ok := a.answer()
 		if !ok {

@@ -32,7 +32,8 @@ func openCommand(cfg Config) (sink, error) {
 		f = s32
 	}
 	c := &child{cfg: cfg, q: newQuantiser(f), done: make(chan struct{})}
-	r := strings.NewReplacer("{rate}", strconv.Itoa(cfg.Rate), "{channels}", "2", "{bits}", strconv.Itoa(f.bits), "{format}", f.name)
+	c.q.pairs = cfg.Pairs
+	r := strings.NewReplacer("{rate}", strconv.Itoa(cfg.Rate), "{channels}", strconv.Itoa(2*cfg.Pairs), "{bits}", strconv.Itoa(f.bits), "{format}", f.name)
 	args := make([]string, len(cfg.Command))
 	for i, a := range cfg.Command {
 		args[i] = r.Replace(a)
@@ -67,11 +68,11 @@ func openCommand(cfg Config) (sink, error) {
 	return c, nil
 }
 
-func (c *child) write(block [][2]float64) (waited bool, err error) {
+func (c *child) write(block [][2]float64, more ...[][2]float64) (waited bool, err error) {
 	if need := len(block) * c.q.frame(); len(c.buf) < need {
 		c.buf = make([]byte, need)
 	}
-	b := c.buf[:c.q.encode(c.buf, block)]
+	b := c.buf[:c.q.encode(c.buf, block, more...)]
 	began := time.Now()
 	for left := ticks; len(b) > 0; {
 		if err := c.in.SetWriteDeadline(time.Now().Add(tick)); err != nil {

@@ -41,7 +41,7 @@ func (f *fakeSink) play() {
 	}
 }
 
-func (f *fakeSink) write(block [][2]float64) (bool, error) {
+func (f *fakeSink) write(block [][2]float64, _ ...[][2]float64) (bool, error) {
 	if err := f.fail; err != nil {
 		f.fail = nil
 		return false, err

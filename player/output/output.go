@@ -46,6 +46,7 @@ type Config struct {
 	// Command is the child and its arguments, in which {rate}, {channels}, {bits} and {format} (S16_LE) stand for what
 	// it is fed. Its own buffer should stay under 100 ms: then its clock leads, else the computer's.
 	Command   []string
+	Pairs     int           // stereo pairs of the device's channels, from the first; 0 is one
 	Bits      int           // of what a child eats: 16 (also 0) or 32
 	Rate      int           // Hz; 0 is 48000
 	LookAhead time.Duration // how far writing may be ahead of hearing; 0 is 120 ms
@@ -66,6 +67,9 @@ func (c Config) withDefaults() Config {
 	if c.Speed <= 0 {
 		c.Speed = 1
 	}
+	if c.Pairs <= 0 {
+		c.Pairs = 1
+	}
 	if c.Bits != 32 {
 		c.Bits = 16
 	}
@@ -83,7 +87,7 @@ func (c Config) lookAheadFrames() int { return int(c.LookAhead.Seconds() * c.pac
 type sink interface {
 	// write blocks until the device took the block. waited: the device was full, so its own clock sets the pace.
 	// errUnderrun: the device had run dry; the block is thrown away and the device is ready for the next one.
-	write(block [][2]float64) (waited bool, err error)
+	write(block [][2]float64, more ...[][2]float64) (waited bool, err error)
 	// delay is what the device holds, in frames.
 	delay() float64
 	about() about
@@ -381,9 +385,12 @@ func (l *Line) name() string {
 // Write plays the block and keeps the pace: it returns when the device took the block or, where the device is not there
 // or swallows faster than sound, when writing is no more than the look-ahead ahead of the monotonic clock. With File it
 // does not wait. A device that fails is no error, it is tried again; an error means that the file cannot be written, or
-// that the line is closed.
-func (l *Line) Write(block [][2]float64) error {
+// that the line is closed. more is a block for each of Config.Pairs after the first, as long; an ALSA device and a child
+// play them.
+func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 	switch {
+	case len(more) != l.cfg.Pairs-1:
+		return fmt.Errorf("%d pairs for a line of %d", len(more)+1, l.cfg.Pairs)
 	case l.closed:
 		return ErrClosed
 	case l.fileErr != nil:
@@ -398,7 +405,7 @@ func (l *Line) Write(block [][2]float64) error {
 	waited := false
 	if l.sink != nil {
 		var err error
-		waited, err = l.sink.write(block)
+		waited, err = l.sink.write(block, more...)
 		now := time.Now()
 		switch {
 		case errors.Is(err, errUnderrun):

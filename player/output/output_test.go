@@ -2,6 +2,7 @@ package output
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -90,6 +92,10 @@ func playChild(spec string) {
 	}
 	frames := int(p.For.Seconds() * float64(l.Rate()))
 	block := make([][2]float64, l.Rate()/50)
+	var more [][][2]float64 // the other way round
+	for range l.cfg.Pairs - 1 {
+		more = append(more, make([][2]float64, len(block)))
+	}
 	var was report
 	var longest time.Duration
 	for k := 0; k < frames; {
@@ -106,8 +112,11 @@ func playChild(spec string) {
 		n := min(len(block), frames-k)
 		for i := range n {
 			block[i] = count(k + i)
+			for _, m := range more {
+				m[i] = [2]float64{block[i][1], block[i][0]}
+			}
 		}
-		if err := l.Write(block[:n]); err != nil {
+		if err := l.Write(block[:n], more...); err != nil {
 			panic(err)
 		}
 		longest = max(longest, time.Since(before))
@@ -118,6 +127,33 @@ func playChild(spec string) {
 		panic(err)
 	}
 	_ = out.Encode(end)
+}
+
+// TestPairs holds that a device of four channels gets both pairs in step, and one of two is not taken for it.
+func TestPairs(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	raw := filepath.Join(t.TempDir(), "four.raw")
+	card.Configure(fmt.Sprintf(`pcm.four { type file file %q format "raw" slave.pcm { type null } }`, raw))
+	spec := play{Config: Config{Device: "four", Pairs: 2}, For: 500 * time.Millisecond}
+	if end := start(t, card.Env(), spec).end(5 * time.Second); end.Health.State != Playing || end.Health.Format != "S32_LE" {
+		t.Fatalf("%+v", end.Health)
+	}
+	b, err := os.ReadFile(raw)
+	if err != nil || len(b) != 24000*16 {
+		t.Fatalf("%d bytes: %v", len(b), err)
+	}
+	for k := range 24000 {
+		for ch, want := range []int{k + 1, -k - 1, -k - 1, k + 1} {
+			if got := int32(binary.LittleEndian.Uint32(b[16*k+4*ch:])); got != int32(want) {
+				t.Fatalf("frame %d, channel %d: %d", k, ch+1, got)
+			}
+		}
+	}
+	spec.Config.Device = "usbdac"
+	if end := start(t, card.Env(), spec).end(5 * time.Second); end.Health.State != Missing || !strings.Contains(end.Health.Error, "4 channels") {
+		t.Errorf("two channels: %+v", end.Health)
+	}
 }
 
 // playing is a playing child.

@@ -25,21 +25,32 @@ type quantiser struct {
 	format
 	scale, min, max float64
 	seed            uint64
+	pairs           int // stereo pairs in a frame
 }
 
 func newQuantiser(f format) quantiser {
 	scale := math.Ldexp(1, f.bits-1)
-	return quantiser{format: f, scale: scale, min: -scale, max: scale - 1, seed: 0x9e3779b97f4a7c15}
+	return quantiser{format: f, scale: scale, min: -scale, max: scale - 1, seed: 0x9e3779b97f4a7c15, pairs: 1}
 }
 
-// frame is how many bytes a stereo frame takes.
-func (q *quantiser) frame() int { return 2 * q.bytes }
+// frame is how many bytes a frame takes.
+func (q *quantiser) frame() int { return 2 * q.bytes * q.pairs }
 
-// encode lays block down in dst, which is long enough, and returns the bytes used.
-func (q *quantiser) encode(dst []byte, block [][2]float64) int {
+// encode lays block down in dst, which is long enough, and more's blocks, one for each further pair and as long, beside
+// it. It returns the bytes used.
+func (q *quantiser) encode(dst []byte, block [][2]float64, more ...[][2]float64) int {
+	q.pair(dst, block)
+	for k, m := range more {
+		q.pair(dst[2*q.bytes*(k+1):], m[:len(block)])
+	}
+	return len(block) * q.frame()
+}
+
+// pair lays one stereo pair of each frame down.
+func (q *quantiser) pair(dst []byte, block [][2]float64) {
 	size := q.frame()
 	for i, frame := range block {
-		b := dst[i*size : (i+1)*size]
+		b := dst[i*size : i*size+2*q.bytes]
 		switch q.bytes {
 		case 4:
 			binary.LittleEndian.PutUint64(b, uint64(uint32(q.round(frame[0]*q.scale)))|uint64(q.round(frame[1]*q.scale))<<32)
@@ -57,7 +68,6 @@ func (q *quantiser) encode(dst []byte, block [][2]float64) int {
 			}
 		}
 	}
-	return len(block) * size
 }
 
 // round rounds to nearest within the format's range. What is not a number is silence.
