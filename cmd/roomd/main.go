@@ -30,6 +30,7 @@ Usage:
   roomd [serve]                          run the room
   roomd check [FILE…]                    check playlists and the room file; all without FILE
   roomd render PLAYLIST --out FILE.wav   write a session's sound to a file
+  roomd sound                            list the sound devices
   roomd token create NAME | list | revoke NAME
                                          who may steer the room
   roomd version
@@ -61,7 +62,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "render": render, "token": token, "version": showVersion,
+		"serve": serve, "check": check, "render": render, "sound": listSound, "token": token, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {

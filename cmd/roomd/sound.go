@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,4 +78,33 @@ func (s sound) problems() []room.Problem {
 		return nil
 	}
 	return []room.Problem{{Part: "sound", Says: h.Says, Do: h.Do}}
+}
+
+// listSound lists the devices that the room file can name, and the rates that each takes as they are.
+func listSound(_ context.Context, c *call) error {
+	if words, err := c.parse(); err != nil {
+		return err
+	} else if len(words) > 0 {
+		return usageError{fmt.Errorf("what is %q?", words[0])}
+	}
+	found, err := output.Devices()
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return errors.New("there is no sound device: plug one in, or check that this user is in the group audio")
+	}
+	fmt.Fprintln(c.stdout, "Write one of these names as audio: {device: NAME} into the room file.")
+	for _, d := range found {
+		var rates []string
+		for _, hz := range d.Rates {
+			rates = append(rates, strconv.FormatFloat(float64(hz)/1000, 'f', -1, 64))
+		}
+		takes := strings.Join(rates, ", ") + " kHz"
+		if len(rates) == 0 {
+			takes = "in use, or does not say what it takes"
+		}
+		fmt.Fprintf(c.stdout, "\n%s\n    %s\n    %s\n", d.Name, d.Description, takes)
+	}
+	return nil
 }

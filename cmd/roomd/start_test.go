@@ -101,7 +101,7 @@ func TestOneRoomAtATime(t *testing.T) {
 
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir, card := t.TempDir(), rig.SoundCard(t, 1)
 	for _, c := range []struct {
 		args []string
 		code int
@@ -121,8 +121,10 @@ func TestCommandLine(t *testing.T) {
 		{[]string{"token", "revoke", "tablet", "--data", dir}, exitOK, ""},
 		{[]string{"token", "revoke", "tablet", "--data", dir}, exitError, "no token"},
 		{[]string{"check", "--data", dir}, exitOK, "starter/tour"},
+		{[]string{"sound", "loud"}, exitUsage, `"loud"`},
+		{[]string{"sound"}, exitOK, "usbdac\n    fake USB DAC\n    44.1, 48, 88.2, 96 kHz"},
 	} {
-		code, stdout, stderr := roomd(t, nil, c.args...)
+		code, stdout, stderr := roomd(t, card.Env(), c.args...)
 		if code != c.code || !strings.Contains(stdout+stderr, c.says) {
 			t.Errorf("roomd %v: exit code %d, wanted %d; it says %q, wanted %q in it", c.args, code, c.code, stdout+stderr, c.says)
 		}

@@ -79,6 +79,8 @@ func explain(cfg Config, err error) (says, do string) {
 		return "roomd may not use the sound device.", `Add roomd's user to the group "audio" and start roomd again.`
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
 		return "The sound server does not run.", "Restart the computer if it does not come back by itself."
+	case errors.Is(err, syscall.EINVAL) && cfg.Pairs > 1:
+		return device + " has no four channels, for the speaker and headphones.", "Choose another sound device in the room's settings, or leave headphones out there."
 	case errors.Is(err, syscall.EINVAL):
 		return device + " does not take roomd's sound.", "Choose another sound device in the room's settings."
 	}

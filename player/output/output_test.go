@@ -151,7 +151,7 @@ func TestPairs(t *testing.T) {
 		}
 	}
 	spec.Config.Device = "usbdac"
-	if end := start(t, card.Env(), spec).end(5 * time.Second); end.Health.State != Missing || !strings.Contains(end.Health.Error, "4 channels") {
+	if end := start(t, card.Env(), spec).end(5 * time.Second); end.Health.State != Missing || !strings.Contains(end.Health.Error, "4 channels") || !strings.Contains(end.Health.Says, "four channels") {
 		t.Errorf("two channels: %+v", end.Health)
 	}
 }
