@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -283,14 +284,50 @@ func sharedRate(pl *playlists.Playlist) (hz int) {
 	return hz
 }
 
-// ScoreWith is Score with each track's gain curve, at its gain and its phase's target; curve may be nil.
-func (s *Session) ScoreWith(curve func(file string, gain, target float64) []player.GainPoint) player.Score {
+// Hearing is what is known of how a file sounds at a gain and a target; the zero value: nothing needs to be done.
+type Hearing struct {
+	Curve []player.GainPoint // so that nothing in it startles
+	Quiet []Quiet            // where it seems to have stopped
+}
+
+// Quiet is a part of a file, in source time.
+type Quiet struct{ From, To time.Duration }
+
+// Heard tells of a file played gain dB up at a target, LUFS.
+type Heard func(file string, gain, target float64) Hearing
+
+const (
+	underFade  = 2 * time.Second
+	underLevel = -19.0 // dB against the target: heard, and under what the music does
+)
+
+// ScoreWith is Score with what is known of each track: its gain curve, and the bed under it, softly, where it seems to
+// have stopped. heard may be nil.
+func (s *Session) ScoreWith(heard Heard) player.Score {
 	sc := s.Score()
+	if heard == nil {
+		return sc
+	}
+	var under []player.Clip
 	for k := range sc.Clips {
-		if c := &sc.Clips[k]; c.File != "" && curve != nil {
-			c.Curve = curve(c.File, c.Gain, s.target(s.Pieces[k].Phase))
+		c := &sc.Clips[k]
+		if c.File == "" {
+			continue
+		}
+		target := s.target(s.Pieces[k].Phase)
+		h := heard(c.File, c.Gain, target)
+		c.Curve = h.Curve
+		for n, q := range h.Quiet {
+			from, to := max(c.Start, c.Start+q.From-c.From), min(c.End, c.Start+q.To-c.From+underFade)
+			if to-from < underFade {
+				continue
+			}
+			under = append(under, player.Clip{ID: fmt.Sprintf("%s~%d", c.ID, n+1), Bed: string(s.Begin.Playlist.Bed), Title: c.Title,
+				Start: from, End: to, FadeIn: underFade / 2, FadeOut: underFade, Gain: target + underLevel - bedLUFS})
 		}
 	}
+	sc.Clips = append(sc.Clips, under...)
+	slices.SortStableFunc(sc.Clips, func(a, b player.Clip) int { return cmp.Compare(a.Start, b.Start) })
 	return sc
 }
 

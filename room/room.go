@@ -60,8 +60,8 @@ type Options struct {
 	Problems func() []Problem
 	// Schedule is the schedule with its next runs; nil: none.
 	Schedule func() []ScheduleView
-	// Curve is the gain curve of a file at a gain and target, where its analysis is known; nil: none.
-	Curve func(file string, gain, target float64) []player.GainPoint
+	// Heard tells of files that were heard through; nil: nothing.
+	Heard Heard
 }
 
 // Room is one room: the owner of the session. Its methods may be called from anywhere.
@@ -434,7 +434,7 @@ func (r *Room) act(eff Effects) {
 // play gives the player the session's score.
 func (r *Room) play(st *state) {
 	s := st.session
-	sc := s.ScoreWith(r.o.Curve)
+	sc := s.ScoreWith(r.o.Heard)
 	r.o.Sound.SetScore(sc, time.Now().Add(-(r.clock.Now() - st.started)))
 }
 

@@ -109,6 +109,9 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 		t.Length, t.LeadIn, t.LeadOut = a.Length(), a.LeadIn, a.LeadOut
 		t.Loudness, t.HasLoudness, t.TruePeak = a.Integrated, a.Integrated > loudness.Silent, a.TruePeak
 		t.Measured, t.Damaged = true, a.Damaged
+		if t.LeadIn >= t.Length {
+			t.Problem = decode.Says(decode.ErrNoSound)
+		}
 	} else {
 		l.scan.Add(path)
 	}
@@ -262,12 +265,12 @@ func (l *library) hear(ctx context.Context, ids []string, say func(loudness.Prog
 	}
 }
 
-// Curve is the gain that a track needs beside its one gain so that nothing in it startles; nil where it needs none, or
-// has not been heard through: then the guard in the last stage holds the promise alone. It is asked while music plays,
+// Heard is what a track needs beside its one gain so that nothing in it startles or seems to have stopped; nothing where
+// it has not been heard through: then the guard in the last stage holds the promise alone. It is asked while music plays,
 // so a disk that does not answer is not waited for.
-func (l *library) Curve(file string, gain, target float64) []player.GainPoint {
+func (l *library) Heard(file string, gain, target float64) (h room.Hearing) {
 	if l.cache == nil {
-		return nil
+		return h
 	}
 	l.mu.Lock()
 	a, ok := l.loud[file]
@@ -282,13 +285,16 @@ func (l *library) Curve(file string, gain, target float64) []player.GainPoint {
 		}
 	}
 	if a == nil {
-		return nil
+		return h
 	}
-	var out []player.GainPoint
-	for _, p := range loudness.Curve(a, gain, target) {
-		out = append(out, player.GainPoint{At: p.At, DB: p.DB})
+	curve := loudness.Curve(a, gain, target)
+	for _, p := range curve {
+		h.Curve = append(h.Curve, player.GainPoint{At: p.At, DB: p.DB})
 	}
-	return out
+	for _, q := range loudness.Quiet(a, gain, curve, target) {
+		h.Quiet = append(h.Quiet, room.Quiet(q))
+	}
+	return h
 }
 
 // remember keeps a track's analysis at hand.

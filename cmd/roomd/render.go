@@ -53,7 +53,7 @@ func render(ctx context.Context, c *call) (err error) {
 	if *from < 0 || *from >= *to {
 		return usageError{fmt.Errorf("--from %v is not before %v", *from, *to)}
 	}
-	score := s.ScoreWith(lib.Curve)
+	score := s.ScoreWith(lib.Heard)
 	began := time.Now()
 	w, err := output.CreateWAV(*out, rate)
 	if err != nil {

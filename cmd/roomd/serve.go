@@ -90,7 +90,7 @@ func serve(ctx context.Context, c *call) error {
 	var schedule *room.Schedule
 	r, err := room.New(ctx, room.Options{
 		Config: cfg, Store: store, Sound: snd, Lights: lamps, Library: lib, Log: log,
-		Version: version, Boot: hex.EncodeToString(boot), Problems: h.problems, Curve: lib.Curve,
+		Version: version, Boot: hex.EncodeToString(boot), Problems: h.problems, Heard: lib.Heard,
 		Schedule: func() []room.ScheduleView { return schedule.View() },
 	})
 	if err != nil {

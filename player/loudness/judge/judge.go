@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"os/exec"
 	"regexp"
@@ -35,9 +36,20 @@ func FFmpeg(t testing.TB, rate int, frames [][2]float64) Judged {
 		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(f[0]))
 		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(f[1]))
 	}
-	cmd := exec.Command("ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-v", "verbose", "-f", "f64le", "-ar", strconv.Itoa(rate), "-ac", "2",
-		"-i", "-", "-af", "ebur128=peak=true", "-f", "null", "-")
-	cmd.Stdin = bytes.NewReader(raw)
+	return ask(t, bytes.NewReader(raw), "-f", "f64le", "-ar", strconv.Itoa(rate), "-ac", "2", "-i", "-")
+}
+
+// File measures a file with ffmpeg -af ebur128=peak=true.
+func File(t testing.TB, path string) Judged {
+	t.Helper()
+	return ask(t, nil, "-i", path)
+}
+
+func ask(t testing.TB, in io.Reader, input ...string) Judged {
+	t.Helper()
+	args := append([]string{"-hide_banner", "-nostdin", "-nostats", "-v", "verbose"}, input...)
+	cmd := exec.Command("ffmpeg", append(args, "-af", "ebur128=peak=true", "-f", "null", "-")...)
+	cmd.Stdin = in
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)
