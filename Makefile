@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench ui setup clean
+.PHONY: build run test check browser bench bars ui setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -33,7 +33,14 @@ browser: build
 	cd web/e2e && npm ci --silent && npm test --silent
 
 bench:
+	@rig/setup bench
 	go test -run '^$$' -bench . -benchmem ./...
+
+# What takes too long for every change.
+bars: setup
+	go test ./cmd/roomd -run Corpus -corpus 30 -v -timeout 30m
+	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
+	go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
 
 ui:
 	cd web/ui && npm ci --silent && npm run --silent build
