@@ -225,6 +225,19 @@ func (c *Client) Retain(topic string, payload []byte) {
 	c.poke()
 }
 
+// Republish has all that is retained published again: whoever reads it may have lost it.
+func (c *Client) Republish() {
+	c.mu.Lock()
+	for t := range c.retained {
+		if !slices.Contains(c.dirty, t) {
+			c.dirty = append(c.dirty, t)
+		}
+	}
+	slices.Sort(c.dirty)
+	c.mu.Unlock()
+	c.poke()
+}
+
 // Subscribe has handle called for each message on the topics of filter, over all connections, in the order of their
 // arrival. Handlers share one goroutine: one that waits holds up the others, and messages that pile up are dropped and counted.
 func (c *Client) Subscribe(filter string, handle func(topic string, payload []byte, retained bool)) {
