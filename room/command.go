@@ -41,6 +41,8 @@ type Command struct {
 	Scene    string   `json:"scene,omitempty"`    // scene
 	Role     string   `json:"role,omitempty"`     // follow
 	Clip     string   `json:"clip,omitempty"`     // skip: the clip that was meant; where set and no longer sounding, refused
+	// BeforeMS is the room clock's time in milliseconds (Snapshot.NowMS) after which the command is refused; 0: never.
+	BeforeMS int64 `json:"before_ms,omitempty"`
 }
 
 // Refused says why a command was not done. Field is set where the command itself is at fault (422), empty where

@@ -16,6 +16,8 @@ type Config struct {
 	Scenes   map[string]lights.Scene
 	Marks    []string
 	Schedule []Job
+	Buttons  []Button
+	Sign     *Sign // nil: none
 	// File is the file's path; empty where there is none and all is default.
 	File string
 }
@@ -42,6 +44,25 @@ type MQTTConfig struct {
 	Broker string // "embedded", or mqtt://user:password@host:1883, or mqtts://…
 	CA     string // PEM file, with mqtts
 	Base   string // of our own topics; default "roomd"
+	// Commands says that whoever may write to the broker may steer the room by BASE/ROOM/cmd; default false.
+	Commands bool
+}
+
+// Button is a message on MQTT that asks for a command.
+type Button struct {
+	Topic    string
+	Action   string // of zigbee2mqtt's JSON; empty: Payload counts
+	Payload  string // the whole message
+	Do       Verb
+	Name     string // mark
+	Playlist string // start
+}
+
+// Sign is the sign at the door: what it is sent during a session and while the room is free. Never retained.
+type Sign struct {
+	Topic   string
+	Session string
+	Free    string
 }
 
 // Job is one line of the schedule.

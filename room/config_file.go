@@ -143,7 +143,7 @@ type configReader struct {
 }
 
 func (p *configReader) room(root playlists.Value) {
-	f := root.Fields("the room file", "write room: Willow", "room", "listen", "audio", "mqtt", "lights", "scenes", "marks", "schedule")
+	f := root.Fields("the room file", "write room: Willow", "room", "listen", "audio", "mqtt", "lights", "scenes", "marks", "schedule", "buttons", "sign")
 	if v, ok := f.Get("room"); ok {
 		set(&p.c.Room)(v.Text(80, "write room: Willow"))
 	}
@@ -175,6 +175,12 @@ func (p *configReader) room(root playlists.Value) {
 	}
 	if v, ok := f.Get("schedule"); ok {
 		p.schedule(v)
+	}
+	if v, ok := f.Get("buttons"); ok {
+		p.buttons(v)
+	}
+	if v, ok := f.Get("sign"); ok {
+		p.sign(v)
 	}
 }
 
@@ -263,7 +269,7 @@ func (p *configReader) command(v playlists.Value, write string) {
 
 func (p *configReader) mqtt(v playlists.Value) {
 	const write = "write mqtt: {broker: embedded}, or mqtt: {broker: mqtt://user:password@host:1883}"
-	f := v.Fields("mqtt", write, "broker", "ca", "base")
+	f := v.Fields("mqtt", write, "broker", "ca", "base", "commands")
 	secure := false
 	if bv, ok := f.Get("broker"); ok {
 		const write = "write embedded, mqtt://user:password@host:1883 or mqtts://host:8883"
@@ -301,6 +307,11 @@ func (p *configReader) mqtt(v playlists.Value) {
 			default:
 				p.c.MQTT.CA = path
 			}
+		}
+	}
+	if cv, ok := f.Get("commands"); ok {
+		if s, ok := cv.Word("allowed", "refused"); ok {
+			p.c.MQTT.Commands = s == "allowed"
 		}
 	}
 	if tv, ok := f.Get("base"); ok {

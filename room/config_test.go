@@ -110,7 +110,7 @@ func TestConfigExample(t *testing.T) {
 	want := Config{
 		File: "testdata/config/example.yaml", Room: "Willow", Listen: "192.168.1.20:8080",
 		Audio: AudioConfig{Output: "alsa", Reference: -23.5, Ceiling: 4},
-		MQTT:  MQTTConfig{Broker: "mqtts://user:pass%40word@host:8883", CA: "testdata/config/ca.pem", Base: "willow"},
+		MQTT:  MQTTConfig{Broker: "mqtts://user:pass%40word@host:8883", CA: "testdata/config/ca.pem", Base: "willow", Commands: true},
 		Lights: map[string][]lights.Lamp{
 			"ambient": {{Driver: "zigbee2mqtt", Topic: "zigbee2mqtt/room1/all"}},
 			"accent": {{Driver: "homeassistant", Topic: "home/lamp", Extra: map[string]string{"brightness_scale": "1000", "fade": "none"}},
@@ -119,6 +119,8 @@ func TestConfigExample(t *testing.T) {
 		},
 		Marks:    []string{"Lozenge", "Tea"},
 		Schedule: []Job{{At: "0 8 * * MON-FRI", Scene: "dusk", Fade: 5 * time.Minute}, {At: "*/15 20 1,15 * *", Scene: "reading"}},
+		Buttons:  []Button{{Topic: "zigbee2mqtt/room1/button", Action: "single", Do: Care}, {Topic: "willow/bell", Payload: "pressed", Do: MarkNow, Name: "Tea"}},
+		Sign:     &Sign{Topic: "zigbee2mqtt/room1/sign/set", Session: `{"state":"ON"}`, Free: `{"state":"OFF"}`},
 	}
 	scenes := got.Scenes
 	got.Scenes = nil

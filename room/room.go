@@ -89,6 +89,7 @@ type state struct {
 type request struct {
 	cmd    Command
 	begin  *Begin
+	came   time.Duration // room time
 	answer chan answer
 }
 
@@ -189,7 +190,7 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 	if c.ID == "" || len(c.ID) > 64 {
 		return Ack{}, &Refused{Field: "id", Reason: "an id of its own for each command, a UUID"}
 	}
-	req := request{cmd: c, answer: make(chan answer, 1)}
+	req := request{cmd: c, came: r.clock.Now(), answer: make(chan answer, 1)}
 	if c.Do == Start {
 		b, err := r.prepare(ctx, c.Playlist)
 		if err != nil {
@@ -290,6 +291,13 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 	}
 	if seen, err := r.o.Store.Seen(ctx, c.ID); err == nil && seen {
 		return Ack{ID: c.ID, Rev: st.rev}, nil
+	}
+	now := r.clock.Now()
+	if c.Do == Start {
+		now = req.came // reading its playlist may take seconds, which are not the tap's
+	}
+	if c.BeforeMS != 0 && ms(now) > c.BeforeMS {
+		return Ack{}, &Refused{Reason: "This came too late and was not done. Tap again if it is still wanted."}
 	}
 	running := st.session != nil && st.session.State != Ended
 	switch {

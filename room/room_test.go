@@ -351,3 +351,19 @@ func TestStoreSetsADamagedFileAside(t *testing.T) {
 		})
 	}
 }
+
+func TestRoomRefusesWhatCameTooLate(t *testing.T) {
+	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	a.must(t, Command{ID: "s", Do: Start, Playlist: "journey", BeforeMS: ms(a.Now()) + 60_000})
+	in := ms(a.Now()) + 60_000
+	a.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals", BeforeMS: in})
+	late := ms(a.Now()) - 1
+	var r *Refused
+	if _, err := a.Do(t.Context(), Command{ID: "late", Do: MarkNow, Name: "Vitals", BeforeMS: late}); !errors.As(err, &r) || r.Field != "" || r.Reason == "" {
+		t.Errorf("a late tap gave %v", err)
+	}
+	a.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals", BeforeMS: late}) // done in time: a late repeat is acknowledged
+	if n := len(a.Snapshot().Session.Marks); n != 1 {
+		t.Errorf("%d marks, wanted the one that came in time", n)
+	}
+}

@@ -72,7 +72,7 @@ func TestConfigSchemaAgrees(t *testing.T) {
 		"audio": {"{}", "{output: alsa}", "{output: none, device: hw}", "{output: oss}", "{output: {command: [aplay, 2]}}", "{output: {command: []}}", "{output: {}}",
 			`{device: ""}`, "{device: [x]}", "{reference: -23}", "{reference: -41}", "{ceiling: 0}", "{ceiling: 13}", `{ceiling: "3"}`, "{volume: 3}", "alsa"},
 		"mqtt": {"{broker: embedded}", "{broker: embeded}", "{broker: mqtt://host}", "{broker: mqtts://u:p@host:8883/}", "{broker: tcp://host}", "{broker: mqtt://}", "{broker: mqtt://h/path}",
-			"{base: a/b}", "{base: a/+}", "{base: /a}", "{base: a/}", "{base: $a}", "{base: ''}", "{host: x}", "x"},
+			"{base: a/b}", "{base: a/+}", "{base: /a}", "{base: a/}", "{base: $a}", "{base: ''}", "{host: x}", "{commands: allowed}", "{commands: yes}", "x"},
 		"lights": {"{ambient: {driver: simulated}}", "{ambient: [{driver: simulated}, {driver: zigbee2mqtt, topic: a}]}", "{ambient: {driver: zigbee2mqtt}}", "{ambient: {topic: a}}", "{ambient: {driver: x, topic: a}}",
 			"{ambient: {driver: zigbee2mqtt, topic: a/set}}", "{ambient: {driver: homeassistant, topic: a/set, brightness_scale: 1000, fade: one, command: c, state: s, availability: v}}", "{ambient: {driver: homeassistant, topic: a, brightness_scale: 1}}",
 			"{ambient: {driver: simulated, fade: slow}}", "{ambient: {driver: simulated, colour: x}}", "{ambient: []}", "{}", "{'a/b': {driver: simulated}}", "{ambient: x}", "[x]", "~"},
@@ -81,6 +81,9 @@ func TestConfigSchemaAgrees(t *testing.T) {
 		"marks": {"[A]", "[A, B]", "[]", "[A, A]", "A", "[~]", "[7]"},
 		"schedule": {"[]", `[{at: "0 8 * * *", do: {scene: day}}]`, `[{at: "0 8 * * *", do: {scene: day, fade: 5m}}]`, `[{at: "0 8 * *", do: {scene: day}}]`, `[{at: "0 8 * * *", do: {scene: day, fade: 0s}}]`,
 			`[{at: "0 8 * * *", do: {}}]`, `[{at: "0 8 * * *", do: day}]`, `[{at: "0 8 * * *"}]`, `[{do: {scene: day}}]`, `[{at: "0 8 * * *", do: {scene: day}, x: 1}]`, "x", "[x]"},
+		"buttons": {"[]", "[{topic: a, action: single, do: care}]", "[{topic: a, payload: x, do: mark, name: Note}]", "[{topic: a, payload: x, do: mark}]", "[{topic: a, do: care}]", "[{topic: a, action: x, payload: y, do: care}]",
+			"[{topic: a, action: x, do: start}]", "[{topic: a, action: x, do: start, playlist: p}]", "[{topic: '#', action: x, do: care}]", "[{action: x, do: care}]", "[{topic: a, action: x}]", "[{topic: a, action: x, do: undo}]", "[x]", "x"},
+		"sign":     {"{topic: a, session: x, free: y}", "{topic: a, session: x}", "{topic: a/#, session: x, free: y}", "{}", "x", "{topic: a, session: x, free: y, z: 1}"},
 		"nonsense": {"1"},
 	}
 	var keys []string

@@ -21,6 +21,7 @@ import (
 	"roomd/room"
 	"roomd/room/lights"
 	"roomd/room/mqtt"
+	"roomd/room/topics"
 	"roomd/web"
 )
 
@@ -70,7 +71,9 @@ func serve(ctx context.Context, c *call) error {
 		h.always("disk", warning, "Nothing needs to be done for the next session. Whoever looks after the computer should check its disk.")
 	}
 
-	conn := h.connect(cfg, c.data)
+	boot := make([]byte, 8)
+	rand.Read(boot)
+	conn := h.connect(cfg, c.data, hex.EncodeToString(boot))
 	defer conn.close()
 	lamps := lights.New(conn, cfg.Lights, log)
 
@@ -85,8 +88,8 @@ func serve(ctx context.Context, c *call) error {
 		lib.scan.Gentle = func() bool { return snd.Status().Running }
 	}
 
-	boot := make([]byte, 8)
-	rand.Read(boot)
+	var onMQTT *topics.Topics
+	h.also(func() []room.Problem { return onMQTT.Problems() })
 	var schedule *room.Schedule
 	r, err := room.New(ctx, room.Options{
 		Config: cfg, Store: store, Sound: snd, Lights: lamps, Library: lib, Log: log,
@@ -100,6 +103,8 @@ func serve(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+
+	onMQTT = topics.New(cfg, r, conn, version, log)
 
 	tokens, err := web.NewTokens(store.DB())
 	if err != nil {
@@ -117,6 +122,7 @@ func serve(ctx context.Context, c *call) error {
 	g.Go(job("sound", func() error { return snd.Run(ctx) }))
 	g.Go(job("lights", func() error { return lamps.Run(ctx) }))
 	g.Go(job("room", func() error { return r.Run(ctx) }))
+	g.Go(job("topics", func() error { return onMQTT.Run(ctx) }))
 	g.Go(job("playlists", func() error { return lib.Run(ctx) }))
 	g.Go(job("schedule", func() error { return schedule.Run(ctx) }))
 	g.Go(job("page", func() error { return h.listen(ctx, cfg.Listen, server) }))
@@ -160,9 +166,15 @@ func (h *house) problems() []room.Problem {
 	return out
 }
 
+// broker is what the lights and the room's topics need.
+type broker interface {
+	lights.Conn
+	topics.Broker
+}
+
 // connection is the way to the lamps: a broker, and our own where the room has none.
 type connection struct {
-	lights.Conn
+	broker
 	close func()
 }
 
@@ -172,10 +184,12 @@ type nowhere struct{}
 func (nowhere) Publish(string, []byte) error                 { return errors.New("no broker") }
 func (nowhere) Subscribe(string, func(string, []byte, bool)) {}
 func (nowhere) OnConnect(func(bool))                         {}
+func (nowhere) Retain(string, []byte)                        {}
+func (nowhere) Republish()                                   {}
 func (nowhere) Open() bool                                   { return false }
 
 // connect reaches the broker. Without one the session goes on and the lights stay as they are.
-func (h *house) connect(cfg room.Config, data string) connection {
+func (h *house) connect(cfg room.Config, data, boot string) connection {
 	url := cfg.MQTT.Broker
 	done := []func(){}
 	if url == "" || url == "embedded" {
@@ -188,7 +202,7 @@ func (h *house) connect(cfg room.Config, data string) connection {
 		done = append(done, b.Close)
 		url = b.URL()
 	}
-	client, err := mqtt.Dial(mqtt.Options{Broker: url, CA: cfg.MQTT.CA, Log: h.log})
+	client, err := mqtt.Dial(mqtt.Options{Broker: url, CA: cfg.MQTT.CA, Status: topics.Root(cfg) + "/status", Boot: boot, Log: h.log})
 	if err != nil {
 		h.log.Error("the broker's address can't be used", "err", err)
 		h.always("lights", "The lights can't be reached: the broker's address in the room file can't be used.", "Correct mqtt in the room file and start roomd again.")

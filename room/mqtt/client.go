@@ -36,6 +36,7 @@ const (
 	outQueue   = 256                    // commands that wait for the connection's writer
 	inQueue    = 2048                   // messages that wait for their handlers
 	inBytes    = 8 << 20                // and their size together
+	echoWithin = 3 * time.Second        // our own status comes back from the broker within it
 	commandAge = 500 * time.Millisecond // a command that waited longer is stale and is dropped
 )
 
@@ -83,6 +84,8 @@ type Client struct {
 	hooks    []func(bool)
 	problem  *Problem
 	denied   []string
+	echo     *time.Timer // runs until the broker has told us our own status; nil without a status
+	withheld bool        // it has not, so it withholds what we write or read
 	closing  bool
 }
 
@@ -175,6 +178,9 @@ func Dial(o Options) (*Client, error) {
 		c.retained[c.status] = []byte(c.says("online"))
 	}
 	c.paho = paho.NewClient(po)
+	if c.status != "" {
+		c.listenToSelf()
+	}
 	c.ended.Go(c.write)
 	c.ended.Go(c.dispatch)
 	c.paho.Connect() // its token never completes while a password is wrong: never wait for it
@@ -225,6 +231,19 @@ func (c *Client) Retain(topic string, payload []byte) {
 	c.poke()
 }
 
+// Republish has all that is retained published again: whoever reads it may have lost it.
+func (c *Client) Republish() {
+	c.mu.Lock()
+	for t := range c.retained {
+		if !slices.Contains(c.dirty, t) {
+			c.dirty = append(c.dirty, t)
+		}
+	}
+	slices.Sort(c.dirty)
+	c.mu.Unlock()
+	c.poke()
+}
+
 // Subscribe has handle called for each message on the topics of filter, over all connections, in the order of their
 // arrival. Handlers share one goroutine: one that waits holds up the others, and messages that pile up are dropped and counted.
 func (c *Client) Subscribe(filter string, handle func(topic string, payload []byte, retained bool)) {
@@ -245,7 +264,43 @@ func (c *Client) Problem() *Problem {
 			Do:   "Give roomd's user the right to read these topics in the broker's access list.",
 		}
 	}
+	if c.problem == nil && c.withheld {
+		return &Problem{
+			Says: "The light bridge's broker does not let roomd write or read its own topics.",
+			Do:   "Give roomd's user the right to read and write " + strings.TrimSuffix(c.status, "/status") + "/# in the broker's access list, and the lights' topics.",
+		}
+	}
 	return c.problem
+}
+
+// listenToSelf looks for our own status to come back: a broker that withholds what a list forbids says so to nobody (MQTT
+// 3.1.1 has no answer for it). It asks again while nothing comes, because a flood may have swept the answer away.
+func (c *Client) listenToSelf() {
+	c.echo = time.AfterFunc(time.Hour, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.Open() || c.closing {
+			return
+		}
+		if !c.withheld {
+			c.log.Error("broker withholds our own topics", "topic", c.status)
+		}
+		c.withheld = true
+		if !slices.Contains(c.dirty, c.status) {
+			c.dirty = append(c.dirty, c.status)
+		}
+		c.echo.Reset(echoWithin)
+		c.poke()
+	})
+	c.echo.Stop()
+	c.Subscribe(c.status, func(_ string, payload []byte, _ bool) {
+		if string(payload) == c.says("online") {
+			c.mu.Lock()
+			c.withheld = false
+			c.echo.Stop()
+			c.mu.Unlock()
+		}
+	})
 }
 
 // Dropped counts the messages that were lost on purpose, by reason: "in" came faster than they were handled, "out"
@@ -262,6 +317,9 @@ func (c *Client) Close() {
 		return
 	}
 	c.closing = true
+	if c.echo != nil {
+		c.echo.Stop()
+	}
 	c.mu.Unlock()
 	if c.Open() && c.status != "" {
 		c.paho.Publish(c.status, 1, true, c.says("offline")).WaitTimeout(250 * time.Millisecond)
@@ -413,7 +471,10 @@ func (c *Client) connected() {
 		c.mu.Unlock()
 		return
 	}
-	c.problem, c.denied = nil, nil
+	c.problem, c.denied, c.withheld = nil, nil, false
+	if c.echo != nil {
+		c.echo.Reset(echoWithin)
+	}
 	c.unsent, c.dirty = nil, nil
 	for _, s := range c.subs {
 		if !slices.Contains(c.unsent, s.filter) {

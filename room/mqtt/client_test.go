@@ -327,3 +327,39 @@ func TestCertificates(t *testing.T) {
 		})
 	}
 }
+
+func TestBrokerWithholds(t *testing.T) {
+	for _, c := range []struct {
+		name, list string
+		wrong      bool
+	}{
+		{"all allowed", "topic readwrite #", false},
+		{"no write", "topic read #", true},
+		{"no read", "topic write #", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			list := filepath.Join(t.TempDir(), "acl")
+			if err := os.WriteFile(list, []byte(c.list+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b := rig.Mosquitto(t, "allow_anonymous true", "acl_file "+list)
+			m := dial(t, mqtt.Options{Broker: b.URL, Status: "clinic/room/status", Boot: "1"})
+			open(t, m)
+			began := time.Now()
+			if c.wrong {
+				rig.Eventually(t, 5*time.Second, "named", func() bool {
+					p := m.Problem()
+					return p != nil && strings.Contains(p.Says, "does not let roomd") && p.Do != ""
+				})
+				return
+			}
+			for time.Since(began) < 3500*time.Millisecond {
+				if p := m.Problem(); p != nil {
+					t.Fatalf("%+v", p)
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+		})
+	}
+}

@@ -99,7 +99,10 @@ test("a command is sent on a good line, once, and never on a stale one", () => {
   const l = link();
   expect(l.command({ id: "early", do: "hold" })).toBe(false);
   last().open();
+  vi.advanceTimersByTime(100);
+  const tapped = l.now()!;
   expect(l.command({ id: "a", do: "hold" })).toBe(true);
+  expect(Math.abs((last().sent.at(-1) as { before_ms?: number }).before_ms! - tapped - 3000)).toBeLessThanOrEqual(1);
   last().hear({ type: "ack", id: "a" });
   last().hear({ type: "nack", id: "b", reason: "no" });
   expect(heard).toEqual(["ack a", "nack b no"]);

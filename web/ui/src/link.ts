@@ -15,6 +15,7 @@ export interface Heard {
 
 export const pingEvery = 1000;
 export const staleAfter = 3000;
+const lateAfter = 3000; // a tap that reaches the room later than this is not done
 const connectWithin = 3000;
 const firstRetry = 250;
 const lastRetry = 2000;
@@ -58,7 +59,7 @@ export class Link {
   /** command sends c, and says whether it went out. It never waits in a queue: a tap is done now or not at all. */
   command(c: Command): boolean {
     if (!this.live || this.socket?.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify({ type: "command", ...c }));
+    this.socket.send(JSON.stringify({ type: "command", ...c, before_ms: Math.round(this.now()!) + lateAfter }));
     return true;
   }
 

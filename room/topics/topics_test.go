@@ -1,0 +1,308 @@
+package topics_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room"
+	"roomd/room/mqtt"
+	"roomd/room/topics"
+)
+
+// fakeRoom is a room that keeps what it was asked.
+type fakeRoom struct {
+	mu      sync.Mutex
+	snap    room.Snapshot
+	changed chan struct{}
+	done    []room.Command
+}
+
+func (f *fakeRoom) Do(_ context.Context, c room.Command) (room.Ack, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c.Do == room.End {
+		return room.Ack{}, &room.Refused{Reason: "No session is running."}
+	}
+	f.done = append(f.done, c)
+	return room.Ack{ID: c.ID}, nil
+}
+
+func (f *fakeRoom) Snapshot() room.Snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.snap
+}
+
+func (f *fakeRoom) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+func (f *fakeRoom) Playlists() []room.PlaylistView {
+	return []room.PlaylistView{{ID: "journey", Name: "Journey", Ready: true}}
+}
+
+func (f *fakeRoom) change(change func(*room.Snapshot)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(&f.snap)
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+func (f *fakeRoom) asked() []room.Command {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]room.Command{}, f.done...)
+}
+
+// heard is what somebody else on the broker hears.
+type heard struct {
+	mu sync.Mutex
+	by map[string][]string
+}
+
+func (h *heard) put(topic string, payload []byte, _ bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.by[topic] = append(h.by[topic], string(payload))
+}
+
+func (h *heard) all(topic string) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string{}, h.by[topic]...)
+}
+
+func (h *heard) last(topic string) string {
+	if a := h.all(topic); len(a) > 0 {
+		return a[len(a)-1]
+	}
+	return ""
+}
+
+type bench struct {
+	broker *rig.Broker
+	room   *fakeRoom
+	topics *topics.Topics
+	client *mqtt.Client
+}
+
+func open(t *testing.T, b *rig.Broker, change func(*room.Config)) *bench {
+	t.Helper()
+	cfg := room.Config{Room: "Room One", MQTT: room.MQTTConfig{Base: "clinic", Commands: true}, Audio: room.AudioConfig{Ceiling: 6}}
+	if change != nil {
+		change(&cfg)
+	}
+	log := slog.New(slog.DiscardHandler)
+	c, err := mqtt.Dial(mqtt.Options{Broker: b.URL, Status: topics.Root(cfg) + "/status", Boot: "17", Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	f := &fakeRoom{changed: make(chan struct{})}
+	tp := topics.New(cfg, f, c, "1", log)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = tp.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	rig.Eventually(t, 5*time.Second, "connected", c.Open)
+	return &bench{b, f, tp, c}
+}
+
+func listen(t *testing.T, b *rig.Broker) (*rig.Peer, *heard) {
+	h := &heard{by: map[string][]string{}}
+	p := rig.Dial(t, b.URL)
+	p.Hear("#", h.put)
+	return p, h
+}
+
+const (
+	root   = "clinic/room-one"
+	config = "homeassistant/device/roomd_room-one/config"
+)
+
+func begin(s *room.Snapshot) {
+	s.Session = &room.SessionView{ID: "abc", State: room.Running, Name: "Journey", EndsAtMS: 60_000, Phase: room.PhaseView{Name: "Arrive"},
+		Marks: []room.MarkView{{ID: "m", Name: "Someone", AtMS: 1}}}
+}
+
+func TestRoomIsToldAgain(t *testing.T) {
+	b := rig.Mosquitto(t)
+	r := open(t, b, func(c *room.Config) { c.Sign = &room.Sign{Topic: "door/sign", Session: "busy", Free: "free"} })
+	p, h := listen(t, b)
+	all := func(h *heard) bool {
+		return strings.Contains(h.last(root+"/status"), `"online"`) && h.last(root+"/state") != "" && h.last(config) != "" && h.last("door/sign") != ""
+	}
+	r.room.change(begin)
+	rig.Eventually(t, 3*time.Second, "told", func() bool {
+		return all(h) && strings.Contains(h.last(root+"/state"), `"phase":"Arrive"`) && h.last("door/sign") == "busy" && len(h.all(root+"/event")) == 2
+	})
+	for _, topic := range []string{"/state", "/event"} {
+		if got := strings.Join(h.all(root+topic), " "); strings.Contains(got, "Someone") || strings.Contains(got, "abc") {
+			t.Errorf("%s tells of the session's marks or name: %s", topic, got)
+		}
+	}
+	n, m := len(h.all(config)), len(h.all(root+"/state"))
+	p.Say("homeassistant/status", "online", false)
+	rig.Eventually(t, 3*time.Second, "told after the birth", func() bool { return len(h.all(config)) > n && len(h.all(root+"/state")) > m })
+
+	b.Kill()
+	b.Start() // persistence was not written: all is lost
+	began := time.Now()
+	_, again := listen(t, b)
+	rig.Eventually(t, 3*time.Second, "all told again", func() bool { return all(again) })
+	t.Logf("all of ours and discovery back %v after the broker", time.Since(began))
+}
+
+func TestStateAtMostOnceASecond(t *testing.T) {
+	b := rig.Mosquitto(t)
+	r := open(t, b, nil)
+	_, h := listen(t, b)
+	began := time.Now()
+	for i := 0; time.Since(began) < 2500*time.Millisecond; i++ {
+		r.room.change(func(s *room.Snapshot) { begin(s); s.Session.LevelDB = float64(i % 40) })
+		runtime.Gosched()
+	}
+	if n := len(h.all(root + "/state")); n < 2 || n > 6 { // retained ones are told once more on connect
+		t.Errorf("%d states in 2.5 s", n)
+	}
+}
+
+func say(id, more string) string {
+	return fmt.Sprintf(`{"id":%q,"ts":%d%s}`, id, time.Now().UnixMilli(), more)
+}
+
+func TestCommands(t *testing.T) {
+	b := rig.Mosquitto(t)
+	p, h := listen(t, b)
+	p.Say(root+"/cmd/hold", say("kept", ""), true)
+	r := open(t, b, nil)
+	rig.Eventually(t, 3*time.Second, "the kept command is reported", func() bool { return len(r.topics.Problems()) == 1 })
+	p.Say(root+"/cmd/care", say("good", ""), false)
+	p.Say(root+"/cmd/end", say("not-now", ""), false)
+	p.Say(root+"/cmd/start", say("which", ""), false)
+	p.Say(root+"/cmd/playlist", say("choose", `,"value":"Journey"`), false)
+	p.Say(root+"/cmd/start", say("go", ""), false)
+	p.Say(root+"/cmd/hold", `{"id":"old","ts":1000}`, false)
+	for _, bad := range []string{"", "null", "{", "[]", `{"id":7}`, strings.Repeat("x", 230_000), say("big", `,"value":"`+strings.Repeat("x", 230_000)+`"`)} {
+		p.Say(root+"/cmd/hold", bad, false)
+	}
+	rig.Eventually(t, 5*time.Second, "answers", func() bool { return len(h.all(root+"/ack")) >= 6 && r.topics.Dropped()["refused"] >= 9 })
+	got := strings.Join(h.all(root+"/ack"), "\n")
+	for _, want := range []string{`{"id":"good","ok":true}`, `{"id":"not-now","ok":false,"reason":"No session is running."}`, `"id":"which","ok":false`, `{"id":"choose","ok":true}`, `{"id":"go","ok":true}`, `"id":"old","ok":false`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no answer %s in\n%s", want, got)
+		}
+	}
+	done := r.room.asked()
+	if len(done) != 2 || done[0].Do != room.Care || done[1].Do != room.Start || done[1].Playlist != "journey" || done[0].BeforeMS == 0 {
+		t.Errorf("done: %+v", done)
+	}
+}
+
+func TestCommandsAreOff(t *testing.T) {
+	b := rig.Mosquitto(t)
+	r := open(t, b, func(c *room.Config) { c.MQTT.Commands = false })
+	p, h := listen(t, b)
+	p.Say(root+"/cmd/care", say("a", ""), false)
+	rig.Eventually(t, 3*time.Second, "refused", func() bool { return r.topics.Dropped()["refused"] == 1 && h.last(config) != "" })
+	if len(r.room.asked()) > 0 || strings.Contains(h.last(config), "command_topic") {
+		t.Error("commands are taken or offered while they are off")
+	}
+}
+
+func TestButton(t *testing.T) {
+	b := rig.Mosquitto(t)
+	p, _ := listen(t, b)
+	p.Say("z/button", `{"action":"single"}`, true)
+	r := open(t, b, func(c *room.Config) {
+		c.MQTT.Commands = false
+		c.Buttons = []room.Button{{Topic: "z/button", Action: "single", Do: room.Care}, {Topic: "bell", Payload: "pressed", Do: room.MarkNow, Name: "Note"}}
+	})
+	rig.Eventually(t, 3*time.Second, "the kept press is refused", func() bool { return r.topics.Dropped()["refused"] == 1 })
+	for _, m := range [][2]string{{"z/button", `{"action":"double"}`}, {"z/button", `{"action":null}`}, {"z/button", "{"}, {"bell", "no"},
+		{"z/button", `{"action":"single","battery":90}`}, {"z/button", `{"action":"single"}`}, {"bell", "pressed"}} {
+		p.Say(m[0], m[1], false)
+	}
+	rig.Eventually(t, 3*time.Second, "pressed", func() bool { return len(r.room.asked()) == 2 && r.topics.Dropped()["busy"] == 1 })
+	if d := r.room.asked(); d[0].Do != room.Care || d[1].Do != room.MarkNow || d[1].Name != "Note" || d[0].ID == d[1].ID {
+		t.Errorf("done: %+v", d)
+	}
+}
+
+func TestFloodOfCommands(t *testing.T) {
+	b := rig.Mosquitto(t)
+	r := open(t, b, func(c *room.Config) { c.Buttons = []room.Button{{Topic: "z/button", Action: "single", Do: room.Care}} })
+	p, h := listen(t, b)
+	began := time.Now()
+	for i := range 10_000 {
+		p.Publish(root+"/cmd/hold", 0, false, say(fmt.Sprint("f", i), ""))
+	}
+	sent := time.Since(began)
+	r.room.change(begin)
+	rig.Eventually(t, 3*time.Second, "the state is told in the flood", func() bool { return strings.Contains(h.last(root+"/state"), "Arrive") })
+	p.Say("z/button", `{"action":"single"}`, false)
+	rig.Eventually(t, 3*time.Second, "the button is heard", func() bool {
+		for _, c := range r.room.asked() {
+			if c.Do == room.Care {
+				return true
+			}
+		}
+		return false
+	})
+	asked := len(r.room.asked())
+	if most := int(time.Since(began)/(100*time.Millisecond)) + 3; asked > most {
+		t.Errorf("the room was asked %d times, more than %d", asked, most)
+	}
+	if d := r.topics.Dropped()["busy"] + r.client.Dropped()["in"]; d == 0 {
+		t.Error("nothing was counted as dropped")
+	}
+	t.Logf("10000 messages sent in %v, %d asked", sent, asked)
+}
+
+// TestDiscovery holds the payload against the keys that Home Assistant documents for each platform.
+func TestDiscovery(t *testing.T) {
+	b := rig.Mosquitto(t)
+	open(t, b, nil)
+	_, h := listen(t, b)
+	rig.Eventually(t, 3*time.Second, "discovery", func() bool { return h.last(config) != "" })
+	var d struct {
+		Device, Origin map[string]any
+		Availability   []map[string]string
+		StateTopic     string                    `json:"state_topic"`
+		Components     map[string]map[string]any `json:"components"`
+	}
+	if err := json.Unmarshal([]byte(h.last(config)), &d); err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]string{
+		"sensor": "value_template device_class", "binary_sensor": "value_template device_class", "event": "state_topic event_types",
+		"select": "command_topic command_template options value_template", "switch": "command_topic command_template value_template",
+		"number": "command_topic command_template min max step unit_of_measurement value_template", "button": "command_topic command_template",
+	}
+	for key, platform := range map[string]string{"phase": "sensor", "ends": "sensor", "problem": "binary_sensor", "playlist": "select", "level": "number",
+		"hold": "switch", "start": "button", "care": "button", "event": "event"} {
+		c := d.Components[key]
+		if c["platform"] != platform || c["unique_id"] != "roomd_room-one_"+key {
+			t.Errorf("%s: %v", key, c)
+		}
+		for k := range c {
+			if !strings.Contains(" platform unique_id name "+known[platform]+" ", " "+k+" ") {
+				t.Errorf("%s: Home Assistant knows no %s of a %s", key, k, platform)
+			}
+		}
+	}
+	if d.Device["identifiers"] == nil || d.Origin["name"] != "roomd" || d.StateTopic != root+"/state" || d.Availability[0]["topic"] != root+"/status" {
+		t.Errorf("%+v", d)
+	}
+}
