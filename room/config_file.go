@@ -26,12 +26,6 @@ const (
 	defaultBase      = "roomd"
 )
 
-// drivers are the kinds of lamps that a room file can name.
-var drivers = []string{"zigbee2mqtt", "homeassistant", "simulated"}
-
-// extras are what a lamp may say beside its driver and topic.
-var extras = []string{"command", "state", "availability", "brightness_scale", "fade"}
-
 // defaultScenes are the light that every room has, by the two usual roles; other roles take that of ambient. care is
 // light to see by, full is for emergencies.
 var defaultScenes = []struct {
@@ -384,14 +378,14 @@ func (p *configReader) lights(v playlists.Value) {
 
 func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp, bool) {
 	what := "a light of " + role
-	f := v.Fields(what, writeLights, append([]string{"driver", "topic"}, extras...)...)
+	f := v.Fields(what, writeLights, append([]string{"driver", "topic"}, lights.Options...)...)
 	if !v.IsMap() {
 		return lights.Lamp{}, false
 	}
 	var l lights.Lamp
 	dv, ok := f.Need("driver", what, writeLights)
 	if ok {
-		l.Driver, ok = dv.Word(drivers...)
+		l.Driver, ok = dv.Word(lights.Drivers...)
 	}
 	if tv, has := f.Get("topic"); has {
 		s, good := topic(tv, writeLights)
@@ -405,7 +399,7 @@ func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp,
 	} else if _, has := f.Need("topic", what, writeLights); !has {
 		ok = false
 	}
-	for _, k := range extras {
+	for _, k := range lights.Options {
 		ev, has := f.Get(k)
 		if !has {
 			continue

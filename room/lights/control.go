@@ -24,6 +24,7 @@ const (
 	readGap      = 600 * time.Millisecond // after a command, for its echo to pass
 	ackWithin    = 1200 * time.Millisecond
 	steadyRead   = time.Minute
+	arriveRead   = 1200 * time.Millisecond // after a fade's end: the last command may still be ramping for a second
 	movingRead   = 15 * time.Second
 	refreshEvery = time.Minute
 	refreshOver  = 10 * time.Second // gentle wherever the lamp is in truth
@@ -88,6 +89,7 @@ type role struct {
 	lamps   []*lamp
 	plan    plan
 	pending *pending
+	arrived time.Time // all its lamps are asked then, since a fade has ended; zero: they were
 }
 
 // pending is a fade that waits to learn where its lamps are.
@@ -542,6 +544,7 @@ func (c *Controller) begin(r *role, p *pending, now time.Time) {
 		hue = start
 	}
 	r.plan = plan{active: true, kind: p.move.Kind, target: level, from: from, to: to, hue: start, hues: hue, t0: now, t1: now.Add(over)}
+	r.arrived = r.plan.t1.Add(arriveRead)
 	for _, u := range r.units() {
 		u.away = away{}
 		if u.known {
@@ -701,6 +704,15 @@ func (c *Controller) step(now time.Time) time.Time {
 				next = sooner(next, p.until)
 			}
 		}
+		if !r.arrived.IsZero() && !now.Before(r.arrived) {
+			r.arrived = time.Time{}
+			for _, u := range r.units() {
+				if u.reading == 0 {
+					u.readAt = sooner(u.readAt, now)
+				}
+			}
+		}
+		next = sooner(next, r.arrived)
 		for _, l := range r.lamps {
 			for _, u := range l.units {
 				next = sooner(next, c.readStep(u, now))

@@ -120,7 +120,15 @@ var drivers = map[string]driver{
 	"zigbee2mqtt":   zigbee{},
 	"simulated":     zigbee{simulated: true},
 	"homeassistant": homeAssistant{},
+	"wled":          wled{},
+	"shelly":        shelly{},
 }
+
+// Drivers are the kinds of lamps that a room file can name, in the order in which people are told of them.
+var Drivers = []string{"zigbee2mqtt", "homeassistant", "wled", "shelly", "simulated"}
+
+// Options are what a room file may say of a lamp beside its driver and topic.
+var Options = []string{"command", "state", "availability", "brightness_scale", "fade"}
 
 // state is the JSON that zigbee2mqtt and Home Assistant's JSON schema have in common.
 type state struct {
