@@ -1,6 +1,7 @@
 package main
 
 import (
+	le "encoding/binary"
 	"math"
 	"os"
 	"os/exec"
@@ -74,5 +75,57 @@ func TestHeardBeforeItIsPlayed(t *testing.T) {
 		if code != exitOK || !strings.Contains(stdout, `"cut.flac" is damaged`) {
 			t.Errorf("check: %d %s %s", code, stdout, stderr)
 		}
+	}
+}
+
+// TestMusicInsideThePromiseIsUntouched holds that a render of music that keeps the promise is what ffmpeg decodes, but for
+// one gain: to -90 dBFS, outside of its fades.
+func TestMusicInsideThePromiseIsUntouched(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lists, out := filepath.Join(dir, "playlists"), filepath.Join(dir, "out.wav")
+	if err := os.MkdirAll(lists, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(lists, "music.flac")
+	made := "anoisesrc=c=pink:r=48000:d=60:a=0.3:seed=4,tremolo=f=0.3:d=0.3,aformat=channel_layouts=stereo:sample_fmts=s32"
+	if b, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", made, file).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg: %v\n%s", err, b)
+	}
+	if err := os.WriteFile(filepath.Join(lists, "one.yaml"), []byte("name: One\nphases: [{name: One, stage: preparation, length: 60s, level: -3, music: music.flac}]\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := roomd(t, nil, "render", "one", "--out", out, "--data", dir); code != exitOK {
+		t.Fatalf("render: %d %s", code, stderr)
+	}
+	samples := func(path string) (s []float64) {
+		b, err := exec.Command("ffmpeg", "-v", "error", "-i", path, "-f", "f64le", "-").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for ; len(b) >= 8; b = b[8:] {
+			s = append(s, math.Float64frombits(le.LittleEndian.Uint64(b)))
+		}
+		return s
+	}
+	was, is := samples(file), samples(out)
+	if len(was) != len(is) {
+		t.Fatalf("%d samples were rendered of %d", len(is), len(was))
+	}
+	from, to := 2*rate*12, 2*rate*45
+	var across, power float64
+	for i := from; i < to; i++ {
+		across += was[i] * is[i]
+		power += was[i] * was[i]
+	}
+	gain, worst := across/power, 0.0
+	for i := from; i < to; i++ {
+		worst = max(worst, math.Abs(is[i]-gain*was[i]))
+	}
+	if want := -26 - integrated(t, file); math.Abs(20*math.Log10(gain)-want) > 0.15 {
+		t.Errorf("the gain is %.2f dB, wanted %.2f", 20*math.Log10(gain), want)
+	}
+	if db := 20 * math.Log10(worst); db > -90 {
+		t.Errorf("what is left over is at %.1f dBFS", db)
 	}
 }

@@ -3,6 +3,7 @@ package decode
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -109,5 +110,36 @@ func BenchmarkResample(b *testing.B) {
 			}
 			b.ReportMetric(60*float64(b.Elapsed().Seconds())/float64(b.N), "s/min")
 		})
+	}
+}
+
+// The same of the other way, with ffmpeg's resampler at the setting that is used.
+func TestSweptSineComesOutAloneOfFFmpeg(t *testing.T) {
+	dir := t.TempDir()
+	for _, r := range [][2]int{{44100, 48000}, {48000, 44100}, {96000, 48000}} {
+		in, out := r[0], r[1]
+		dip, worst, alias := 0.0, -200.0, -200.0
+		for k := range 9 {
+			hz := math.Round((float64(k) + 0.5) / 9 * float64(in) / 2)
+			path := filepath.Join(dir, fmt.Sprint(in, "-", k, ".wav"))
+			ffmpeg(t, "-f", "lavfi", "-i", fmt.Sprintf("aevalsrc='sin(2*PI*%g*t)|sin(2*PI*%g*t)':s=%d:d=1", hz, hz, in), "-c:a", "pcm_f32le", path)
+			whole := mustAll(t, path, Options{Rate: out})
+			got := make([][2]float32, 0, len(whole))
+			for _, f := range whole[out/10 : len(whole)-out/10] { // the edges of the sine are no sine
+				got = append(got, [2]float32{float32(f[0]), float32(f[1])})
+			}
+			sine, rest := part(got, hz, out)
+			switch half := float64(min(in, out)) / 2; {
+			case hz <= 18000:
+				dip, worst = max(dip, math.Abs(sine)), max(worst, rest)
+			case hz > half:
+				_, rest = part(got, 1, out)
+				alias = max(alias, rest)
+			}
+		}
+		t.Logf("%d to %d: flat within %.3f dB, images %.1f dB, aliases %.1f dB", in, out, dip, worst, alias)
+		if dip > 0.5 || worst > -90 || alias > -90 {
+			t.Errorf("%d to %d: flat within %.2f dB (want 0.5), images %.1f dB, aliases %.1f dB (want -90)", in, out, dip, worst, alias)
+		}
 	}
 }
