@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -153,7 +154,13 @@ func TestSession(t *testing.T) {
 		t.Errorf("the sound ran dry %d times", n)
 	}
 	time.Sleep(500 * time.Millisecond) // the card keeps back its last period
-	t.Run("sound", func(t *testing.T) { checkSound(t, card.Played()) })
+	t.Run("sound", func(t *testing.T) {
+		s := card.Played()
+		if s.Rate != 44100 {
+			t.Errorf("files of 44.1 kHz were played at %d Hz", s.Rate)
+		}
+		checkSound(t, s)
+	})
 	t.Run("history", func(t *testing.T) {
 		var list []room.SessionRecord
 		d.get("/api/v1/sessions", &list)
@@ -300,6 +307,46 @@ func checkBulbs(t *testing.T, bulbs *rig.Bulbs, started time.Time) {
 				t.Errorf("%s jumps by %.1f L* at %.1f s", b.name, d, p.At.Sub(started).Seconds())
 			}
 		}
+	}
+}
+
+// TestHeadphones plays on a device of four channels: the room file's headphones are on the second pair, at their level.
+func TestHeadphones(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	raw := filepath.Join(t.TempDir(), "four.raw")
+	card.Configure(fmt.Sprintf(`pcm.four { type file file %q format "raw" slave.pcm { type null } }`, raw))
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa, device: four, headphones: {level: -6, ceiling: 3}}\n",
+		"playlists/tone.yaml": "name: Tone\nphases: [{name: One, stage: preparation, length: 10m, music: one.flac}]\n"})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 600, -20}})
+	d.start()
+	d.ready("tone")
+	d.do(room.Command{Do: room.Start, Playlist: "tone"})
+	level := func() (speaker, phones float64) {
+		b, err := os.ReadFile(raw)
+		if err != nil {
+			return 0, 0
+		}
+		var pairs [2][][2]float64
+		for ; len(b) >= 16; b = b[16:] {
+			for k := range pairs {
+				pairs[k] = append(pairs[k], rig.Frames(b[8*k:8*k+8], 32)...)
+			}
+		}
+		n := len(pairs[0])
+		if n < 44100 {
+			return 0, 0
+		}
+		return amplitude(pairs[0][n-22050:], 44100, 300), amplitude(pairs[1][n-22050:], 44100, 300)
+	}
+	rig.Eventually(t, 20*time.Second, "the tone is there", func() bool {
+		time.Sleep(500 * time.Millisecond)
+		speaker, _ := level()
+		return speaker > 0.05
+	})
+	speaker, phones := level()
+	if db := 20 * math.Log10(phones/speaker); math.Abs(db+6) > 0.2 {
+		t.Errorf("the headphones are %.2f dB against the speaker, wanted -6", db)
 	}
 }
 

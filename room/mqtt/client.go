@@ -418,7 +418,9 @@ func (c *Client) catchUp() {
 		go c.granted(token)
 	}
 	for i, t := range topics {
-		c.paho.Publish(t, 1, true, values[i])
+		// With QoS 1 paho sends what it holds unanswered once more on each connect, after what is newer; and it writes
+		// to the message while that is being sent. All of it is published anew on each connect anyway.
+		c.paho.Publish(t, 0, true, values[i])
 	}
 }
 

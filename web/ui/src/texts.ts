@@ -1,6 +1,8 @@
 // Every word on the page. What the room itself says (problems, reasons, undo) comes from the room.
 import { about, length } from "./format";
 
+const times = (n: number) => (n === 0 ? "never" : n === 1 ? "once" : `${n} times`);
+
 export const T = {
   stage: { preparation: "Preparation", administration: "Administration", integration: "Integration" } as Record<string, string>,
 
@@ -126,6 +128,7 @@ export const T = {
   ready: "Is the room ready?",
   parts: { sound: "Sound", lights: "Lights", link: "Link", awake: "Tablet", playlist: "Playlist", room: "Room", disk: "Disk", clock: "Clock" } as Record<string, string>,
   soundOK: (output: string) => `Plays through ${output}`,
+  soundHealth: (ms: number, dry: number, again: number) => `${ms} ms to the speaker, ran dry ${times(dry)}, opened again ${times(again)}`,
   soundNot: "There is no sound.",
   lightsOK: (n: number) => (n === 1 ? "1 light follows" : `${n} lights follow`),
   lightsNot: (names: string) => `Not following: ${names}`,
