@@ -258,7 +258,10 @@ func (c *socket) write() {
 			v = t
 		}
 		_ = c.conn.SetWriteDeadline(time.Now().Add(writeWait))
-		if err := c.conn.WriteJSON(v); err != nil {
+		switch err := c.conn.WriteJSON(v); {
+		case errors.Is(err, websocket.ErrCloseSent): // by the reader, which is about to say why
+			return false
+		case err != nil:
 			c.end(errSlow)
 			return false
 		}
@@ -294,7 +297,7 @@ func (c *socket) write() {
 				c.end(errRevoked)
 				return
 			}
-			if err := c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil {
+			if err := c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil && !errors.Is(err, websocket.ErrCloseSent) {
 				c.end(errSlow)
 				return
 			}
