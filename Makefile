@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench bars ui setup clean
+.PHONY: build run test check browser bench bars bars-lights ui setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -41,6 +41,11 @@ bars: setup
 	go test ./cmd/roomd -run Corpus -corpus 30 -v -timeout 30m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
 	go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
+
+# The faults of docs/lights.md at their full length: an hour, a line for each figure.
+bars-lights: setup
+	go test ./room/lights -run 'Faults|ThreeHours|NoisyReports' -lights.bars -v -timeout 90m
+	go test ./cmd/roomd -run 'TestLights|TestBroker|TestFlooded' -lights.bars -v -timeout 60m
 
 ui:
 	cd web/ui && npm ci --silent && npm run --silent build

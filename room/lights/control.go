@@ -959,10 +959,10 @@ func (c *Controller) keep(ln *line, us []*unit, way course, hue colour, colourin
 		if u.away.d != 0 || u.lamp.role.plan.kind != Planned {
 			most, least = promisedSlope, 300*time.Millisecond
 		}
-		over := max(least, gentle(u.ramp.at(now), float64(level)/float64(caps.Max), most))
-		if over > caps.MaxFade {
-			over = caps.MaxFade
+		if off <= 0.5 {
+			least = repeatEvery // it is there already, unless it has just lost its power
 		}
+		over := min(caps.MaxFade, max(least, gentle(u.ramp.at(now), float64(level)/float64(caps.Max), most)))
 		_ = c.send(ln, us, order{level: level, over: over}, now)
 		ln.next = now.Add(max(over, repeatEvery))
 	case ln.repeats > 0 && now.Sub(ln.sentAt) >= repeatEvery-50*time.Millisecond:

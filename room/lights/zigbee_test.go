@@ -41,7 +41,7 @@ type daemon struct {
 	stop func()
 }
 
-func (s *stage) daemon(t *testing.T, roles map[string][]lights.Lamp) *daemon {
+func (s *stage) daemon(t *testing.T, roles map[string][]lights.Lamp, air ...*lossy) *daemon {
 	t.Helper()
 	var log *slog.Logger
 	if testing.Verbose() {
@@ -52,7 +52,12 @@ func (s *stage) daemon(t *testing.T, roles map[string][]lights.Lamp) *daemon {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &daemon{Controller: lights.New(conn, roles, log), conn: conn}
+	var way lights.Conn = conn
+	for _, a := range air {
+		a.Conn = way
+		way = a
+	}
+	d := &daemon{Controller: lights.New(way, roles, log), conn: conn}
 	done := make(chan struct{})
 	go func() { _ = d.Run(ctx); close(done) }()
 	var once sync.Once
@@ -122,8 +127,12 @@ func backAfter(l []float64, at []time.Time, back, begin time.Time, from, to floa
 func (s *stage) light(t *testing.T, level int) {
 	t.Helper()
 	p := rig.Dial(t, s.broker.URL)
-	p.Say("zigbee2mqtt/room1/all/set", fmt.Sprintf(`{"state":"ON","brightness":%d}`, level), false)
-	rig.Eventually(t, 3*time.Second, "the bulbs are lit", func() bool {
+	said := time.Time{}
+	rig.Eventually(t, 8*time.Second, "the bulbs are lit", func() bool {
+		if time.Since(said) > 2*time.Second { // its first group commands are lost where zigbee2mqtt has just started
+			p.Say("zigbee2mqtt/room1/all/set", fmt.Sprintf(`{"state":"ON","brightness":%d}`, level), false)
+			said = time.Now()
+		}
 		for _, n := range rig.BulbNames {
 			if x := s.bulbs.Now(n); !x.On || math.Abs(x.Level-float64(level)) > 0.5 {
 				return false
@@ -159,35 +168,6 @@ func TestZigbee(t *testing.T) {
 				t.Errorf("%s ends at %.1f", n, end)
 			}
 		}
-		d.stop()
-	})
-
-	t.Run("a hand, and a tap", func(t *testing.T) {
-		s.light(t, 100)
-		d := s.daemon(t, roles)
-		d.await(t, "ambient", lights.Following, 3*time.Second)
-		d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: 50}}, Over: 15 * time.Second})
-		time.Sleep(time.Second)
-		hand := time.Now()
-		rig.Dial(t, s.broker.URL).Say("zigbee2mqtt/room1/hue1/set", `{"brightness":220,"transition":0}`, false)
-		if took := d.await(t, "ambient", lights.Held, 3*time.Second); took > 3*time.Second {
-			t.Errorf("held after %v", took)
-		}
-		time.Sleep(4 * time.Second)
-		if x := s.bulbs.Now("room1/hue1"); math.Abs(x.Level-220) > 1 {
-			t.Errorf("the held bulb is at %.0f", x.Level)
-		}
-		n := 0
-		for _, e := range s.bulbs.Events(hand.Add(50 * time.Millisecond)) {
-			if e.Kind == "cmd" && e.Bulb == "room1/hue1" {
-				n++
-			}
-		}
-		if n > 1 {
-			t.Errorf("%d commands to a held bulb", n)
-		}
-		d.Follow("ambient")
-		d.await(t, "ambient", lights.Following, 3*time.Second)
 		d.stop()
 	})
 
