@@ -73,6 +73,15 @@ func (c *Card) Log() string {
 	return string(b)
 }
 
+// Size is how many bytes of sound the card has played, over every opening.
+func (c *Card) Size() int64 {
+	info, err := os.Stat(filepath.Join(c.dir, "pcm.raw"))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // Sound is what was heard: 1 is full scale.
 type Sound struct {
 	Rate   int
