@@ -45,7 +45,7 @@ type Options struct {
 // Limits.
 const (
 	maxBody    = 8 << 10 // of a command, and of a websocket message
-	maxSockets = 16
+	maxSockets = 16      // of one tablet; twice as many of all
 	cookieName = "roomd"
 	cookieAge  = 180 * 24 * time.Hour
 )
@@ -66,7 +66,7 @@ func New(o Options) *Server {
 		o.Hosts = append(slices.Clone(o.Hosts), name)
 	}
 	s := &Server{o: o}
-	s.hub = hub{room: o.Room, log: o.Log, dropped: map[string]uint64{}}
+	s.hub = hub{room: o.Room, log: o.Log, open: map[string]int{}, dropped: map[string]uint64{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /pair", s.page("pair.html", http.StatusOK))

@@ -28,8 +28,8 @@ type hub struct {
 	room Room
 	log  *slog.Logger
 
-	mu      sync.Mutex // guards the rest
-	open    int
+	mu      sync.Mutex        // guards the rest
+	open    map[string]int    // by the token's name
 	dropped map[string]uint64 // by reason
 }
 
@@ -40,20 +40,27 @@ func (s *Server) Dropped() map[string]uint64 {
 	return maps.Clone(s.hub.dropped)
 }
 
-func (h *hub) enter() bool {
+// enter counts a socket of who; it refuses one too many of the same tablet, and one too many of all.
+func (h *hub) enter(who string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open >= maxSockets {
+	all := 0
+	for _, n := range h.open {
+		all += n
+	}
+	if h.open[who] >= maxSockets || all >= 2*maxSockets {
 		return false
 	}
-	h.open++
+	h.open[who]++
 	return true
 }
 
-func (h *hub) leave(reason string) {
+func (h *hub) leave(who, reason string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.open--
+	if h.open[who]--; h.open[who] == 0 {
+		delete(h.open, who)
+	}
 	h.dropped[reason]++
 }
 
@@ -96,13 +103,13 @@ func sameOrigin(r *http.Request) bool {
 }
 
 func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
-	if !s.hub.enter() {
+	token, name, _ := s.who(r)
+	if !s.hub.enter(name) {
 		s.fail(w, r, http.StatusServiceUnavailable, "too many tablets are connected")
 		return
 	}
 	reason := "refused"
-	defer func() { s.hub.leave(reason) }()
-	token, _, _ := s.who(r)
+	defer func() { s.hub.leave(name, reason) }()
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return
