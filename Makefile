@@ -44,8 +44,8 @@ bars: setup
 
 # The faults of docs/lights.md at their full length: an hour, a line for each figure.
 bars-lights: setup
-	go test ./room/lights -run 'Faults|ThreeHours|NoisyReports' -lights.bars -v -timeout 90m
-	go test ./cmd/roomd -run 'TestLights|TestBroker|TestFlooded' -lights.bars -v -timeout 60m
+	ROOMD_BARS=1 go test ./room/lights -run 'Faults|ThreeHours|NoisyReports' -v -timeout 90m
+	ROOMD_BARS=1 go test ./cmd/roomd -run 'TestLights|TestBroker|TestFlooded' -v -timeout 60m
 
 ui:
 	cd web/ui && npm ci --silent && npm run --silent build

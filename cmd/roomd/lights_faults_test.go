@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -18,8 +17,6 @@ import (
 	"roomd/rig"
 	"roomd/room"
 )
-
-var lightBars = flag.Bool("lights.bars", false, "break the lights as often as the table of docs/lights.md says")
 
 // slow is a session whose first phase fades the light down for ten minutes.
 const slow = `name: Slow
@@ -60,7 +57,7 @@ func (d *daemon) lit() {
 func TestLightsSurviveTheDaemon(t *testing.T) {
 	t.Parallel()
 	times := 3
-	if *lightBars {
+	if rig.Whole {
 		times = 100
 	}
 	broker := rig.Mosquitto(t)
@@ -161,7 +158,7 @@ func TestBrokerForgets(t *testing.T) {
 func TestFloodedRoom(t *testing.T) {
 	t.Parallel()
 	during := 5 * time.Second
-	if *lightBars {
+	if rig.Whole {
 		during = 30 * time.Second
 	}
 	broker := rig.Mosquitto(t)

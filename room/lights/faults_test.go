@@ -1,7 +1,6 @@
 package lights_test
 
 import (
-	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -15,8 +14,6 @@ import (
 	"roomd/rig"
 	"roomd/room/lights"
 )
-
-var whole = flag.Bool("lights.bars", false, "break things for as long and as often as the table of docs/lights.md says")
 
 // line is a planned fade, as it should be seen.
 type line struct {
@@ -82,7 +79,7 @@ func (s *stage) backwards(t *testing.T, bulb string, since time.Time) (n int) {
 }
 
 // TestFaults breaks the broker, the bridge, the bulbs and the air between them while a light fades, and judges by what
-// the bulbs' own log says. All bulbs report intermediate levels all the time. With -lights.bars it takes an hour.
+// the bulbs' own log says. All bulbs report intermediate levels all the time. With ROOMD_BARS=1 it takes an hour.
 func TestFaults(t *testing.T) {
 	b := rig.Mosquitto(t)
 	s := &stage{b, rig.Zigbee(t, b.URL, "SIM_REPORT=1")}
@@ -96,7 +93,7 @@ func TestFaults(t *testing.T) {
 		return d, lstar(float64(level))
 	}
 	short := func(long, short int) int {
-		if *whole {
+		if rig.Whole {
 			return long
 		}
 		return short
@@ -227,7 +224,7 @@ func TestFaults(t *testing.T) {
 		}
 		rig.Bar(t, "bulb power-cycled", "the fastest second of its way back", fastest, 12.4, "L*")
 		rig.Bar(t, "bulb power-cycled", "taken for a hand", held, 0, "")
-		if !*whole {
+		if !rig.Whole {
 			d.stop()
 			return
 		}
@@ -255,7 +252,7 @@ func TestFaults(t *testing.T) {
 	})
 
 	t.Run("bulb dead in a group", func(t *testing.T) {
-		if !*whole {
+		if !rig.Whole {
 			t.Skip("takes a minute; TestDeadBulbInAGroup looks at the same on a clock of its own")
 		}
 		d, from := begin(t, map[string][]lights.Lamp{"ambient": {lamp("room1/all")}}, 150)
@@ -380,7 +377,7 @@ func TestFaults(t *testing.T) {
 			back = max(back, s.until(t, n, l, online, time.Now(), 2).Seconds())
 		}
 		rig.Bar(t, "zigbee2mqtt killed", "within 2 L* of the plan after online", back, 5, "s")
-		if *whole {
+		if rig.Whole {
 			at = time.Now()
 			_ = s.bulbs.Signal(syscall.SIGSTOP)
 			rig.Eventually(t, 90*time.Second, "shown", func() bool { return d.Views()["ambient"].State != lights.Following })

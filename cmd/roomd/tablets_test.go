@@ -1,0 +1,78 @@
+package main
+
+import (
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"roomd/rig"
+	"roomd/room"
+)
+
+// TestTwentyTablets has five of twenty tablets dead: they are connected and never read. The others see each change, and
+// the sound goes on.
+func TestTwentyTablets(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
+phases: [{name: One, stage: preparation, length: 10m, music: one.flac, marks: [Note]}]
+`})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 600, -20}})
+	out, err := exec.Command(binary, "token", "create", "second", "--data", d.dir).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := *d
+	second.token = strings.TrimSpace(string(out))
+	d.start()
+	second.Process = d.Process
+	d.ready("tone")
+	d.do(room.Command{Do: room.Start, Playlist: "tone"})
+	for n := range 5 {
+		conn, _, err := websocket.DefaultDialer.Dial("ws://"+d.addr+"/ws", http.Header{
+			"Authorization": {"Bearer " + d.token}, "Origin": {"http://" + d.addr}})
+		if err != nil {
+			t.Fatalf("dead tablet %d: %v", n, err)
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	var live []*tablet
+	for n := range 15 {
+		who := d
+		if n >= 8 {
+			who = &second
+		}
+		live = append(live, who.tablet())
+	}
+	time.Sleep(time.Second)
+	var late []float64
+	for range 100 {
+		id := room.NewID()
+		at := time.Now()
+		d.do(room.Command{ID: id, Do: room.MarkNow, Name: "Note"})
+		time.Sleep(150 * time.Millisecond)
+		for _, tb := range live {
+			told := time.Second
+			for _, h := range tb.all() {
+				if h.at.Before(at) || h.snap.Session == nil {
+					continue
+				}
+				if slices.ContainsFunc(h.snap.Session.Marks, func(m room.MarkView) bool { return m.ID == id }) {
+					told = h.at.Sub(at)
+					break
+				}
+			}
+			late = append(late, 1000*told.Seconds())
+		}
+	}
+	slices.Sort(late)
+	rig.Bar(t, "20 tablets, 5 of them dead", "a change is on a live one, median", late[len(late)/2], 50, "ms")
+	rig.Bar(t, "20 tablets, 5 of them dead", "a change is on a live one, p99", late[len(late)*99/100], 100, "ms")
+	rig.Bar(t, "20 tablets, 5 of them dead", "the sound ran dry", float64(d.snapshot().Sound.Underruns), 0, "times")
+}
