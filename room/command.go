@@ -78,6 +78,7 @@ type Snapshot struct {
 	Lights   map[string]LightView `json:"lights"`
 	Sound    SoundView            `json:"sound"`
 	Problems []Problem            `json:"problems"`
+	Unsaved  int                  `json:"unsaved,omitempty"` // commands that only memory holds until the disk takes them
 	Schedule []ScheduleView       `json:"schedule,omitempty"`
 	Marks    []string             `json:"marks"`  // the room's marks
 	Scenes   []string             `json:"scenes"` // the room's scenes by name
@@ -153,6 +154,8 @@ type MarkView struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	AtMS int64  `json:"at_ms"`
+	// Unsaved: the disk did not take it yet; only memory holds it.
+	Unsaved bool `json:"unsaved,omitempty"`
 }
 
 // RemindView is a reminder that is due.

@@ -140,9 +140,7 @@ func open(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	if h.tokens, err = NewTokens(store.DB()); err != nil {
-		t.Fatal(err)
-	}
+	h.tokens = NewTokens(store)
 	if h.token, err = h.tokens.Create(t.Context(), "tablet"); err != nil {
 		t.Fatal(err)
 	}
@@ -386,10 +384,7 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	theirs, err := NewTokens(other.DB())
-	if err != nil {
-		t.Fatal(err)
-	}
+	theirs := NewTokens(other)
 	token, err := theirs.Create(t.Context(), "second")
 	if err != nil {
 		t.Fatal(err)

@@ -39,14 +39,16 @@ func serve(ctx context.Context, c *call) error {
 		log.Info("roomd runs at an ordinary priority: on a busy computer the sound may run dry", "err", err)
 	}
 
+	// A disk that is full or can't be written is said by the journal; the room runs all the same.
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
+		log.Error("the data folder can't be made", "err", err)
+	} else {
+		unlock, err := lockData(c.data)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 	}
-	unlock, err := lockData(c.data)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 
 	cfg, found, err := room.LoadConfig(c.config)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -106,10 +108,7 @@ func serve(ctx context.Context, c *call) error {
 
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
-	tokens, err := web.NewTokens(store.DB())
-	if err != nil {
-		return err
-	}
+	tokens := web.NewTokens(store)
 	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log})
 	if *link {
 		if err := printLink(ctx, c, tokens, cfg.Listen); err != nil {
