@@ -387,3 +387,75 @@ func TestBrokenJournal(t *testing.T) {
 	}
 	t.Logf("over all seeds: %d sessions taken up; %d marks kept, %d lost", running, kept, lost)
 }
+
+// TestBrokenLog scribbles over each frame of a log that is not in the file yet: nothing is lost without a word, and what
+// later frames hold is kept.
+func TestBrokenLog(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "roomd.db")
+	s, _, err := OpenStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const events = 40
+	if err := s.Read(func(db *sql.DB) error {
+		_, err := db.Exec("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA wal_autocheckpoint = 0")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range events {
+		if saved, err := s.Append(t.Context(), Event{Session: "s", Kind: "k", CommandID: fmt.Sprint(n), Data: json.RawMessage(`"some text that fills the pages"`)}); err != nil || !saved {
+			t.Fatal(saved, err)
+		}
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(path + "-wal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	const frame = 24 + 4096
+	kept, tried := 0, 0
+	try := func(what string, at int) {
+		broken := slices.Clone(log)
+		for k := at; k < min(at+16, len(broken)); k++ {
+			broken[k] ^= 0x5a
+		}
+		path := filepath.Join(t.TempDir(), "roomd.db")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+"-wal", broken, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, warning, err := OpenStore(path)
+		if err != nil || s.Outage() != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		defer s.Close()
+		found, _, err := s.Events(t.Context(), "s")
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		last := at+frame >= len(log) // can't be told from one that was never finished
+		if len(found) < events && warning == "" && !last {
+			t.Errorf("%s: %d of %d events, and nothing is said", what, len(found), events)
+		}
+		kept += len(found)
+		tried++
+	}
+	try("the header", 0)
+	for n := range (len(log) - 32) / frame {
+		try(fmt.Sprintf("the header of frame %d", n), 32+n*frame)
+		try(fmt.Sprintf("the page of frame %d", n), 32+n*frame+24+100)
+	}
+	if share := float64(kept) / float64(tried*events); share < 0.98 {
+		t.Errorf("%.1f %% of the events were kept", share*100)
+	} else {
+		t.Logf("%d logs: %.1f %% of the events were kept", tried, share*100)
+	}
+}
