@@ -78,6 +78,7 @@ type Snapshot struct {
 	Lights   map[string]LightView `json:"lights"`
 	Sound    SoundView            `json:"sound"`
 	Problems []Problem            `json:"problems"`
+	Parts    []PartView           `json:"parts"`             // each of Parts, as it is
 	Unsaved  int                  `json:"unsaved,omitempty"` // commands that only memory holds until the disk takes them
 	Schedule []ScheduleView       `json:"schedule,omitempty"`
 	Marks    []string             `json:"marks"`  // the room's marks
@@ -208,7 +209,7 @@ type SoundView struct {
 
 // Problem is something wrong, as a sentence a therapist understands, and what to do about it.
 type Problem struct {
-	Part string `json:"part"` // sound, lights, playlist, room, link, disk, clock
+	Part string `json:"part"` // sound, lights, broker, playlist, room, link, disk, clock
 	Says string `json:"says"`
 	Do   string `json:"do"`
 }

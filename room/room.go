@@ -86,10 +86,12 @@ type state struct {
 	lights   map[string]LightView
 	sound    SoundView
 	problems []Problem
+	parts    []PartView
 	outage   *Outage // of the disk
 }
 
 type request struct {
+	ping   bool // nothing is asked but an answer
 	cmd    Command
 	begin  *Begin
 	came   time.Duration // room time
@@ -117,9 +119,11 @@ func New(ctx context.Context, o Options) (*Room, error) {
 	}
 	clock, trusted := NewClock(anchor)
 	r.clock = clock
-	st := &state{rev: 1, changed: make(chan struct{}), outage: o.Store.Outage()}
+	st := &state{rev: 1, changed: make(chan struct{}), outage: o.Store.Outage(), parts: partViews(nil, nil, nil, 0)}
 	if !trusted {
 		o.Log.Warn("the wall clock went back over a reboot: the session's time counts from before it")
+		r.damage = append(r.damage, Problem{"clock", "The computer's clock went back while it was off, so the session does not know how long that was.",
+			"Look whether the time since the lozenge is right."})
 	}
 	rec, ok, err := o.Store.Unfinished(ctx)
 	if err != nil {
@@ -212,6 +216,11 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		}
 		req.begin = b
 	}
+	return r.ask(ctx, req)
+}
+
+// ask hands a request to the owner and waits for its answer.
+func (r *Room) ask(ctx context.Context, req request) (Ack, error) {
 	select {
 	case r.inbox <- req:
 	case <-ctx.Done():
@@ -223,6 +232,12 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 	case <-ctx.Done():
 		return Ack{}, ctx.Err()
 	}
+}
+
+// Ping returns nil once the owner of the session has answered: it is not stuck.
+func (r *Room) Ping(ctx context.Context) error {
+	_, err := r.ask(ctx, request{ping: true, answer: make(chan answer, 1)})
+	return err
 }
 
 // prepare reads the playlist that a session is to start with.
@@ -276,6 +291,10 @@ func (r *Room) Run(ctx context.Context) error {
 			r.save()
 			return r.o.Store.SetAnchor(context.WithoutCancel(ctx), r.clock.Anchor())
 		case req := <-r.inbox:
+			if req.ping {
+				req.answer <- answer{}
+				continue
+			}
 			ack, err := r.do(ctx, req)
 			req.answer <- answer{ack, err}
 		case e := <-r.o.Sound.Events():
@@ -523,12 +542,13 @@ func (r *Room) refresh() {
 	st := r.state.Load()
 	lv, sv := r.lightViews(), r.o.Sound.View()
 	problems := r.problems()
+	parts := partViews(st.parts, problems, lv, r.clock.Now())
 	quiet := sv
 	quiet.LatencyMS = st.sound.LatencyMS // moves all the time; no change by itself
-	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && slices.Equal(problems, st.problems) && r.o.Store.Outage() == st.outage {
+	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && slices.Equal(problems, st.problems) && slices.Equal(parts, st.parts) && r.o.Store.Outage() == st.outage {
 		return
 	}
-	r.publish(func(n *state) { n.lights, n.sound, n.problems = lv, sv, problems })
+	r.publish(func(n *state) { n.lights, n.sound, n.problems, n.parts = lv, sv, problems, parts })
 }
 
 // lightViews is the lights as a tablet shows them.
@@ -567,6 +587,9 @@ func (r *Room) problems() []Problem {
 		out = append(out, t.problem())
 	}
 	out = append(out, r.damage...)
+	if p, wrong := clockProblem(time.Now()); wrong {
+		out = append(out, p)
+	}
 	if r.o.Problems != nil {
 		out = append(out, r.o.Problems()...)
 	}
@@ -576,7 +599,7 @@ func (r *Room) problems() []Problem {
 
 // weight orders problems: what the client would feel comes first.
 func weight(part string) int {
-	return slices.Index([]string{"playlist", "room", "clock", "link", "disk", "lights", "sound"}, part) * -1
+	return slices.Index([]string{"playlist", "room", "clock", "link", "disk", "broker", "lights", "sound"}, part) * -1
 }
 
 // Snapshot is all that a tablet shows, as of now.
@@ -585,7 +608,7 @@ func (r *Room) Snapshot() Snapshot {
 	now := r.clock.Now()
 	snap := Snapshot{
 		Boot: r.o.Boot, Rev: st.rev, NowMS: ms(now), Version: r.o.Version, Room: r.o.Config.Room,
-		Lights: st.lights, Sound: st.sound, Problems: st.problems,
+		Lights: st.lights, Sound: st.sound, Problems: st.problems, Parts: st.parts,
 		Marks: r.o.Config.Marks, Scenes: slices.Sorted(maps.Keys(r.o.Config.Scenes)),
 	}
 	if r.o.Schedule != nil {

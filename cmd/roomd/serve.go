@@ -195,7 +195,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: filepath.Join(data, "broker"), Log: h.log})
 		if err != nil {
 			h.log.Error("the embedded broker did not start", "err", err)
-			h.always("lights", "The lights can't be reached: the broker inside roomd did not start.", "Start roomd again. If it stays, the log says why.")
+			h.always("broker", "The lights can't be reached: the broker inside roomd did not start.", "Start roomd again. If it stays, the log says why.")
 			return connection{nowhere{}, func() {}}
 		}
 		done = append(done, b.Close)
@@ -204,7 +204,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 	client, err := mqtt.Dial(mqtt.Options{Broker: url, CA: cfg.MQTT.CA, Status: topics.Root(cfg) + "/status", Boot: boot, Log: h.log})
 	if err != nil {
 		h.log.Error("the broker's address can't be used", "err", err)
-		h.always("lights", "The lights can't be reached: the broker's address in the room file can't be used.", "Correct mqtt in the room file and start roomd again.")
+		h.always("broker", "The lights can't be reached: the broker's address in the room file can't be used.", "Correct mqtt in the room file and start roomd again.")
 		return connection{nowhere{}, func() {
 			for _, f := range done {
 				f()
@@ -213,7 +213,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 	}
 	h.also(func() []room.Problem {
 		if p := client.Problem(); p != nil {
-			return []room.Problem{{Part: "lights", Says: p.Says, Do: p.Do}}
+			return []room.Problem{{Part: "broker", Says: p.Says, Do: p.Do}}
 		}
 		return nil
 	})
