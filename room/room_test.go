@@ -291,3 +291,36 @@ func TestRoomRefusesWhatCameTooLate(t *testing.T) {
 		t.Errorf("%d marks, wanted the one that came in time", n)
 	}
 }
+
+// TestPingTellsAStuckOwner hangs the owner where it moves the lights.
+func TestPingTellsAStuckOwner(t *testing.T) {
+	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	ping := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		return a.Ping(ctx)
+	}
+	if err := ping(); err != nil {
+		t.Fatal(err)
+	}
+	a.lamps.mu.Lock()
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.Do(context.WithoutCancel(t.Context()), Command{ID: "e", Do: Emergency})
+		done <- err
+	}()
+	var err error
+	for deadline := time.Now().Add(5 * time.Second); err == nil && time.Now().Before(deadline); {
+		err = ping()
+	}
+	a.lamps.mu.Unlock()
+	if err == nil {
+		t.Error("an owner that is stuck answers")
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := ping(); err != nil {
+		t.Error(err)
+	}
+}

@@ -124,6 +124,11 @@ func serve(ctx context.Context, c *call) error {
 	g.Go(job("topics", func() error { return onMQTT.Run(ctx) }))
 	g.Go(job("playlists", func() error { return lib.Run(ctx) }))
 	g.Go(job("schedule", func() error { return schedule.Run(ctx) }))
+	g.Go(job("watchdog", func() error {
+		w := watchdog{tell: openNotifier(c.env), every: watchdogTime(c.env), ping: r.Ping, beats: snd.Beats, log: log,
+			status: func() string { return status(r.Snapshot().Parts) }}
+		return w.run(ctx)
+	}))
 	g.Go(job("page", func() error { return h.listen(ctx, cfg.Listen, server) }))
 	return g.Wait()
 }
