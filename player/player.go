@@ -77,6 +77,7 @@ type Player struct {
 	master atomic.Pointer[Master]
 
 	dropped atomic.Uint64
+	beats   atomic.Uint64
 	rate    atomic.Int64 // o.Rate, for those who make plans
 
 	// Owned by Run, as o.Rate is.
@@ -175,6 +176,10 @@ func (p *Player) emit(e Event) {
 	}
 }
 
+// Beats is how many blocks of sound or silence, of a 50th of a second each, have been handed to the line. It grows in real
+// time, also while the line has no device; where it stands still the player is stuck.
+func (p *Player) Beats() uint64 { return p.beats.Load() }
+
 // Status is how the sound is now.
 func (p *Player) Status() Status {
 	p.mu.Lock()
@@ -200,6 +205,7 @@ func (p *Player) Run(ctx context.Context) error {
 		if err := p.step(); err != nil {
 			return err
 		}
+		p.beats.Add(1)
 	}
 	if !p.up {
 		return nil

@@ -78,6 +78,8 @@ type Snapshot struct {
 	Lights   map[string]LightView `json:"lights"`
 	Sound    SoundView            `json:"sound"`
 	Problems []Problem            `json:"problems"`
+	Parts    []PartView           `json:"parts"`             // each of Parts, as it is
+	Unsaved  int                  `json:"unsaved,omitempty"` // commands that only memory holds until the disk takes them
 	Schedule []ScheduleView       `json:"schedule,omitempty"`
 	Marks    []string             `json:"marks"`  // the room's marks
 	Scenes   []string             `json:"scenes"` // the room's scenes by name
@@ -153,6 +155,8 @@ type MarkView struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	AtMS int64  `json:"at_ms"`
+	// Unsaved: the disk did not take it yet; only memory holds it.
+	Unsaved bool `json:"unsaved,omitempty"`
 }
 
 // RemindView is a reminder that is due.
@@ -205,7 +209,7 @@ type SoundView struct {
 
 // Problem is something wrong, as a sentence a therapist understands, and what to do about it.
 type Problem struct {
-	Part string `json:"part"` // sound, lights, playlist, room, link, disk, clock
+	Part string `json:"part"` // sound, lights, broker, playlist, room, link, disk, clock
 	Says string `json:"says"`
 	Do   string `json:"do"`
 }

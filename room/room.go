@@ -70,9 +70,11 @@ type Room struct {
 	clock *Clock
 	inbox chan request
 	state atomic.Pointer[state]
+	// damage is what a restart found broken; set by New.
+	damage []Problem
 
 	// Owned by Run.
-	unsaved []Event // journalled in memory only, since the disk would not take them
+	told *Outage // the disk's outage that the log knows of
 }
 
 // state is what readers see: replaced whole, never changed.
@@ -84,9 +86,12 @@ type state struct {
 	lights   map[string]LightView
 	sound    SoundView
 	problems []Problem
+	parts    []PartView
+	outage   *Outage // of the disk
 }
 
 type request struct {
+	ping   bool // nothing is asked but an answer
 	cmd    Command
 	begin  *Begin
 	came   time.Duration // room time
@@ -114,20 +119,28 @@ func New(ctx context.Context, o Options) (*Room, error) {
 	}
 	clock, trusted := NewClock(anchor)
 	r.clock = clock
-	st := &state{rev: 1, changed: make(chan struct{})}
+	st := &state{rev: 1, changed: make(chan struct{}), outage: o.Store.Outage(), parts: partViews(nil, nil, nil, 0)}
 	if !trusted {
 		o.Log.Warn("the wall clock went back over a reboot: the session's time counts from before it")
+		r.damage = append(r.damage, Problem{"clock", "The computer's clock went back while it was off, so the session does not know how long that was.",
+			"Look whether the time since the lozenge is right."})
 	}
 	rec, ok, err := o.Store.Unfinished(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look for an unfinished session: %w", err)
 	}
 	if ok {
-		started := time.Duration(rec.StartedMS) * time.Millisecond
-		s, err := r.replay(ctx, rec.ID)
+		s, started, broken, err := r.replay(ctx, rec.ID)
+		if broken > 0 {
+			o.Log.Error("events of the unfinished session are scribbled over and left out", "session", rec.ID, "events", broken)
+			r.damage = append(r.damage, Problem{"disk", "A part of this session's record was damaged and is left out.",
+				"Look whether the phase and the marks are right. Whoever looks after the computer should check its disk."})
+		}
 		switch {
 		case err != nil:
 			o.Log.Error("the unfinished session can't be read", "session", rec.ID, "err", err)
+			r.damage = append(r.damage, Problem{"disk", "The session that was running can't be read any more, so it has ended.",
+				"Start its playlist again and go on to the phase it was in."})
 			if err := o.Store.Finish(ctx, rec.ID, ms(clock.Now()), "could not be read after a restart"); err != nil {
 				return nil, err
 			}
@@ -147,20 +160,25 @@ func New(ctx context.Context, o Options) (*Room, error) {
 	return r, o.Store.SetAnchor(ctx, clock.Anchor())
 }
 
-// replay makes a session from its journal.
-func (r *Room) replay(ctx context.Context, id string) (*Session, error) {
-	events, err := r.o.Store.Events(ctx, id)
+// replay makes a session from its journal, and says when on the room's clock it began and how many of its events could
+// not be read.
+func (r *Room) replay(ctx context.Context, id string) (s *Session, started time.Duration, broken int, err error) {
+	events, broken, err := r.o.Store.Events(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, 0, broken, err
 	}
 	if len(events) == 0 || events[0].Kind != kindBegin {
-		return nil, errors.New("the journal does not hold its beginning")
+		return nil, 0, broken, errors.New("the journal does not hold its beginning")
 	}
+	started = time.Duration(events[0].AtMS) * time.Millisecond
 	var b Begin
 	if err := json.Unmarshal(events[0].Data, &b); err != nil {
-		return nil, fmt.Errorf("its beginning: %w", err)
+		return nil, 0, broken, fmt.Errorf("its beginning: %w", err)
 	}
-	s, _ := NewSession(id, b)
+	if len(b.Playlist.Phases) == 0 {
+		return nil, 0, broken, errors.New("its beginning has no phases")
+	}
+	s, _ = NewSession(id, b)
 	s.Done[events[0].CommandID] = true
 	for _, e := range events[1:] {
 		var in Input
@@ -175,17 +193,17 @@ func (r *Room) replay(ctx context.Context, id string) (*Session, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("event %d: %w", e.Seq, err)
+			return nil, 0, broken, fmt.Errorf("event %d: %w", e.Seq, err)
 		}
-		_, _ = s.apply(in, time.Duration(e.AtMS-events[0].AtMS)*time.Millisecond)
+		_, _ = s.apply(in, time.Duration(e.AtMS)*time.Millisecond-started)
 	}
-	return s, nil
+	return s, started, broken, nil
 }
 
 // Now is the room's clock.
 func (r *Room) Now() time.Duration { return r.clock.Now() }
 
-// Do does a command: it is in the journal when Do returns. A command that can't be done gives *Refused.
+// Do does a command: it is in the journal when Do returns, and on the disk unless the answer says Unsaved. A command that can't be done gives *Refused.
 func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 	if c.ID == "" || len(c.ID) > 64 {
 		return Ack{}, &Refused{Field: "id", Reason: "an id of its own for each command, a UUID"}
@@ -198,6 +216,11 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		}
 		req.begin = b
 	}
+	return r.ask(ctx, req)
+}
+
+// ask hands a request to the owner and waits for its answer.
+func (r *Room) ask(ctx context.Context, req request) (Ack, error) {
 	select {
 	case r.inbox <- req:
 	case <-ctx.Done():
@@ -209,6 +232,12 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 	case <-ctx.Done():
 		return Ack{}, ctx.Err()
 	}
+}
+
+// Ping returns nil once the owner of the session has answered: it is not stuck.
+func (r *Room) Ping(ctx context.Context) error {
+	_, err := r.ask(ctx, request{ping: true, answer: make(chan answer, 1)})
+	return err
 }
 
 // prepare reads the playlist that a session is to start with.
@@ -244,6 +273,7 @@ func (r *Room) Run(ctx context.Context) error {
 		r.play(st)
 		r.relight(st)
 	}
+	r.save()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	due := time.NewTimer(0)
@@ -258,9 +288,13 @@ func (r *Room) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			r.save(context.WithoutCancel(ctx))
+			r.save()
 			return r.o.Store.SetAnchor(context.WithoutCancel(ctx), r.clock.Anchor())
 		case req := <-r.inbox:
+			if req.ping {
+				req.answer <- answer{}
+				continue
+			}
 			ack, err := r.do(ctx, req)
 			req.answer <- answer{ack, err}
 		case e := <-r.o.Sound.Events():
@@ -270,7 +304,7 @@ func (r *Room) Run(ctx context.Context) error {
 		case <-r.o.Lights.Changed():
 		case <-r.o.Library.Changed():
 		case <-second.C:
-			r.save(ctx)
+			r.save()
 			if s := r.state.Load().session; s != nil && s.State != Ended && time.Since(anchored) > time.Minute {
 				anchored = time.Now()
 				if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
@@ -286,11 +320,12 @@ func (r *Room) Run(ctx context.Context) error {
 func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 	c := req.cmd
 	st := r.state.Load()
+	done := Ack{ID: c.ID, Rev: st.rev, Unsaved: r.o.Store.Outage().unsaved(c.ID)}
 	if s := st.session; s != nil && s.Done[c.ID] {
-		return Ack{ID: c.ID, Rev: st.rev}, nil
+		return done, nil
 	}
 	if seen, err := r.o.Store.Seen(ctx, c.ID); err == nil && seen {
-		return Ack{ID: c.ID, Rev: st.rev}, nil
+		return done, nil
 	}
 	now := r.clock.Now()
 	if c.Do == Start {
@@ -378,32 +413,32 @@ func (r *Room) scene(ctx context.Context, c Command) (Ack, error) {
 	return ack, nil
 }
 
-// journal writes an event down. What the disk does not take is kept and written as soon as it does.
+// journal writes an event down. What the disk does not take is kept in memory and written as soon as it does.
 func (r *Room) journal(ctx context.Context, e Event, data any) Ack {
-	b, err := json.Marshal(data)
-	if err == nil {
-		e.Data = b
-		if len(r.unsaved) == 0 {
-			_, err = r.o.Store.Append(ctx, e)
-		} else {
-			err = errors.New("earlier events are waiting")
-		}
+	saved := false
+	var err error
+	if e.Data, err = json.Marshal(data); err == nil {
+		saved, err = r.o.Store.Append(ctx, e)
 	}
 	if err != nil {
-		r.o.Log.Error("an event is not saved yet", "kind", e.Kind, "err", err)
-		r.unsaved = append(r.unsaved, e)
-		return Ack{ID: e.CommandID, Unsaved: true}
+		r.o.Log.Error("an event can't be journalled", "kind", e.Kind, "err", err)
 	}
-	return Ack{ID: e.CommandID}
+	return Ack{ID: e.CommandID, Unsaved: !saved}
 }
 
-// save tries again what the disk did not take.
-func (r *Room) save(ctx context.Context) {
-	for len(r.unsaved) > 0 {
-		if _, err := r.o.Store.Append(ctx, r.unsaved[0]); err != nil {
-			return
-		}
-		r.unsaved = r.unsaved[1:]
+// save tries again what the disk did not take, and tells the log of each change.
+func (r *Room) save() {
+	if _, warning := r.o.Store.Retry(); warning != "" {
+		r.o.Log.Error("journal", "problem", warning)
+		r.damage = append(r.damage, Problem{"disk", warning, "Whoever looks after the computer should check its disk."})
+	}
+	switch t := r.o.Store.Outage(); {
+	case t != nil && r.told == nil:
+		r.o.Log.Error("the disk takes nothing; the journal is kept in memory", "err", t.Err)
+		r.told = t
+	case t == nil && r.told != nil:
+		r.o.Log.Info("the disk takes the journal again; all of it is saved", "after", time.Since(r.told.Since))
+		r.told = nil
 	}
 }
 
@@ -495,6 +530,7 @@ func (r *Room) publish(change func(*state)) {
 	old := r.state.Load()
 	n := *old
 	change(&n)
+	n.outage = r.o.Store.Outage()
 	n.rev++
 	n.changed = make(chan struct{})
 	r.state.Store(&n)
@@ -506,12 +542,13 @@ func (r *Room) refresh() {
 	st := r.state.Load()
 	lv, sv := r.lightViews(), r.o.Sound.View()
 	problems := r.problems()
+	parts := partViews(st.parts, problems, lv, r.clock.Now())
 	quiet := sv
 	quiet.LatencyMS = st.sound.LatencyMS // moves all the time; no change by itself
-	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && slices.Equal(problems, st.problems) {
+	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && slices.Equal(problems, st.problems) && slices.Equal(parts, st.parts) && r.o.Store.Outage() == st.outage {
 		return
 	}
-	r.publish(func(n *state) { n.lights, n.sound, n.problems = lv, sv, problems })
+	r.publish(func(n *state) { n.lights, n.sound, n.problems, n.parts = lv, sv, problems, parts })
 }
 
 // lightViews is the lights as a tablet shows them.
@@ -546,9 +583,12 @@ func (r *Room) lightViews() map[string]LightView {
 // problems are all that are known, as they stand.
 func (r *Room) problems() []Problem {
 	out := []Problem{}
-	if len(r.unsaved) > 0 {
-		out = append(out, Problem{"disk", fmt.Sprintf("The disk takes no more: %d marks or changes are kept in memory and not yet saved.", len(r.unsaved)),
-			"Free some space on the room's computer; leave it on until this line is gone."})
+	if t := r.o.Store.Outage(); t != nil {
+		out = append(out, t.problem())
+	}
+	out = append(out, r.damage...)
+	if p, wrong := clockProblem(time.Now()); wrong {
+		out = append(out, p)
 	}
 	if r.o.Problems != nil {
 		out = append(out, r.o.Problems()...)
@@ -559,7 +599,7 @@ func (r *Room) problems() []Problem {
 
 // weight orders problems: what the client would feel comes first.
 func weight(part string) int {
-	return slices.Index([]string{"playlist", "room", "clock", "link", "disk", "lights", "sound"}, part) * -1
+	return slices.Index([]string{"playlist", "room", "clock", "link", "disk", "broker", "lights", "sound"}, part) * -1
 }
 
 // Snapshot is all that a tablet shows, as of now.
@@ -568,7 +608,7 @@ func (r *Room) Snapshot() Snapshot {
 	now := r.clock.Now()
 	snap := Snapshot{
 		Boot: r.o.Boot, Rev: st.rev, NowMS: ms(now), Version: r.o.Version, Room: r.o.Config.Room,
-		Lights: st.lights, Sound: st.sound, Problems: st.problems,
+		Lights: st.lights, Sound: st.sound, Problems: st.problems, Parts: st.parts,
 		Marks: r.o.Config.Marks, Scenes: slices.Sorted(maps.Keys(r.o.Config.Scenes)),
 	}
 	if r.o.Schedule != nil {
@@ -583,6 +623,12 @@ func (r *Room) Snapshot() Snapshot {
 	if st.session != nil {
 		snap.Session = st.session.View(now - st.started)
 		snap.Session.StartedMS = ms(st.started)
+		for k, m := range snap.Session.Marks {
+			snap.Session.Marks[k].Unsaved = st.outage.unsaved(m.ID)
+		}
+	}
+	if st.outage != nil {
+		snap.Unsaved = len(st.outage.Unsaved)
 	}
 	return snap
 }
@@ -613,7 +659,7 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 		return SessionRecord{}, ok, err
 	}
 	rec := row.record()
-	events, err := r.o.Store.Events(ctx, id)
+	events, _, err := r.o.Store.Events(ctx, id)
 	if err != nil {
 		return rec, true, err
 	}
@@ -624,7 +670,7 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 		}
 		rec.Events = append(rec.Events, RecordedEvent{Seq: e.Seq, AtMS: e.AtMS - row.StartedMS, Kind: e.Kind, Data: data})
 	}
-	s, err := r.replay(ctx, id)
+	s, _, _, err := r.replay(ctx, id)
 	if err != nil {
 		return rec, true, nil // what the journal holds is told all the same
 	}

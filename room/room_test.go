@@ -2,11 +2,8 @@ package room
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -104,11 +101,18 @@ func openRoom(t *testing.T, path string) *testRoom {
 	if err != nil || warning != "" {
 		t.Fatal(err, warning)
 	}
+	return runRoom(t, store)
+}
+
+// runRoom runs a room on a store.
+func runRoom(t *testing.T, store *Store) *testRoom {
+	t.Helper()
 	tr := &testRoom{sound: &fakeSound{events: make(chan player.Event)}, lamps: &fakeLamps{changed: make(chan struct{})}, store: store}
 	scene := lights.Scene{"ambient": {L: 20}}
 	cfg := Config{Room: "Test", Audio: AudioConfig{Reference: -23, Ceiling: 6}, Marks: []string{"Lozenge", "Vitals"},
 		Scenes: map[string]lights.Scene{"dusk": scene, "floor": scene, "day": scene, "care": {"ambient": {L: 60}}, "full": {"ambient": {L: 100}}}}
 	ctx, cancel := context.WithCancel(context.Background())
+	var err error
 	tr.Room, err = New(ctx, Options{Config: cfg, Store: store, Sound: tr.sound, Lights: tr.lamps, Library: fakeLibrary{journey()},
 		Log: slog.New(slog.DiscardHandler), Boot: "b"})
 	if err != nil {
@@ -251,37 +255,6 @@ func TestRoomCoversABrokenTrack(t *testing.T) {
 	}
 }
 
-func TestRoomKeepsWhatTheDiskDoesNotTake(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "roomd.db")
-	a := openRoom(t, path)
-	a.must(t, Command{Do: Start, Playlist: "journey"})
-	// A trigger stands in for a full disk: every insert fails as SQLITE_FULL would.
-	if _, err := a.store.DB().Exec("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'disk is full'); END"); err != nil {
-		t.Fatal(err)
-	}
-	ack, err := a.Do(t.Context(), Command{ID: "m", Do: MarkNow, Name: "Vitals"})
-	if err != nil || !ack.Unsaved {
-		t.Fatalf("on a full disk: %+v %v", ack, err)
-	}
-	wait := func(what string, ok func() bool) {
-		for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal(what)
-			}
-		}
-	}
-	wait("the page does not say that a mark is unsaved", func() bool {
-		return slices.ContainsFunc(a.Snapshot().Problems, func(p Problem) bool { return p.Part == "disk" })
-	})
-	if _, err := a.store.DB().Exec("DROP TRIGGER full"); err != nil {
-		t.Fatal(err)
-	}
-	wait("the mark was not saved when there was room", func() bool {
-		ok, err := a.store.Seen(t.Context(), "m")
-		return err == nil && ok
-	})
-}
-
 func TestRoomInAnEmergency(t *testing.T) {
 	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
 	a.must(t, Command{Do: Emergency}) // also with no session
@@ -303,55 +276,6 @@ func TestRoomInAnEmergency(t *testing.T) {
 	}
 }
 
-func TestStoreSetsADamagedFileAside(t *testing.T) {
-	for _, damage := range []struct {
-		name string
-		do   func([]byte) []byte
-	}{
-		{"noise", func(b []byte) []byte {
-			return []byte("this is not a database, and it is longer than a header of a hundred bytes would be, so that it is read as one")
-		}},
-		{"scribbled", func(b []byte) []byte {
-			for i := 4096; i < len(b); i++ {
-				b[i] ^= 0x5a
-			}
-			return b
-		}},
-	} {
-		t.Run(damage.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "roomd.db")
-			s, _, err := OpenStore(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for n := range 200 {
-				if _, err := s.Append(t.Context(), Event{Session: "s", Kind: "k", CommandID: fmt.Sprint(n), Data: json.RawMessage(`"some text that fills the pages"`)}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			s.Close()
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, damage.do(b), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s, warning, err := OpenStore(path)
-			if err != nil || warning == "" {
-				t.Fatalf("opening a damaged journal: %q, %v", warning, err)
-			}
-			defer s.Close()
-			if _, err := s.Append(t.Context(), Event{Kind: "k"}); err != nil {
-				t.Error(err)
-			}
-			if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) == 0 {
-				t.Error("the damaged journal is gone")
-			}
-		})
-	}
-}
-
 func TestRoomRefusesWhatCameTooLate(t *testing.T) {
 	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
 	a.must(t, Command{ID: "s", Do: Start, Playlist: "journey", BeforeMS: ms(a.Now()) + 60_000})
@@ -365,5 +289,38 @@ func TestRoomRefusesWhatCameTooLate(t *testing.T) {
 	a.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals", BeforeMS: late}) // done in time: a late repeat is acknowledged
 	if n := len(a.Snapshot().Session.Marks); n != 1 {
 		t.Errorf("%d marks, wanted the one that came in time", n)
+	}
+}
+
+// TestPingTellsAStuckOwner hangs the owner where it moves the lights.
+func TestPingTellsAStuckOwner(t *testing.T) {
+	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	ping := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		return a.Ping(ctx)
+	}
+	if err := ping(); err != nil {
+		t.Fatal(err)
+	}
+	a.lamps.mu.Lock()
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.Do(context.WithoutCancel(t.Context()), Command{ID: "e", Do: Emergency})
+		done <- err
+	}()
+	var err error
+	for deadline := time.Now().Add(5 * time.Second); err == nil && time.Now().Before(deadline); {
+		err = ping()
+	}
+	a.lamps.mu.Unlock()
+	if err == nil {
+		t.Error("an owner that is stuck answers")
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := ping(); err != nil {
+		t.Error(err)
 	}
 }

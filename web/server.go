@@ -210,15 +210,44 @@ func orEmpty[T any](v []T) []T {
 
 // healthz says whether the room works, to anybody: part and state, and nothing of a session.
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
-	parts := map[string]string{}
-	for _, p := range s.o.Room.Snapshot().Problems {
-		parts[p.Part] = "degraded"
+	snap := s.o.Room.Snapshot()
+	h := health{State: "ok", Parts: []partHealth{}}
+	for _, p := range snap.Parts {
+		ph := partHealth{Part: p.Part, State: p.State}
+		if p.State != room.Working {
+			h.State = "degraded"
+			at := time.Now().Add(-time.Duration(snap.NowMS-p.SinceMS) * time.Millisecond)
+			ph.Since, ph.Why, ph.Do = at.Format(time.RFC3339), unwell[p.Part], "The room's page says what to do."
+		}
+		h.Parts = append(h.Parts, ph)
 	}
-	state := "ok"
-	if len(parts) > 0 {
-		state = "degraded"
-	}
-	reply(w, http.StatusOK, map[string]any{"state": state, "parts": parts})
+	reply(w, http.StatusOK, h)
+}
+
+// health is what anybody may know of a room.
+type health struct {
+	State string       `json:"state"`
+	Parts []partHealth `json:"parts"`
+}
+
+type partHealth struct {
+	Part  string         `json:"part"`
+	State room.PartState `json:"state"`
+	Since string         `json:"since,omitempty"`
+	Why   string         `json:"why,omitempty"`
+	Do    string         `json:"do,omitempty"`
+}
+
+// unwell says what a degraded part means. The room's own sentences may name a playlist, or tell that somebody tapped.
+var unwell = map[string]string{
+	"sound":     "The sound device does not play.",
+	"lights":    "A light does not answer.",
+	"broker":    "The broker of the lights is not reached, or not as it should be.",
+	"playlists": "A playlist has errors, or its folder can't be read.",
+	"page":      "The page can't be served.",
+	"disk":      "The disk can't be written, or what it held was damaged.",
+	"clock":     "The computer's date is wrong.",
+	"room":      "The room file has errors.",
 }
 
 // body reads a JSON body into v, strictly. It answers the request itself where that can't be done.

@@ -96,6 +96,7 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 			"accent": {Target: l, State: "unknown", Lamps: []room.LampView{}}},
 		Sound:    room.SoundView{Output: "alsa", State: "playing"},
 		Problems: []room.Problem{{Part: "sound", Says: "s", Do: "d"}},
+		Parts:    []room.PartView{{Part: "sound", State: room.Degraded, SinceMS: 1, Why: "s", Do: "d"}, {Part: "disk", State: room.Working}},
 		Schedule: []room.ScheduleView{{At: "0 8 * * *", Do: "scene dusk", Next: "n", Last: "l"}},
 		Marks:    []string{"Vitals"}, Scenes: []string{"dusk"},
 	}
@@ -140,9 +141,7 @@ func open(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	if h.tokens, err = NewTokens(store.DB()); err != nil {
-		t.Fatal(err)
-	}
+	h.tokens = NewTokens(store)
 	if h.token, err = h.tokens.Create(t.Context(), "tablet"); err != nil {
 		t.Fatal(err)
 	}
@@ -386,10 +385,7 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	theirs, err := NewTokens(other.DB())
-	if err != nil {
-		t.Fatal(err)
-	}
+	theirs := NewTokens(other)
 	token, err := theirs.Create(t.Context(), "second")
 	if err != nil {
 		t.Fatal(err)
@@ -447,4 +443,28 @@ func FuzzCommandBody(f *testing.F) {
 			t.Errorf("%q: %s %s", body, resp.Status, out)
 		}
 	})
+}
+
+// TestHealthTellsNothingOfASession asks as anybody on the network may.
+func TestHealthTellsNothingOfASession(t *testing.T) {
+	h := open(t)
+	var got health
+	resp, body := h.ask(t, "GET", "/healthz", "")
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK || got.State != "degraded" || len(got.Parts) != 2 {
+		t.Fatalf("%s %+v", resp.Status, got)
+	}
+	if p := got.Parts[0]; p.Part != "sound" || p.State != room.Degraded || p.Since == "" || p.Why == "" || p.Why == "s" || p.Do == "" || p.Do == "d" {
+		t.Errorf("of a degraded part it says %+v", p)
+	}
+	if p := got.Parts[1]; p != (partHealth{Part: "disk", State: room.Working}) {
+		t.Errorf("of a part that works it says %+v", p)
+	}
+	for _, name := range room.Parts() {
+		if unwell[name] == "" {
+			t.Errorf("nothing can be said of %s", name)
+		}
+	}
 }

@@ -46,7 +46,8 @@ func TestMain(m *testing.M) {
 type daemon struct {
 	*rig.Process
 	t     testing.TB
-	dir   string
+	dir   string // its log, and its data unless that is elsewhere
+	data  string
 	addr  string
 	token string
 	env   []string
@@ -58,6 +59,7 @@ type daemon struct {
 func newDaemon(t testing.TB, env []string, files map[string]string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, dir: t.TempDir(), env: env, addr: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))}
+	d.data = d.dir
 	for name, text := range files {
 		path := filepath.Join(d.dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -84,7 +86,7 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	d.began = time.Now()
-	d.Process = rig.Run(d.t, log, binary, d.env, "serve", "--data", d.dir, "--listen", d.addr)
+	d.Process = rig.Run(d.t, log, binary, d.env, "serve", "--data", d.data, "--listen", d.addr)
 	rig.Eventually(d.t, 10*time.Second, "the daemon answers", func() bool {
 		select {
 		case <-d.Done():

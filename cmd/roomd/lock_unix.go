@@ -5,14 +5,14 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// lockData makes sure that one roomd has the data folder. The lock ends with the process, however it ends.
+// lockData makes sure that one roomd has the data folder: the folder itself is locked, since on a full disk no file can be
+// made in it. The lock ends with the process, however it ends.
 func lockData(dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}

@@ -39,14 +39,16 @@ func serve(ctx context.Context, c *call) error {
 		log.Info("roomd runs at an ordinary priority: on a busy computer the sound may run dry", "err", err)
 	}
 
+	// A disk that is full or can't be written is said by the journal; the room runs all the same.
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
+		log.Error("the data folder can't be made", "err", err)
+	} else {
+		unlock, err := lockData(c.data)
+		if err != nil {
+			return err
+		}
+		defer unlock()
 	}
-	unlock, err := lockData(c.data)
-	if err != nil {
-		return err
-	}
-	defer unlock()
 
 	cfg, found, err := room.LoadConfig(c.config)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -106,10 +108,7 @@ func serve(ctx context.Context, c *call) error {
 
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
-	tokens, err := web.NewTokens(store.DB())
-	if err != nil {
-		return err
-	}
+	tokens := web.NewTokens(store)
 	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log})
 	if *link {
 		if err := printLink(ctx, c, tokens, cfg.Listen); err != nil {
@@ -125,6 +124,11 @@ func serve(ctx context.Context, c *call) error {
 	g.Go(job("topics", func() error { return onMQTT.Run(ctx) }))
 	g.Go(job("playlists", func() error { return lib.Run(ctx) }))
 	g.Go(job("schedule", func() error { return schedule.Run(ctx) }))
+	g.Go(job("watchdog", func() error {
+		w := watchdog{tell: openNotifier(c.env), every: watchdogTime(c.env), ping: r.Ping, beats: snd.Beats, log: log,
+			status: func() string { return status(r.Snapshot().Parts) }}
+		return w.run(ctx)
+	}))
 	g.Go(job("page", func() error { return h.listen(ctx, cfg.Listen, server) }))
 	return g.Wait()
 }
@@ -196,7 +200,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: filepath.Join(data, "broker"), Log: h.log})
 		if err != nil {
 			h.log.Error("the embedded broker did not start", "err", err)
-			h.always("lights", "The lights can't be reached: the broker inside roomd did not start.", "Start roomd again. If it stays, the log says why.")
+			h.always("broker", "The lights can't be reached: the broker inside roomd did not start.", "Start roomd again. If it stays, the log says why.")
 			return connection{nowhere{}, func() {}}
 		}
 		done = append(done, b.Close)
@@ -205,7 +209,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 	client, err := mqtt.Dial(mqtt.Options{Broker: url, CA: cfg.MQTT.CA, Status: topics.Root(cfg) + "/status", Boot: boot, Log: h.log})
 	if err != nil {
 		h.log.Error("the broker's address can't be used", "err", err)
-		h.always("lights", "The lights can't be reached: the broker's address in the room file can't be used.", "Correct mqtt in the room file and start roomd again.")
+		h.always("broker", "The lights can't be reached: the broker's address in the room file can't be used.", "Correct mqtt in the room file and start roomd again.")
 		return connection{nowhere{}, func() {
 			for _, f := range done {
 				f()
@@ -214,7 +218,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 	}
 	h.also(func() []room.Problem {
 		if p := client.Problem(); p != nil {
-			return []room.Problem{{Part: "lights", Says: p.Says, Do: p.Do}}
+			return []room.Problem{{Part: "broker", Says: p.Says, Do: p.Do}}
 		}
 		return nil
 	})

@@ -24,7 +24,7 @@ func TestStartsWhereItCan(t *testing.T) {
 		part  string // the problem's
 		says  string // part of what it says
 	}{
-		{"broker that is not there", map[string]string{"room.yaml": fmt.Sprintf("mqtt: {broker: \"mqtt://127.0.0.1:%d\"}\naudio: {output: none}\n", closed)}, "lights", "broker"},
+		{"broker that is not there", map[string]string{"room.yaml": fmt.Sprintf("mqtt: {broker: \"mqtt://127.0.0.1:%d\"}\naudio: {output: none}\n", closed)}, "broker", "broker"},
 		{"room file with errors", map[string]string{"room.yaml": "audio: {output: none, reference: loud}\nlistn: 5\n"}, "room", "room.yaml:1:"},
 		{"room file that is no YAML", map[string]string{"room.yaml": "audio: {output: none\n"}, "room", "room.yaml:"},
 		{"sound device that is not there", map[string]string{"room.yaml": "audio: {output: alsa, device: Nowhere}\n"}, "sound", "Nowhere"},

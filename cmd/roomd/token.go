@@ -21,18 +21,24 @@ func token(ctx context.Context, c *call) error {
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	store, _, err := room.OpenStore(filepath.Join(c.data, "roomd.db"))
+	store, err := room.ShareStore(filepath.Join(c.data, "roomd.db"))
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	tokens, err := web.NewTokens(store.DB())
-	if err != nil {
-		return err
+	saved := func() error {
+		if t := store.Outage(); t != nil {
+			return fmt.Errorf("the disk does not take it: %w", t.Err)
+		}
+		return nil
 	}
+	tokens := web.NewTokens(store)
 	switch {
 	case len(words) == 2 && words[0] == "create":
 		t, err := tokens.Create(ctx, words[1])
+		if err == nil {
+			err = saved()
+		}
 		if err != nil {
 			return err
 		}
@@ -44,7 +50,7 @@ func token(ctx context.Context, c *call) error {
 		} else if err != nil {
 			return err
 		}
-		return nil
+		return saved()
 	case len(words) == 1 && words[0] == "list":
 		list, err := tokens.List(ctx)
 		if err != nil {

@@ -176,7 +176,7 @@ func (t *Topics) Problems() []room.Problem {
 	if t.retained == "" {
 		return nil
 	}
-	return []room.Problem{{Part: "link", Says: "A command is kept on the broker, at " + t.retained + ". It was not done.",
+	return []room.Problem{{Part: "broker", Says: "A command is kept on the broker, at " + t.retained + ". It was not done.",
 		Do: "Remove the kept message from the broker, and send commands without the retain flag."}}
 }
 

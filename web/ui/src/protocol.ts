@@ -30,7 +30,7 @@ export interface Phase {
 }
 
 export interface Clip { title: string; start_ms: number; end_ms: number; bed: boolean }
-export interface Mark { id: string; name: string; at_ms: number }
+export interface Mark { id: string; name: string; at_ms: number; unsaved?: boolean }
 export interface Reminder { say: string; due_ms: number; marks: string[] | null }
 export interface Undo { id: string; do: Verb; says: string; until_ms: number }
 export interface Music { clip: string; title: string; start_ms: number; end_ms: number; next: string }

@@ -161,6 +161,7 @@ export const T = {
     aborted: "It was aborted.",
     "ended while the room was off": "Its end came while the room was off.",
   } as Record<string, string>,
+  notSaved: "not yet saved",
   noMarks: "No marks were made.",
   changes: "Changes",
   noChanges: "Nothing was changed.",

@@ -1,0 +1,70 @@
+package room
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// PartState is how a part of the room is.
+type PartState string
+
+const (
+	Working  PartState = "working"
+	Degraded PartState = "degraded" // the session goes on without it, or with less of it
+)
+
+// PartView is a part of the room in a snapshot.
+type PartView struct {
+	Part    string    `json:"part"` // one of Parts
+	State   PartState `json:"state"`
+	SinceMS int64     `json:"since_ms,omitempty"` // degraded: since when, on the room's clock
+	Why     string    `json:"why,omitempty"`      // degraded: the first of its problems, for a therapist
+	Do      string    `json:"do,omitempty"`
+}
+
+// parts are the room's parts in the order of Snapshot.Parts, each with the part that its problems name.
+var parts = [][2]string{{"sound", "sound"}, {"lights", "lights"}, {"broker", "broker"}, {"playlists", "playlist"},
+	{"page", "link"}, {"disk", "disk"}, {"clock", "clock"}, {"room", "room"}}
+
+// Parts are the names of a room's parts; "room" is the room file.
+func Parts() (names []string) {
+	for _, p := range parts {
+		names = append(names, p[0])
+	}
+	return names
+}
+
+// partViews tells of each part how it is. old is what was told before: a part that is degraded still keeps its since.
+func partViews(old []PartView, problems []Problem, lv map[string]LightView, now time.Duration) []PartView {
+	out := make([]PartView, 0, len(parts))
+	for k, p := range parts {
+		v := PartView{Part: p[0], State: Working}
+		if i := slices.IndexFunc(problems, func(q Problem) bool { return q.Part == p[1] }); i >= 0 {
+			v.State, v.Why, v.Do = Degraded, problems[i].Says, problems[i].Do
+		} else if p[0] == "lights" {
+			for _, role := range slices.Sorted(maps.Keys(lv)) {
+				if lv[role].State == "lost" && v.State == Working {
+					v.State, v.Why, v.Do = Degraded, "The light “"+role+"” does not answer.", lv[role].Says
+				}
+			}
+		}
+		if v.State == Degraded {
+			v.SinceMS = ms(now)
+			if k < len(old) && old[k].State == Degraded {
+				v.SinceMS = old[k].SinceMS
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// wrongYear is a year that the wall clock can't truly show: a computer without a clock of its own wakes up in it.
+const wrongYear = 2025
+
+// clockProblem is what is wrong with the wall clock. The session does not go by it.
+func clockProblem(wall time.Time) (p Problem, wrong bool) {
+	return Problem{"clock", "The computer's date is wrong: it says " + wall.Format("2 January 2006") + ".",
+		"The session is timed all the same. Connect the computer to a network that tells the time, for the schedule."}, wall.Year() < wrongYear
+}

@@ -1,0 +1,201 @@
+package room
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// openFile opens the file of the journal. One that is damaged is set aside, and what of it is whole goes into a new one.
+func (s *Store) openFile() (db *sql.DB, warning string, err error) {
+	aside := fmt.Sprintf("%s.damaged-%d", s.path, time.Now().UnixMilli())
+	mended := false
+	if !s.whole {
+		if mended, err = mendLog(s.path+"-wal", aside+".log"); err != nil {
+			return nil, "", err
+		}
+	}
+	db, err = openDB(s.path, !s.whole)
+	if err == nil && mended {
+		warning = "The record of sessions was damaged. What could be read was kept; the broken file was set aside."
+	}
+	if err == nil || !damaged(err) {
+		s.whole = s.whole || err == nil
+		return db, warning, err
+	}
+	for _, ending := range []string{"", "-wal", "-shm"} {
+		if e := os.Rename(s.path+ending, aside+ending); e != nil && !errors.Is(e, os.ErrNotExist) {
+			return nil, "", fmt.Errorf("set the damaged journal aside: %w", errors.Join(e, err))
+		}
+	}
+	if db, err = openDB(s.path, false); err != nil {
+		return nil, "", err
+	}
+	s.whole = true
+	lost, err := salvage(db, aside)
+	switch {
+	case err != nil:
+		warning = "The record of earlier sessions was damaged and was set aside; nothing of it can be read."
+	case lost || mended:
+		warning = "The record of sessions was damaged. What could be read was kept; the broken file was set aside."
+	default:
+		warning = "The record of sessions was damaged. All of it could be read; the broken file was set aside."
+	}
+	return db, warning, nil
+}
+
+// salvage copies all rows that can still be read from the damaged file at path into db. lost: there were others. The
+// error is that of a file in which no table is found.
+func salvage(db *sql.DB, path string) (lost bool, err error) {
+	lost, err = copyRows(db, path)
+	if err == nil {
+		return lost, nil
+	}
+	// Its first page, where the tables are listed, is broken. That of a new file lists the same ones.
+	spare := path + ".spare"
+	defer func() {
+		for _, ending := range []string{"", "-wal", "-shm"} {
+			os.Remove(spare + ending)
+		}
+	}()
+	fresh, e := openDB(spare, false)
+	if e != nil {
+		return true, errors.Join(err, e)
+	}
+	if e := fresh.Close(); e != nil {
+		return true, errors.Join(err, e)
+	}
+	first, e := os.ReadFile(spare)
+	if e != nil {
+		return true, errors.Join(err, e)
+	}
+	b, e := os.ReadFile(path)
+	if e != nil || len(first) < pageSize || len(b) < pageSize {
+		return true, errors.Join(err, e)
+	}
+	copy(b, first[:pageSize])
+	b[28], b[29], b[30], b[31] = 0, 0, 0, 0 // the file's length counts, not what the other file had
+	if e := os.WriteFile(spare, b, 0o600); e != nil {
+		return true, errors.Join(err, e)
+	}
+	if wal, e := os.ReadFile(path + "-wal"); e == nil {
+		if e := os.WriteFile(spare+"-wal", wal, 0o600); e != nil {
+			return true, errors.Join(err, e)
+		}
+	}
+	_, e = copyRows(db, spare)
+	return true, e
+}
+
+const (
+	pageSize = 4096    // SQLite's own choice
+	maxRows  = 1 << 22 // a rowid past it is scribble
+	maxFails = 20000   // reads that fail, before a table is given up
+)
+
+// copyRows copies each table's readable rows. The error says that no table was found.
+func copyRows(db *sql.DB, path string) (lost bool, err error) {
+	from, err := sql.Open("sqlite", fileURI(path, url.Values{"mode": {"ro"}}))
+	if err != nil {
+		return true, err
+	}
+	defer from.Close()
+	from.SetMaxOpenConns(1)
+	tx, err := db.Begin()
+	if err != nil {
+		return true, err
+	}
+	defer func() { err = errors.Join(err, tx.Commit()) }()
+	found := 0
+	for _, table := range []string{"tokens", "sessions", "events", "anchor", "heard"} {
+		// An older file may lack a column.
+		rows, err := from.Query("SELECT * FROM " + table + " LIMIT 0")
+		if err != nil {
+			lost = true
+			continue
+		}
+		columns, err := rows.Columns()
+		rows.Close()
+		if err != nil || len(columns) == 0 {
+			lost = true
+			continue
+		}
+		found++
+		c := copying{from: from, to: tx, columns: len(columns),
+			read:  "SELECT rowid, * FROM " + table + " WHERE rowid BETWEEN ? AND ? ORDER BY rowid",
+			write: "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ") ON CONFLICT DO NOTHING"}
+		top := int64(maxRows)
+		if from.QueryRow("SELECT coalesce(max(rowid), 0) FROM "+table).Scan(&top) != nil || top < 0 || top > maxRows {
+			top = maxRows
+		}
+		c.rows(0, top)
+		lost = lost || c.lost
+	}
+	if found == 0 {
+		return true, fmt.Errorf("%w: no table is found in it", errDamaged)
+	}
+	return lost, nil
+}
+
+// copying is the copying of one table.
+type copying struct {
+	from        *sql.DB
+	to          *sql.Tx
+	read, write string
+	columns     int
+	fails       int
+	lost        bool
+}
+
+// rows copies the rows from lo to hi. After a broken one it goes on in halves, down to the single row.
+func (c *copying) rows(lo, hi int64) {
+	for lo <= hi && c.fails < maxFails {
+		next, err := c.run(lo, hi)
+		if err == nil {
+			return
+		}
+		c.fails++
+		c.lost = true
+		if lo = next; lo >= hi {
+			return
+		}
+		mid := lo + (hi-lo)/2
+		c.rows(lo, mid)
+		lo = mid + 1
+	}
+}
+
+// run copies until a row can't be read; next is the one after the last that could.
+func (c *copying) run(lo, hi int64) (next int64, err error) {
+	ctx := context.Background()
+	next = lo
+	values := make([]any, 1+c.columns)
+	into := make([]any, len(values))
+	for k := range values {
+		into[k] = &values[k]
+	}
+	rows, err := c.from.QueryContext(ctx, c.read, lo, hi)
+	if err != nil {
+		return next, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return next, err
+		}
+		id, ok := values[0].(int64)
+		if !ok || id < next {
+			return next, errDamaged
+		}
+		next = id + 1
+		if _, err := c.to.ExecContext(ctx, c.write, values[1:]...); err != nil {
+			c.lost = true // not what belongs there
+		}
+	}
+	return next, rows.Err()
+}
