@@ -150,14 +150,14 @@ func (s *Server) who(r *http.Request) (token, name string, ok bool) {
 		if !found {
 			return "", "", false
 		}
-		name, ok = s.o.Tokens.Check(r.Context(), strings.TrimSpace(t))
+		name, ok = s.o.Tokens.Check(strings.TrimSpace(t))
 		return t, name, ok
 	}
 	c, err := r.Cookie(cookieName)
 	if err != nil {
 		return "", "", false
 	}
-	name, ok = s.o.Tokens.Check(r.Context(), c.Value)
+	name, ok = s.o.Tokens.Check(c.Value)
 	return c.Value, name, ok
 }
 
@@ -356,7 +356,7 @@ func (s *Server) pair(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	pairing.Lock()
-	_, ok := s.o.Tokens.Check(r.Context(), in.Token)
+	_, ok := s.o.Tokens.Check(in.Token)
 	pairing.Unlock()
 	if !ok {
 		reply(w, http.StatusUnauthorized, fault{"token", "this link is not valid, or was ended"})

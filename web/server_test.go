@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -390,19 +392,20 @@ func TestTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if name, ok := h.tokens.Check(t.Context(), token); !ok || name != "second" {
+	if name, ok := h.tokens.Check(token); !ok || name != "second" {
 		t.Errorf("a token that another process made: %q, %v", name, ok)
 	}
-	list, err := h.tokens.List(t.Context())
-	if err != nil || len(list) != 2 || list[0].Name != "second" || list[0].LastUsed.IsZero() {
-		t.Errorf("the list is %+v, %v", list, err)
-	}
+	until(t, "its use is noted", func() bool {
+		list, err := h.tokens.List(t.Context())
+		if err != nil || len(list) != 2 || list[0].Name != "second" {
+			t.Fatalf("the list is %+v, %v", list, err)
+		}
+		return !list[0].LastUsed.IsZero()
+	})
 	if err := theirs.Revoke(t.Context(), "second"); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := h.tokens.Check(t.Context(), token); ok {
-		t.Error("a revoked token works")
-	}
+	until(t, "a revoked token works no more", func() bool { _, ok := h.tokens.Check(token); return !ok })
 	if err := theirs.Revoke(t.Context(), "second"); !errors.Is(err, ErrNoToken) {
 		t.Errorf("revoked twice: %v", err)
 	}
@@ -466,5 +469,47 @@ func TestHealthTellsNothingOfASession(t *testing.T) {
 		if unwell[name] == "" {
 			t.Errorf("nothing can be said of %s", name)
 		}
+	}
+}
+
+// sick is a database on a disk that hangs, or fails.
+type sick struct {
+	Database
+	hangs atomic.Bool
+	fails atomic.Bool
+}
+
+func (s *sick) Read(use func(*sql.DB) error) error {
+	for s.hangs.Load() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if s.fails.Load() {
+		return errors.New("disk I/O error")
+	}
+	return s.Database.Read(use)
+}
+
+// A disk that does not answer keeps no tablet waiting and sends none away.
+func TestTokensWhileTheDiskIsSick(t *testing.T) {
+	h := open(t)
+	disk := &sick{Database: h.tokens.db}
+	tokens := NewTokens(disk)
+	if name, ok := tokens.Check(h.token); !ok || name != "tablet" {
+		t.Fatalf("%q, %v", name, ok)
+	}
+	for _, x := range []struct {
+		name string
+		sick *atomic.Bool
+	}{{"hangs", &disk.hangs}, {"fails", &disk.fails}} {
+		time.Sleep(tokensFresh + 10*time.Millisecond)
+		x.sick.Store(true)
+		asked := time.Now()
+		if _, ok := tokens.Check(h.token); !ok {
+			t.Errorf("a disk that %s sends a tablet away", x.name)
+		}
+		if took := time.Since(asked); took > 10*tokensWait {
+			t.Errorf("a disk that %s keeps a tablet waiting for %v", x.name, took)
+		}
+		x.sick.Store(false)
 	}
 }

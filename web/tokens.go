@@ -8,14 +8,31 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
 
 // Tokens are who may steer the room: a random token each, of which only the SHA-256 is stored. Another process may
-// create and revoke them while this one serves.
-type Tokens struct{ db Database }
+// create and revoke them while this one serves. They are known in memory too, so that a disk that hangs or fails keeps
+// no tablet waiting and sends none away.
+type Tokens struct {
+	db Database
+
+	mu      sync.Mutex
+	known   map[[sha256.Size]byte]Token // as last read
+	tried   time.Time                   // when the last reading began that has ended
+	reading chan struct{}               // closed when the one that is under way ends; nil: none is
+}
+
+const (
+	tokensFresh = 500 * time.Millisecond // so long what was read is taken as it is
+	tokensWait  = 50 * time.Millisecond  // for the disk, by who is known
+	tokensTime  = 5 * time.Second        // for the disk, by who is not
+)
 
 // Database holds the table of tokens. *room.Store is one.
 type Database interface {
@@ -34,12 +51,9 @@ type Token struct {
 var ErrNoToken = errors.New("no such token")
 
 // NewTokens are the tokens in a database.
-func NewTokens(db Database) *Tokens { return &Tokens{db} }
+func NewTokens(db Database) *Tokens { return &Tokens{db: db} }
 
-func hash(token string) []byte {
-	h := sha256.Sum256([]byte(token))
-	return h[:]
-}
+func hash(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) }
 
 // Create makes a token under a name of its own. It is on the disk when Create returns, unless the disk takes nothing, and
 // can't be read again.
@@ -50,7 +64,8 @@ func (t *Tokens) Create(ctx context.Context, name string) (token string, err err
 	b := make([]byte, 32)
 	rand.Read(b)
 	token = base64.RawURLEncoding.EncodeToString(b)
-	n, err := t.exec(ctx, "INSERT INTO tokens (hash, name, created) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING", hash(token), name, time.Now().Unix())
+	h := hash(token)
+	n, err := t.exec(ctx, "INSERT INTO tokens (hash, name, created) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING", h[:], name, time.Now().Unix())
 	if err != nil {
 		return "", fmt.Errorf("save the token: %w", err)
 	}
@@ -69,7 +84,77 @@ func (t *Tokens) exec(ctx context.Context, query string, args ...any) (n int64, 
 		}
 		return err
 	})
+	t.renew(tokensTime)
 	return n, err
+}
+
+// renew reads the tokens anew, in a goroutine of its own, and waits for it, but not for longer than wait.
+func (t *Tokens) renew(wait time.Duration) {
+	asked := time.Now()
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	for {
+		t.mu.Lock()
+		if !t.tried.Before(asked) {
+			t.mu.Unlock()
+			return
+		}
+		ended := t.reading
+		if ended == nil {
+			ended = make(chan struct{})
+			t.reading = ended
+			go t.read(ended)
+		}
+		t.mu.Unlock()
+		select {
+		case <-ended:
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// read reads the tokens. Where they can't be read those known stay.
+func (t *Tokens) read(ended chan struct{}) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	known, err := t.load(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		t.known = known
+	}
+	t.tried, t.reading = began, nil
+	close(ended)
+}
+
+func (t *Tokens) load(ctx context.Context) (known map[[sha256.Size]byte]Token, err error) {
+	err = t.db.Read(func(db *sql.DB) error {
+		rows, err := db.QueryContext(ctx, "SELECT hash, name, created, used FROM tokens")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		known = map[[sha256.Size]byte]Token{}
+		for rows.Next() {
+			var k Token
+			var h []byte
+			var created, used int64
+			if err := rows.Scan(&h, &k.Name, &created, &used); err != nil {
+				return err
+			}
+			k.Created = time.Unix(created, 0)
+			if used > 0 {
+				k.LastUsed = time.Unix(used, 0)
+			}
+			if len(h) == sha256.Size {
+				known[[sha256.Size]byte(h)] = k
+			}
+		}
+		return rows.Err()
+	})
+	return known, err
 }
 
 // Revoke ends a token at once, and what is connected by it within a second.
@@ -85,51 +170,44 @@ func (t *Tokens) Revoke(ctx context.Context, name string) error {
 }
 
 // List is all tokens by name.
-func (t *Tokens) List(ctx context.Context) (out []Token, err error) {
-	err = t.db.Read(func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, "SELECT name, created, used FROM tokens ORDER BY name")
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var k Token
-			var created, used int64
-			if err := rows.Scan(&k.Name, &created, &used); err != nil {
-				return err
-			}
-			k.Created = time.Unix(created, 0)
-			if used > 0 {
-				k.LastUsed = time.Unix(used, 0)
-			}
-			out = append(out, k)
-		}
-		return rows.Err()
-	})
+func (t *Tokens) List(ctx context.Context) ([]Token, error) {
+	known, err := t.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the tokens: %w", err)
 	}
-	return out, nil
+	return slices.SortedFunc(maps.Values(known), func(a, b Token) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-// Check says whose token it is. A hash is looked up, so that timing tells nothing of a token.
-func (t *Tokens) Check(ctx context.Context, token string) (name string, ok bool) {
+// Check says whose token it is, as the disk had it half a second ago at the most. While the disk does not answer, whoever
+// is known stays so. A hash is looked up, so that timing tells nothing of a token.
+func (t *Tokens) Check(token string) (name string, ok bool) {
 	if token == "" || len(token) > 128 {
 		return "", false
 	}
-	err := t.db.Read(func(db *sql.DB) error {
-		var used int64
-		if err := db.QueryRowContext(ctx, "SELECT name, used FROM tokens WHERE hash = ?", hash(token)).Scan(&name, &used); err != nil {
-			return err
-		}
-		// Kept to the day: a write for each request would wear the card out. Where the disk does not take it, no matter.
-		if day := time.Now().Truncate(24 * time.Hour).Unix(); day > used {
-			_, _ = db.ExecContext(ctx, "UPDATE tokens SET used = ? WHERE hash = ?", day, hash(token))
-		}
-		return nil
-	})
-	if err != nil {
-		return "", false
+	h := hash(token)
+	t.mu.Lock()
+	k, ok := t.known[h]
+	fresh := time.Since(t.tried) < tokensFresh
+	t.mu.Unlock()
+	switch {
+	case !ok:
+		t.renew(tokensTime)
+	case !fresh:
+		t.renew(tokensWait)
 	}
-	return name, true
+	day := time.Now().Truncate(24 * time.Hour)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k, ok = t.known[h]; ok && day.After(k.LastUsed) {
+		// Kept to the day: a write for each request would wear the card out. Where the disk does not take it, no matter.
+		k.LastUsed = day
+		t.known[h] = k
+		go func() {
+			_ = t.db.Read(func(db *sql.DB) error {
+				_, err := db.Exec("UPDATE tokens SET used = ? WHERE hash = ?", day.Unix(), h[:])
+				return err
+			})
+		}()
+	}
+	return k.Name, ok
 }

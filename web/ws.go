@@ -117,7 +117,7 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	defer conn.Close()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
 	c := &socket{conn: conn, room: s.o.Room, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel,
-		valid: func() bool { _, ok := s.o.Tokens.Check(ctx, token); return ok }}
+		valid: func() bool { _, ok := s.o.Tokens.Check(token); return ok }}
 	var jobs sync.WaitGroup
 	jobs.Go(c.write)
 	jobs.Go(c.do)

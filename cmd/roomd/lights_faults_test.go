@@ -267,7 +267,7 @@ func TestBrokerRefuses(t *testing.T) {
 		said := ""
 		rig.Eventually(t, 15*time.Second, "the page says what is wrong", func() bool {
 			for _, p := range d.snapshot().Problems {
-				if p.Part == "lights" && strings.Contains(p.Says, x.says) {
+				if p.Part == "broker" && strings.Contains(p.Says, x.says) {
 					said = p.Says
 					return true
 				}
