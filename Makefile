@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench bars ui setup clean
+.PHONY: build run test check browser bench bars fuzz ui setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -41,6 +41,11 @@ bars: setup
 	go test ./cmd/roomd -run Corpus -corpus 30 -v -timeout 30m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
 	go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
+
+# Each fuzz target for FUZZTIME, one after the other. What it finds is kept under testdata/fuzz and run by every test.
+FUZZTIME ?= 30s
+fuzz: setup
+	@rig/fuzz $(FUZZTIME)
 
 ui:
 	cd web/ui && npm ci --silent && npm run --silent build
