@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench bars bars-lights ui setup clean
+.PHONY: build run test check browser bench bars bars-lights faults fuzz ui setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -46,6 +46,18 @@ bars: setup
 bars-lights: setup
 	ROOMD_BARS=1 go test ./room/lights -run 'Faults|ThreeHours|NoisyReports' -v -timeout 90m
 	ROOMD_BARS=1 go test ./cmd/roomd -run 'TestLights|TestBroker|TestFlooded' -v -timeout 60m
+
+# Random scripts of commands and faults, a minute each, SCRIPTS of them from SEED on; a script that fails tells its seed.
+SCRIPTS ?= 50
+SEED ?= 1
+ROOMS ?= 6
+faults: setup
+	go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -timeout 0
+
+# Each fuzz target for FUZZTIME, one after the other. What it finds is kept under testdata/fuzz and run by every test.
+FUZZTIME ?= 30s
+fuzz: setup
+	@rig/fuzz $(FUZZTIME)
 
 ui:
 	cd web/ui && npm ci --silent && npm run --silent build

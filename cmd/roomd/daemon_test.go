@@ -58,7 +58,13 @@ type daemon struct {
 // newDaemon lays out a room: files are written below its data folder, by name.
 func newDaemon(t testing.TB, env []string, files map[string]string) *daemon {
 	t.Helper()
-	d := &daemon{t: t, dir: t.TempDir(), env: env, addr: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))}
+	return daemonIn(t, t.TempDir(), env, files)
+}
+
+// daemonIn does so in a folder that is there.
+func daemonIn(t testing.TB, dir string, env []string, files map[string]string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, dir: dir, env: env, addr: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))}
 	d.data = d.dir
 	for name, text := range files {
 		path := filepath.Join(d.dir, name)

@@ -112,6 +112,7 @@ type script struct {
 	r      *rand.Rand
 	d      *daemon
 	card   *rig.Card
+	disk   *rig.Disk
 	broker *rig.Broker
 	bulbs  *rig.Bulbs
 	music  string
@@ -138,8 +139,8 @@ type growth struct {
 
 func newScript(t *testing.T, seed uint64, music string, broker *rig.Broker, bulbs *rig.Bulbs) *script {
 	s := &script{t: t, r: rand.New(rand.NewPCG(seed, 99)), broker: broker, bulbs: bulbs,
-		marks: map[string]bool{}, maybe: map[string]bool{}, card: rig.SoundCard(t, 1)}
-	s.d = newDaemon(t, s.card.Env(), map[string]string{"room.yaml": scriptRoom(broker.URL), "playlists/script.yaml": scriptList})
+		marks: map[string]bool{}, maybe: map[string]bool{}, card: rig.SoundCard(t, 1), disk: rig.NewDisk(t, 64<<10)}
+	s.d = daemonIn(t, s.disk.Dir, s.card.Env(), map[string]string{"room.yaml": scriptRoom(broker.URL), "playlists/script.yaml": scriptList})
 	s.music = filepath.Join(s.d.dir, "playlists")
 	for name := range scriptMusic {
 		b, err := os.ReadFile(filepath.Join(music, name))
@@ -317,7 +318,7 @@ const back = 5 * time.Second
 // mishap breaks one thing, and mends it.
 func (s *script) mishap() {
 	at := time.Now()
-	switch n := s.r.IntN(14); n {
+	switch n := s.r.IntN(15); n {
 	case 0, 1:
 		wait := time.Duration(s.r.IntN(2000)) * time.Millisecond
 		s.tell("kill -9 of the daemon, back after %v", wait)
@@ -372,10 +373,14 @@ func (s *script) mishap() {
 	case 11:
 		name := slices.Sorted(maps.Keys(scriptMusic))[s.r.IntN(len(scriptMusic))]
 		path := filepath.Join(s.music, name)
-		switch s.r.IntN(3) {
+		switch s.r.IntN(4) {
 		case 0:
 			s.tell("%s is deleted", name)
 			_ = os.Remove(path)
+		case 3:
+			s.tell("%s hangs whoever opens it, as a share does that is gone", name)
+			_ = os.Remove(path)
+			_ = syscall.Mkfifo(path, 0o644)
 		case 1:
 			s.tell("%s is cut short", name)
 			_ = os.Truncate(path, 20_000)
@@ -402,6 +407,15 @@ func (s *script) mishap() {
 	case 13:
 		s.tell("tablets that never read, talk nonsense, say a megabyte")
 		s.nuisance()
+	case 14:
+		s.tell("the disk is full for 4 s, and a mark is tapped")
+		s.disk.Fill()
+		id := room.NewID()
+		s.d.do(room.Command{ID: id, Do: room.MarkNow, Name: "Note"})
+		s.marks[id] = true
+		time.Sleep(4 * time.Second)
+		s.disk.Free()
+		rig.Eventually(s.t, 5*time.Second, "what was kept in memory is saved", func() bool { return s.d.snapshot().Unsaved == 0 })
 	}
 }
 

@@ -283,12 +283,59 @@ func mutate(r *rand.Rand, b []byte) []byte {
 	return b
 }
 
+// playThrough plays a file of about a second, whatever is in it, and fails the test where that costs more than its track:
+// frames that are no sound, more of them, time or memory than such a file can take. err is the file's.
+func playThrough(t *testing.T, path string, opt Options) (total int, took time.Duration, err error) {
+	t.Helper()
+	took = costs(t, func() {
+		var s *Stream
+		if s, err = Open(t.Context(), path, opt); err != nil {
+			return
+		}
+		defer s.Close()
+		buf := make([][2]float64, 8192)
+		for ok := true; ok && total <= 100*48000; {
+			var n int
+			n, ok = s.Stream(buf)
+			total += n
+			for _, f := range buf[:n] {
+				if !(f[0] >= -8 && f[0] <= 8 && f[1] >= -8 && f[1] <= 8) {
+					t.Fatalf("a frame of %v", f)
+				}
+			}
+		}
+		err = s.Err()
+	})
+	// A rate of 1 kHz in a wav's header makes 1 s of it 44.
+	if total > 100*48000 {
+		t.Errorf("over %d frames", total)
+	}
+	if limit := 2*time.Second + time.Duration(total)*time.Second/48000/20; took > limit {
+		t.Errorf("it took %v of CPU", took)
+	}
+	return total, took, err
+}
+
+// costs is the CPU time that f takes, and fails the test where f asks for over 200 MB of memory in all.
+func costs(t *testing.T, f func()) time.Duration {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	cpu := spent(t)
+	f()
+	took := spent(t) - cpu
+	runtime.ReadMemStats(&after)
+	if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 200 {
+		t.Errorf("%d MB of memory", mb)
+	}
+	return took
+}
+
 // A mutated file may sound odd or not at all. It must end, soon, with bounded samples and memory, and never take the
 // process with it.
 func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 	names := []string{"vbr.mp3", "16.flac", "q5.ogg", "16.wav", "a.opus", "aac.m4a"}
 	dir := t.TempDir()
-	buf := make([][2]float64, 8192)
 	count := map[string]int{}
 	slowest := time.Duration(0)
 	routines := runtime.NumGoroutine()
@@ -306,40 +353,11 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 			if i%5 == 4 {
 				opt.From = 600 * time.Millisecond
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			cpu := spent(t)
-			s, err := Open(t.Context(), path, opt)
-			total := 0
-			if err == nil {
-				for {
-					n, ok := s.Stream(buf)
-					total += n
-					for _, f := range buf[:n] {
-						if !(f[0] >= -8 && f[0] <= 8 && f[1] >= -8 && f[1] <= 8) {
-							t.Fatalf("mutation %d of %s, %s way: a frame of %v", i, name, way, f)
-						}
-					}
-					if !ok {
-						break
-					}
-				}
-				err = s.Err()
-				s.Close()
+			total, took, err := playThrough(t, path, opt)
+			if t.Failed() {
+				t.Fatalf("it was mutation %d of %s, %s way", i, name, way)
 			}
-			took := spent(t) - cpu
-			runtime.ReadMemStats(&after)
 			slowest = max(slowest, took)
-			// A rate of 1 kHz in a wav's header makes 1 s of it 44.
-			if total > 100*48000 {
-				t.Errorf("mutation %d of %s, %s way: %d frames", i, name, way, total)
-			}
-			if limit := 2*time.Second + time.Duration(total)*time.Second/48000/20; took > limit {
-				t.Errorf("mutation %d of %s, %s way: took %v of CPU", i, name, way, took)
-			}
-			if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 200 {
-				t.Errorf("mutation %d of %s, %s way: %d MB of memory", i, name, way, mb)
-			}
 			what := "damaged"
 			switch {
 			case err == nil:
