@@ -52,7 +52,7 @@ SCRIPTS ?= 50
 SEED ?= 1
 ROOMS ?= 6
 faults: setup
-	go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -timeout 0
+	go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -parallel $(ROOMS) -timeout 0
 
 # Each fuzz target for FUZZTIME, one after the other. What it finds is kept under testdata/fuzz and run by every test.
 FUZZTIME ?= 30s

@@ -75,7 +75,12 @@ func (e excuse) covers(t time.Time) bool { return !t.Before(e.from) && !t.After(
 //
 // A script that breaks a promise is told by its seed: -scripts 1 -script.seed N plays it again.
 func TestScripts(t *testing.T) {
-	music := t.TempDir()
+	// The files are heard once for all rooms.
+	data := t.TempDir()
+	music := filepath.Join(data, "playlists")
+	if err := os.Mkdir(music, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	var making sync.WaitGroup
 	for name, made := range scriptMusic {
 		making.Go(func() {
@@ -85,6 +90,12 @@ func TestScripts(t *testing.T) {
 		})
 	}
 	making.Wait()
+	if err := os.WriteFile(filepath.Join(music, "script.yaml"), []byte(scriptList), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := roomd(t, nil, "check", "--data", data); code != exitOK {
+		t.Fatalf("check: %d %s", code, stderr)
+	}
 	seeds := make(chan uint64, *scripts)
 	for i := range *scripts {
 		seeds <- *scriptSeed + uint64(i)
@@ -98,7 +109,7 @@ func TestScripts(t *testing.T) {
 				bulbs := rig.Zigbee(t, broker.URL)
 				for seed := range seeds {
 					t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-						newScript(t, seed, music, broker, bulbs).play()
+						newScript(t, seed, data, broker, bulbs).play()
 					})
 				}
 			})
@@ -137,17 +148,13 @@ type growth struct {
 	bytes int64
 }
 
-func newScript(t *testing.T, seed uint64, music string, broker *rig.Broker, bulbs *rig.Bulbs) *script {
+func newScript(t *testing.T, seed uint64, data string, broker *rig.Broker, bulbs *rig.Bulbs) *script {
 	s := &script{t: t, r: rand.New(rand.NewPCG(seed, 99)), broker: broker, bulbs: bulbs,
 		marks: map[string]bool{}, maybe: map[string]bool{}, card: rig.SoundCard(t, 1), disk: rig.NewDisk(t, 64<<10)}
-	s.d = daemonIn(t, s.disk.Dir, s.card.Env(), map[string]string{"room.yaml": scriptRoom(broker.URL), "playlists/script.yaml": scriptList})
+	s.d = daemonIn(t, s.disk.Dir, s.card.Env(), map[string]string{"room.yaml": scriptRoom(broker.URL)})
 	s.music = filepath.Join(s.d.dir, "playlists")
-	for name := range scriptMusic {
-		b, err := os.ReadFile(filepath.Join(music, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(s.music, name), b, 0o644); err != nil {
+	for _, folder := range []string{"playlists", "analysis"} {
+		if err := os.CopyFS(filepath.Join(s.d.dir, folder), os.DirFS(filepath.Join(data, folder))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -181,7 +188,8 @@ func (s *script) play() {
 	s.d.do(room.Command{Do: room.Start, Playlist: "script"})
 	s.quiet = append(s.quiet, excuse{s.began, s.began.Add(4 * time.Second)})
 	s.bright = append(s.bright, excuse{s.began.Add(-time.Second), s.began.Add(time.Second)})
-	id := s.d.snapshot().Session.ID
+	first, early, late := s.clock()
+	id := first.Session.ID
 	for n := range 10 {
 		time.Sleep(time.Duration(500+s.r.IntN(3500)) * time.Millisecond)
 		if n%2 == 0 {
@@ -196,7 +204,7 @@ func (s *script) play() {
 		s.d.do(room.Command{ID: m, Do: room.MarkNow, Name: "Note"})
 		s.marks[m] = true
 	}
-	snap := s.d.snapshot()
+	snap, early2, late2 := s.clock()
 	switch {
 	case snap.Session == nil || snap.Session.ID != id || snap.Session.State != room.Running:
 		s.fault("the session did not survive: %+v", snap.Session)
@@ -216,8 +224,8 @@ func (s *script) play() {
 		if snap.Session.LevelDB != s.level {
 			s.fault("the level is %v dB, acknowledged were %v", snap.Session.LevelDB, s.level)
 		}
-		if late := time.Duration(snap.Session.ElapsedMS)*time.Millisecond - time.Since(s.began); late.Abs() > 300*time.Millisecond {
-			s.fault("the session's clock is off by %v", late)
+		if off := max(early2-late, early-late2); off > 50*time.Millisecond || snap.Session.StartedMS != first.Session.StartedMS {
+			s.fault("the session's clock is off by %v, its start by %d ms", off, snap.Session.StartedMS-first.Session.StartedMS)
 		}
 	}
 	s.d.do(room.Command{Do: room.End})
@@ -251,6 +259,14 @@ func (s *script) play() {
 	if t.Failed() || testing.Verbose() {
 		t.Logf("the script:\n%s", strings.Join(s.told, "\n"))
 	}
+}
+
+// clock reads the room's clock against ours. It was read at some moment between the question and the answer.
+func (s *script) clock() (snap room.Snapshot, early, late time.Duration) {
+	asked := time.Since(s.began)
+	snap = s.d.snapshot()
+	at := time.Duration(snap.NowMS) * time.Millisecond
+	return snap, asked - at, time.Since(s.began) - at
 }
 
 // command does one thing that a therapist may do.
