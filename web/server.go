@@ -38,8 +38,10 @@ type Room interface {
 type Options struct {
 	Room   Room
 	Tokens *Tokens
-	Hosts  []string // names it answers to beside IP addresses, localhost, this computer's name and NAME.local
-	Log    *slog.Logger
+	// Dropped counts messages that were refused or not looked at, by where they came from; nil: nowhere.
+	Dropped map[string]func() map[string]uint64
+	Hosts   []string // names it answers to beside IP addresses, localhost, this computer's name and NAME.local
+	Log     *slog.Logger
 }
 
 // Limits.
@@ -69,6 +71,7 @@ func New(o Options) *Server {
 	s.hub = hub{room: o.Room, log: o.Log, open: map[string]int{}, dropped: map[string]uint64{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.Handle("GET /metrics", s.local(newMetrics(s)))
 	mux.HandleFunc("GET /pair", s.page("pair.html", http.StatusOK))
 	mux.HandleFunc("GET /signin/{file}", s.signinAsset)
 	mux.HandleFunc("POST /api/v1/pair", s.pair)
@@ -88,7 +91,7 @@ func New(o Options) *Server {
 		s.ui(w, r)
 	})
 	for pattern, allow := range map[string]string{
-		"/healthz": "GET", "/pair": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
+		"/healthz": "GET", "/metrics": "GET", "/pair": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET", "/ws": "GET",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -184,7 +187,7 @@ type fault struct {
 
 // fail answers a request that can't be done: JSON below /api, a dark page elsewhere.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, reason string) {
-	if r.URL.Path == "/ws" || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/healthz" {
+	if r.URL.Path == "/ws" || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/healthz" || r.URL.Path == "/metrics" {
 		reply(w, status, fault{Reason: reason})
 		return
 	}

@@ -187,7 +187,7 @@ var routes = []struct {
 	method, path, body string
 	open               bool // to everybody
 }{
-	{"GET", "/healthz", "", true}, {"GET", "/pair", "", true}, {"GET", "/signin/signin.css", "", true},
+	{"GET", "/healthz", "", true}, {"GET", "/metrics", "", true}, {"GET", "/pair", "", true}, {"GET", "/signin/signin.css", "", true},
 	{"GET", "/api/v1/state", "", false}, {"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, false},
 	{"GET", "/api/v1/playlists", "", false}, {"GET", "/api/v1/sessions", "", false}, {"GET", "/api/v1/sessions/s", "", false},
 	{"GET", "/ws", "", false}, {"GET", "/", "", false}, {"GET", "/index.html", "", false}, {"GET", "/api/v1/nothing", "", false}, {"DELETE", "/", "", false},
@@ -311,6 +311,8 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	b, j := h.bearer(), []string{"Content-Type", asJSON}
 	bj := append(slices.Clone(b), j...)
 	try("GET", "/healthz", "", 200)
+	try("GET", "/metrics", "", 200)
+	try("GET", "/metrics", "", 401, "X-Forwarded-For", "192.168.1.9")
 	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s"} {
 		try("GET", p, "", 200, b...)
 		try("GET", p, "", 401)
@@ -511,5 +513,45 @@ func TestTokensWhileTheDiskIsSick(t *testing.T) {
 			t.Errorf("a disk that %s keeps a tablet waiting for %v", x.name, took)
 		}
 		x.sick.Store(false)
+	}
+}
+
+// Figures are for who is on this computer or has a token, and hold nothing of a session but that it runs.
+func TestMetrics(t *testing.T) {
+	h := open(t)
+	h.room.change()
+	ask := func(from string, head ...string) (int, string) {
+		r := httptest.NewRequest("GET", "http://localhost/metrics", nil)
+		r.RemoteAddr = from
+		for i := 0; i < len(head); i += 2 {
+			r.Header.Set(head[i], head[i+1])
+		}
+		w := httptest.NewRecorder()
+		h.server.ServeHTTP(w, r)
+		return w.Code, w.Body.String()
+	}
+	for _, c := range []struct {
+		from string
+		head []string
+		want int
+	}{
+		{"127.0.0.1:5", nil, 200}, {"[::1]:5", nil, 200}, {"[::ffff:127.0.0.1]:5", nil, 200}, {"192.168.1.9:5", nil, 401}, {"[fe80::1%eth0]:5", nil, 401},
+		{"127.0.0.1:5", []string{"X-Forwarded-For", "192.168.1.9"}, 401}, {"", nil, 401}, {"192.168.1.9:5", h.bearer(), 200},
+	} {
+		code, body := ask(c.from, c.head...)
+		if code != c.want {
+			t.Errorf("from %q with %v: %d, wanted %d", c.from, c.head, code, c.want)
+		}
+		if code != 200 {
+			continue
+		}
+		for _, want := range []string{"roomd_session_running 1", "roomd_sound_underruns_total", "roomd_tablet_sockets 0", "go_goroutines", "process_open_fds"} {
+			if !strings.Contains(body, want) {
+				t.Errorf("the figures lack %s:\n%s", want, body)
+			}
+		}
+		if strings.Contains(body, "Arrival") || strings.Contains(body, "Evening") {
+			t.Error("the figures tell of the session")
+		}
 	}
 }

@@ -44,15 +44,24 @@ func (s *Server) Dropped() map[string]uint64 {
 func (h *hub) enter(who string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	all := 0
-	for _, n := range h.open {
-		all += n
-	}
-	if h.open[who] >= maxSockets || all >= 2*maxSockets {
+	if h.open[who] >= maxSockets || h.all() >= 2*maxSockets {
 		return false
 	}
 	h.open[who]++
 	return true
+}
+
+func (h *hub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.all()
+}
+
+func (h *hub) all() (n int) {
+	for _, k := range h.open {
+		n += k
+	}
+	return n
 }
 
 func (h *hub) leave(who, reason string) {

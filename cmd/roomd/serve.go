@@ -109,7 +109,9 @@ func serve(ctx context.Context, c *call) error {
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
 	tokens := web.NewTokens(store)
-	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log})
+	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log, Dropped: map[string]func() map[string]uint64{
+		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
+	}})
 	if *link {
 		if err := printLink(ctx, c, tokens, cfg.Listen); err != nil {
 			return err
@@ -179,7 +181,8 @@ type broker interface {
 // connection is the way to the lamps: a broker, and our own where the room has none.
 type connection struct {
 	broker
-	close func()
+	close   func()
+	dropped func() map[string]uint64
 }
 
 // nowhere is the connection of a room that has no way to its lamps.
@@ -201,7 +204,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 		if err != nil {
 			h.log.Error("the embedded broker did not start", "err", err)
 			h.always("broker", "The lights can't be reached: the broker inside roomd did not start.", "Start roomd again. If it stays, the log says why.")
-			return connection{nowhere{}, func() {}}
+			return connection{nowhere{}, func() {}, func() map[string]uint64 { return nil }}
 		}
 		done = append(done, b.Close)
 		url = b.URL()
@@ -214,7 +217,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 			for _, f := range done {
 				f()
 			}
-		}}
+		}, func() map[string]uint64 { return nil }}
 	}
 	h.also(func() []room.Problem {
 		if p := client.Problem(); p != nil {
@@ -227,7 +230,7 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 		for _, f := range done {
 			f()
 		}
-	}}
+	}, client.Dropped}
 }
 
 // listen serves the page until ctx ends. A port that is in use is tried again: the session goes on without the page.
