@@ -627,6 +627,21 @@ func (v Value) Pairs(write string) []Pair {
 	return out
 }
 
+// Peek is the text of a key's value, and nothing is reported; empty where there is none.
+func (v Value) Peek(key string) string {
+	if n := v.follow(); n != nil && n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value != key {
+				continue
+			}
+			if c := (Value{v.r, n.Content[i+1], key}).follow(); c != nil && c.Kind == yaml.ScalarNode {
+				return c.Value
+			}
+		}
+	}
+	return ""
+}
+
 // Fields are the values of a map whose keys are known.
 type Fields struct {
 	of      Value

@@ -378,7 +378,12 @@ func (p *configReader) lights(v playlists.Value) {
 
 func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp, bool) {
 	what := "a light of " + role
-	f := v.Fields(what, writeLights, append([]string{"driver", "topic"}, lights.Options...)...)
+	driver := v.Peek("driver")
+	kind := what
+	if slices.Contains(lights.Drivers, driver) {
+		kind = "a light of driver " + driver
+	}
+	f := v.Fields(kind, writeLights, append([]string{"driver", "topic"}, lights.Options(driver)...)...)
 	if !v.IsMap() {
 		return lights.Lamp{}, false
 	}
@@ -399,7 +404,7 @@ func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp,
 	} else if _, has := f.Need("topic", what, writeLights); !has {
 		ok = false
 	}
-	for _, k := range lights.Options {
+	for _, k := range lights.Options(driver) {
 		ev, has := f.Get(k)
 		if !has {
 			continue
@@ -409,6 +414,8 @@ func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp,
 		switch k {
 		case "fade":
 			s, good = ev.Word("none", "one", "both")
+		case "led_table":
+			s, good = ev.Word("on", "off")
 		case "brightness_scale":
 			var n float64
 			if n, good = whole(ev, 2, 65535); good {

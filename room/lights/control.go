@@ -390,9 +390,6 @@ func (c *Controller) resolve(l *lamp, members []address, group *address, now tim
 			c.recover(u, reconnected, now)
 			for _, f := range l.drv.hears(a) {
 				c.subscribe(f)
-				if base, ok := strings.CutSuffix(f, "/+"); ok {
-					f = base
-				}
 				c.hearers[f] = append(c.hearers[f], u)
 			}
 		}
