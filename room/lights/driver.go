@@ -124,10 +124,11 @@ var drivers = map[string]driver{
 	"wled":          wled{},
 	"shelly":        shelly{},
 	"tasmota":       tasmota{},
+	"template":      template{},
 }
 
 // Drivers are the kinds of lamps that a room file can name, in the order in which people are told of them.
-var Drivers = []string{"zigbee2mqtt", "homeassistant", "wled", "shelly", "tasmota", "simulated"}
+var Drivers = []string{"zigbee2mqtt", "homeassistant", "wled", "shelly", "tasmota", "template", "simulated"}
 
 var options = map[string][]string{
 	"zigbee2mqtt":   {"fade"},
@@ -135,10 +136,11 @@ var options = map[string][]string{
 	"wled":          {"fade"},
 	"shelly":        {"fade"},
 	"tasmota":       {"led_table"},
+	"template":      {"command", "payload", "command_white", "payload_white", "brightness_scale", "state", "state_level", "availability", "fade", "max_fade"},
 	"simulated":     {"fade"},
 }
 
-// Options are what a room file may say of a driver's lamp beside its driver and topic; all options for a driver that
+// Options are what a room file may say of a driver's lamp beside its driver and its topic, which a template does not have; all options for a driver that
 // does not exist.
 func Options(driver string) []string {
 	if o, ok := options[driver]; ok {
@@ -340,8 +342,8 @@ type homeAssistant struct{}
 
 func (homeAssistant) caps(l Lamp) Caps {
 	c := Caps{Fade: fadeOf(l, FadeBoth), MaxFade: 5 * time.Minute, Min: 1, Max: 255, MinMired: 153, MaxMired: 500, Color: true}
-	if n, err := strconv.Atoi(l.Extra["brightness_scale"]); err == nil && n > 1 {
-		c.Max = n
+	if least, full, ok := ParseScale(l.Extra["brightness_scale"]); ok {
+		c.Min, c.Max = least, full
 	}
 	return c
 }
