@@ -65,6 +65,7 @@ type Controller struct {
 	open    bool
 	opened  time.Time
 	rest    map[string]bool // subscriptions that are made
+	tested  Profiles        // set before Run
 	urgent  *urgent
 }
 
@@ -359,7 +360,7 @@ func (c *Controller) subscribe(filters ...string) {
 func (c *Controller) introduce(l *lamp, now time.Time) {
 	l.settled = now.Add(recoverWait)
 	if l.conf.Driver != "zigbee2mqtt" {
-		c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, l.drv.caps(l.conf)}}, nil, now)
+		c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, c.known(l.conf, l.conf.Topic, l.drv.caps(l.conf))}}, nil, now)
 		return
 	}
 	// Base topic and friendly name may both hold slashes: the bridge that knows the rest of the topic is the one.
@@ -683,7 +684,7 @@ func (c *Controller) step(now time.Time) time.Time {
 		for _, l := range r.lamps {
 			if l.drv != nil && l.units == nil && l.says == "" && !now.Before(l.settled) && c.open {
 				// The bridge keeps silent: try the topic as it is.
-				c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, l.drv.caps(l.conf)}}, nil, now)
+				c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, c.known(l.conf, l.conf.Topic, l.drv.caps(l.conf))}}, nil, now)
 			}
 		}
 		if p := r.pending; p != nil {
@@ -1333,6 +1334,23 @@ func (b *bridge) learn(what string, payload []byte) error {
 	return nil
 }
 
+// lamps are the lights of a group, and what they can do together. known corrects what the bridge says of each.
+func (b *bridge) lamps(members []string, known func(topic string, k Caps) Caps) (us []address, caps Caps) {
+	for _, m := range members {
+		k := b.devices[m]
+		if k.Max == 0 {
+			continue
+		}
+		k = known(b.base+"/"+m, k)
+		us = append(us, address{b.base + "/" + m, nil, k})
+		if caps.Max == 0 {
+			caps = k
+		}
+		caps = caps.both(k)
+	}
+	return us, caps
+}
+
 // place finds a bridge's lamps after its lists changed.
 func (c *Controller) place(b *bridge, now time.Time) {
 	if b.devices == nil || b.members == nil {
@@ -1345,18 +1363,7 @@ func (c *Controller) place(b *bridge, now time.Time) {
 				continue
 			}
 			if members, ok := b.members[name]; ok {
-				var us []address
-				caps := Caps{}
-				for _, m := range members {
-					if k := b.devices[m]; k.Max > 0 {
-						k.Fade = fadeOf(l.conf, k.Fade)
-						us = append(us, address{b.base + "/" + m, nil, k})
-						if caps.Max == 0 {
-							caps = k
-						}
-						caps = caps.both(k)
-					}
-				}
+				us, caps := b.lamps(members, func(topic string, k Caps) Caps { return c.known(l.conf, topic, k) })
 				l.bridge = b
 				if len(us) == 0 {
 					l.says = fmt.Sprintf("The light group %s has no lights in it. Add some in zigbee2mqtt.", name)
@@ -1371,8 +1378,7 @@ func (c *Controller) place(b *bridge, now time.Time) {
 					l.says = fmt.Sprintf("%s is no light. Correct the topic in the room file.", name)
 					continue
 				}
-				k.Fade = fadeOf(l.conf, k.Fade)
-				c.resolve(l, []address{{l.conf.Topic, nil, k}}, nil, now)
+				c.resolve(l, []address{{l.conf.Topic, nil, c.known(l.conf, l.conf.Topic, k)}}, nil, now)
 				continue
 			}
 			l.says = fmt.Sprintf("zigbee2mqtt knows no light and no group %q. Correct the topic in the room file.", name)

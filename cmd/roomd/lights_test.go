@@ -1,0 +1,88 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"roomd/rig"
+)
+
+// lightsRoom is a data folder with a room file.
+func lightsRoom(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "room.yaml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestLightsListed has each kind of lamp announce itself in its own system's words.
+func TestLightsListed(t *testing.T) {
+	t.Parallel()
+	b := rig.Mosquitto(t)
+	p := rig.Dial(t, b.URL)
+	z2m := func(vendor, name, address string) string {
+		return `{"friendly_name":"` + name + `","ieee_address":"` + address + `","definition":{"vendor":"` + vendor + `","exposes":[{"type":"light","features":[
+			{"name":"brightness","value_max":254},{"name":"color_temp","value_min":250,"value_max":454}]}]}}`
+	}
+	p.Say("zigbee2mqtt/bridge/devices", "["+z2m("Philips", "room1/hue", "0x1")+","+z2m("IKEA", "room1/ikea", "0x2")+`,{"friendly_name":"button","ieee_address":"0x3","definition":{"exposes":[]}}]`, true)
+	p.Say("zigbee2mqtt/bridge/groups", `[{"friendly_name":"room1/all","members":[{"ieee_address":"0x1"},{"ieee_address":"0x2"}]}]`, true)
+	p.Say("homeassistant/light/esp/shelf/config", `{"schema":"json","~":"esp/shelf","name":"Shelf","cmd_t":"~/command","stat_t":"~/state","avty_t":"esp/status","bri_scl":1000,"sup_clrm":["color_temp"],"min_mireds":200,"max_mireds":400}`, true)
+	p.Say("homeassistant/light/0x1/config", `{"schema":"json","command_topic":"zigbee2mqtt/room1/hue/set","state_topic":"zigbee2mqtt/room1/hue"}`, true)
+	p.Say("homeassistant/light/plain/config", `{"command_topic":"plain/set"}`, true)
+	p.Say("tasmota/discovery/AABBCC/config", `{"t":"tasmota_1","fn":["Corner",null],"ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"],"lt_st":2}`, true)
+	p.Say("tasmota/discovery/AABBCD/config", `{"t":"plug","fn":["Plug"],"ft":"%prefix%/%topic%/","tp":["cmnd","stat","tele"],"lt_st":0}`, true)
+	p.Say("tasmota/discovery/AABBCE/config", `{"t":"odd","fn":["Odd"],"ft":"%topic%/%prefix%/","tp":["cmnd","stat","tele"],"lt_st":1}`, true)
+	p.Say("wled/strip/status", "online", true)
+	p.Say("shellydimmer-1/online", "true", true)
+	p.Say("shellyplug-1/online", "true", true)
+	commands := make(chan string, 100)
+	p.Hear("#", func(topic string, payload []byte, retained bool) {
+		switch {
+		case retained:
+		case topic == "shellydimmer-1/rpc":
+			p.Say("roomd/shellydimmer-1/rpc", `{"id":2,"result":{"id":0,"output":true,"brightness":20}}`, false)
+		case topic == "shellyplug-1/rpc":
+			p.Say("roomd/shellyplug-1/rpc", `{"id":2,"error":{"code":404}}`, false)
+		}
+		if !retained && !strings.HasPrefix(topic, "roomd/") && !strings.Contains(string(payload), "Light.GetStatus") {
+			commands <- topic
+		}
+	})
+	dir := lightsRoom(t, "mqtt: {broker: '"+b.URL+"'}\nlights:\n  ambient: {driver: zigbee2mqtt, topic: zigbee2mqtt/room1/all}\n  accent: {driver: wled, topic: wled/strip}\n  far: {driver: wled, topic: wled/gone}\n")
+	code, out, errs := roomd(t, nil, "lights", "--data", dir)
+	if code != exitError || errs != "" {
+		t.Errorf("it ends with %d: %s", code, errs)
+	}
+	want := []string{
+		"zigbee2mqtt  zigbee2mqtt/room1/all  role ambient  group of 2; fades level or white at a time up to 300 s, white 2202 to 4000 K\n    ambient: {driver: zigbee2mqtt, topic: zigbee2mqtt/room1/all}\n",
+		"zigbee2mqtt  zigbee2mqtt/room1/hue  role ambient in zigbee2mqtt/room1/all  fades up to 300 s, white 2202 to 4000 K\n    ROLE: {driver: zigbee2mqtt, topic: zigbee2mqtt/room1/hue}\n",
+		"homeassistant  esp/shelf/state  no role  \"Shelf\"; fades up to 300 s, white 2500 to 5000 K, can't be asked\n    ROLE: {driver: homeassistant, topic: esp/shelf/state, command: esp/shelf/command, availability: esp/status, brightness_scale: 1000}\n",
+		"wled  wled/strip  role accent  fades up to 60 s, can't be asked\n    accent: {driver: wled, topic: wled/strip}\n",
+		"shelly  shellydimmer-1  no role  fades up to 300 s, 100 levels, which are seen in the dark\n",
+		"first set its FullTopic",
+		"tasmota  tasmota_1  no role  \"Corner\"; fades in steps of roomd's, white 2000 to 6535 K\n",
+		"role far: nobody offers wled wled/gone",
+	}
+	rest := out
+	for _, w := range want {
+		i := strings.Index(rest, w)
+		if i < 0 {
+			t.Fatalf("%q is not there, or too early, in\n%s", w, out)
+		}
+		rest = rest[i+len(w):]
+	}
+	for _, no := range []string{"button", "plain", "plug", "0x1", "homeassistant  zigbee2mqtt"} {
+		if strings.Contains(out, no) {
+			t.Errorf("%q is no light for roomd:\n%s", no, out)
+		}
+	}
+	select {
+	case topic := <-commands:
+		t.Errorf("something was sent to %s", topic)
+	default:
+	}
+}
