@@ -1,12 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"roomd/rig"
+	"roomd/room/lights"
 )
 
 // lightsRoom is a data folder with a room file.
@@ -84,5 +89,82 @@ func TestLightsListed(t *testing.T) {
 	case topic := <-commands:
 		t.Errorf("something was sent to %s", topic)
 	default:
+	}
+}
+
+// TestLightsTested has the real zigbee2mqtt's bulbs tested. Those of IKEA jump where white comes along with a level.
+func TestLightsTested(t *testing.T) {
+	t.Parallel()
+	b := rig.Mosquitto(t)
+	bulbs := rig.Zigbee(t, b.URL)
+	p := rig.Dial(t, b.URL)
+	rig.Eventually(t, 10*time.Second, "the bulbs are lit", func() bool {
+		p.Say("zigbee2mqtt/room1/all/set", `{"state":"ON","brightness":20}`, false) // it says online before it listens
+		time.Sleep(300 * time.Millisecond)
+		for _, n := range rig.BulbNames {
+			if x := bulbs.Now(n); !x.On || math.Abs(x.Level-20) > 0.5 {
+				return false
+			}
+		}
+		return true
+	})
+	begin := time.Now()
+	var wg sync.WaitGroup
+	for name, want := range map[string]lights.Profile{"room1/hue1": {Fade: "both", Lowest: 2, ReadBack: true}, "room1/ikea1": {Fade: "one", Lowest: 1, ReadBack: true}} {
+		wg.Go(func() {
+			dir := lightsRoom(t, "mqtt: {broker: '"+b.URL+"'}\nlights: {ambient: {driver: zigbee2mqtt, topic: zigbee2mqtt/"+name+"}}\n")
+			code, out, errs := roomd(t, nil, "lights", "test", "ambient", "--data", dir)
+			if code != exitOK || errs != "" {
+				t.Errorf("%s: it ends with %d: %s%s", name, code, out, errs)
+				return
+			}
+			kept, err := lights.LoadProfiles(filepath.Join(dir, "lights"))
+			if err != nil {
+				t.Error(err)
+			}
+			got := kept["zigbee2mqtt/"+name]
+			if got.Tested.Before(begin.Truncate(time.Second)) {
+				t.Errorf("%s: tested at %v", name, got.Tested)
+			}
+			got.Tested, want.Topic = time.Time{}, "zigbee2mqtt/"+name
+			if got != want {
+				t.Errorf("%s: %+v\n%s", name, got, out)
+			}
+			var most float64
+			for _, p := range bulbs.Trace(name, begin) {
+				if !p.On {
+					t.Errorf("%s was off", name)
+				}
+				most = max(most, p.Level)
+			}
+			if most > 29 { // L* 40 of 254
+				t.Errorf("%s was at level %.0f", name, most)
+			}
+			if x := bulbs.Now(name); math.Abs(x.Level-20) > 1 || math.Abs(x.Mired-370) > 1 || len(bulbs.Trace(name, begin)) < 100 {
+				t.Errorf("%s ends at %+v", name, x)
+			}
+			if _, out, _ := roomd(t, nil, "lights", "--data", dir); !strings.Contains(out, "tested "+begin.Format(time.DateOnly)+": "+want.String()) {
+				t.Errorf("the list does not tell: %s", out)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestLightsNotTestedBesideARoom: the room would take the test for a hand.
+func TestLightsNotTestedBesideARoom(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\nmqtt: {broker: 'mqtt://127.0.0.1:1'}\n"})
+	d.start()
+	if code, _, errs := roomd(t, nil, "lights", "test", "ambient", "--data", d.dir); code != exitError || !strings.Contains(errs, "another roomd uses") {
+		t.Errorf("it ends with %d: %s", code, errs)
+	}
+	for _, c := range []struct{ config, name, says string }{
+		{"audio: {output: none}\n", "ambient", "the one inside roomd"},
+		{fmt.Sprintf("mqtt: {broker: 'mqtt://127.0.0.1:%d'}\n", rig.FreePort(t)), "ambient", "broker"},
+	} {
+		if code, _, errs := roomd(t, nil, "lights", "test", c.name, "--data", lightsRoom(t, c.config)); code != exitError || !strings.Contains(errs, c.says) {
+			t.Errorf("it ends with %d: %s", code, errs)
+		}
 	}
 }

@@ -258,3 +258,6 @@ func quoted(s string) string {
 	}
 	return "'" + strings.ReplaceAll(s, "'", "''") + "'"
 }
+
+// Known is a lamp of the room file as its driver knows it, without anybody's offer.
+func Known(l Lamp) Offer { return Offer{Lamp: l, Caps: drivers[l.Driver].caps(l)} }
