@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -166,5 +169,66 @@ func TestLightsNotTestedBesideARoom(t *testing.T) {
 		if code, _, errs := roomd(t, nil, "lights", "test", c.name, "--data", lightsRoom(t, c.config)); code != exitError || !strings.Contains(errs, c.says) {
 			t.Errorf("it ends with %d: %s", code, errs)
 		}
+	}
+}
+
+// TestLightsSimulated tells a session's light in a table and a picture. The second fade asks for 50 L* in 5 s, which takes
+// longer; the lozenge comes where the file says.
+func TestLightsSimulated(t *testing.T) {
+	t.Parallel()
+	dir := lightsRoom(t, "lights: {ambient: {driver: simulated}, accent: {driver: wled, topic: wled/a}}\n"+
+		"scenes: {low: {ambient: {level: 10, kelvin: 2200}}, high: {ambient: {level: 60, color: '#ff7a4a'}, accent: {level: 20}}}\n")
+	if err := os.Mkdir(filepath.Join(dir, "playlists"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "playlists", "p.yaml"), []byte("name: Sea & sky\nphases:\n"+
+		"  - {name: First, stage: preparation, length: 5m, until: Lozenge, marks: [Lozenge], music: silence, lights: {scene: low, fade: 2m}}\n"+
+		"  - {name: Second, stage: administration, length: 5m, music: silence, lights: {scene: high, fade: 5s}}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "light.svg")
+	code, text, errs := roomd(t, nil, "lights", "simulate", "p", "--data", dir, "--out", out)
+	if code != exitOK {
+		t.Fatalf("it ends with %d: %s", code, errs)
+	}
+	want := `time     phase   ambient           accent
+0:00:00  First   L* 70.0, 3000 K   L* 55.0
+0:01:00          L* 40.0, 2540 K   L* 55.0
+0:02:00          L* 10.0, 2200 K   L* 55.0
+0:05:00  Second  L* 10.0, #ff7a4a  L* 55.0
+0:05:18          L* 45.0, #ff7a4a  L* 20.0
+0:05:26          L* 60.0, #ff7a4a  L* 20.0
+0:10:00          L* 60.0, #ff7a4a  L* 20.0
+`
+	if text != want {
+		t.Errorf("the table is\n%s", text)
+	}
+	b, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string]bool{}
+	for dec := xml.NewDecoder(strings.NewReader(string(b))); ; {
+		tok, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, ok := tok.(xml.CharData); ok {
+			words[string(c)] = true
+		}
+	}
+	for _, w := range []string{"Sea & sky", "ambient", "accent", "First", "Second", "Lozenge", "administration", "10, 2200 K", "60, #ff7a4a", "0:05"} {
+		if !words[w] {
+			t.Errorf("the picture does not hold %q", w)
+		}
+	}
+	if code, _, errs := roomd(t, nil, "lights", "simulate", "q", "--data", dir); code != exitError || !strings.Contains(errs, `no playlist "q"`) {
+		t.Errorf("it ends with %d: %s", code, errs)
+	}
+	if code, _, errs := roomd(t, nil, "lights", "simulate", "--data", dir); code != exitUsage || !strings.Contains(errs, "lights simulate PLAYLIST") {
+		t.Errorf("it ends with %d: %s", code, errs)
 	}
 }

@@ -496,11 +496,6 @@ func (c *Controller) begin(r *role, p *pending, now time.Time) {
 	}
 	level := p.move.Scene[r.name]
 	to := min(100, max(0, level.L))
-	limit := plannedSlope
-	least := time.Duration(0)
-	if p.move.Kind == Unplanned {
-		limit, least = unplannedSlope, leastUnplanned
-	}
 	var from, sum float64
 	hue := level.colour()
 	start := hue
@@ -525,23 +520,18 @@ func (c *Controller) begin(r *role, p *pending, now time.Time) {
 	default:
 		from = to
 	}
-	over := max(p.asked.Add(p.move.Over).Sub(now), least, 0)
+	over := max(p.asked.Add(p.move.Over).Sub(now), 0)
 	farthest := math.Abs(to - from)
 	for _, u := range r.units() {
 		if u.known {
 			farthest = max(farthest, math.Abs(max(to, u.floor())-u.lightness(now)))
 		}
 	}
-	if need := time.Duration(farthest / limit * float64(time.Second)); need > over {
-		if need > over+time.Second && p.move.Kind == Planned && p.move.Over > 0 {
-			c.log.Warn("fade is made longer, it asked for more than 2 L* a second", "role", r.name, "asked", p.move.Over, "takes", need)
-		}
-		over = need
+	r.plan = turn(p.move.Kind, level, from, start, farthest, over, now)
+	if need := r.plan.t1.Sub(now); need > over+time.Second && p.move.Kind == Planned && p.move.Over > 0 {
+		c.log.Warn("fade is made longer, it asked for more than 2 L* a second", "role", r.name, "asked", p.move.Over, "takes", need)
 	}
-	if hue.mode == asItIs {
-		hue = start
-	}
-	r.plan = plan{active: true, kind: p.move.Kind, target: level, from: from, to: to, hue: start, hues: hue, t0: now, t1: now.Add(over)}
+	over = r.plan.t1.Sub(now)
 	r.arrived = r.plan.t1.Add(arriveRead)
 	for _, u := range r.units() {
 		u.away = away{}

@@ -10,6 +10,7 @@ import (
 
 	"roomd/rig"
 	"roomd/room/lights"
+	"roomd/room/mqtt"
 )
 
 // startTasmota follows Tasmota's commands: Speed2 holds for the next change alone, Speed counts halves of a second for the
@@ -107,5 +108,51 @@ func TestTasmotaOverABroker(t *testing.T) {
 	defer x.mu.Unlock()
 	if len(x.refused) > 0 || x.commands < 10 {
 		t.Errorf("%d commands, refused %q", x.commands, x.refused)
+	}
+}
+
+// TestCommissionOverWifi tests lamps that fade by themselves, that are stepped, and that can't be asked.
+func TestCommissionOverWifi(t *testing.T) {
+	t.Parallel()
+	b := rig.Mosquitto(t)
+	p := rig.Dial(t, b.URL)
+	for topic, c := range map[string]struct {
+		lamp lights.Lamp
+		dev  *device
+		want lights.Profile
+	}{
+		"shelly1": {lights.Lamp{Driver: "shelly", Topic: "shelly1"}, startShelly(t, p, "shelly1"), lights.Profile{Fade: "both", Lowest: 1, ReadBack: true}},
+		"t2":      {lights.Lamp{Driver: "tasmota", Topic: "t2"}, startTasmota(t, p, "t2"), lights.Profile{Lowest: 1, ReadBack: true}},
+		"wled/a":  {lights.Lamp{Driver: "wled", Topic: "wled/a"}, startWLED(t, p, "wled/a"), lights.Profile{}},
+	} {
+		t.Run(c.lamp.Driver, func(t *testing.T) {
+			t.Parallel()
+			conn, err := mqtt.Dial(mqtt.Options{Broker: b.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			rig.Eventually(t, 3*time.Second, "connected", conn.Open)
+			home := 10.0 // percent of Shelly; a Tasmota of 45 % is at L* 39
+			if c.lamp.Driver == "tasmota" {
+				home = 45
+			}
+			c.dev.mu.Lock()
+			c.dev.from, c.dev.to = home, home
+			c.dev.mu.Unlock()
+			got, err := lights.Commission(t.Context(), conn, lights.Known(c.lamp), func(s string) { t.Log(s) })
+			got.Tested, c.want.Topic = time.Time{}, topic
+			if err != nil || got != c.want {
+				t.Errorf("%+v, %v", got, err)
+			}
+			c.dev.mu.Lock()
+			defer c.dev.mu.Unlock()
+			if l := c.dev.level(time.Now()); math.Abs(l-home) > 0.5 || len(c.dev.refused) > 0 || (c.dev.commands > 0) != c.want.ReadBack {
+				t.Errorf("it ends at %.1f, after %d commands; refused %q", l, c.dev.commands, c.dev.refused)
+			}
+		})
+	}
+	if _, err := lights.Commission(t.Context(), nil, lights.Offer{Lamp: lights.Lamp{Driver: "zigbee2mqtt"}, Members: []string{"a"}}, nil); err == nil {
+		t.Error("a group is tested as one lamp")
 	}
 }
