@@ -627,6 +627,26 @@ func (v Value) Pairs(write string) []Pair {
 	return out
 }
 
+// Peek is a key's value, and nothing is reported.
+func (v Value) Peek(key string) Value {
+	if n := v.follow(); n != nil && n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				return Value{v.r, n.Content[i+1], key}
+			}
+		}
+	}
+	return Value{}
+}
+
+// String is the text of a plain value, and nothing is reported; empty where it is none.
+func (v Value) String() string {
+	if n := v.follow(); n != nil && n.Kind == yaml.ScalarNode {
+		return n.Value
+	}
+	return ""
+}
+
 // Fields are the values of a map whose keys are known.
 type Fields struct {
 	of      Value

@@ -378,7 +378,16 @@ func (p *configReader) lights(v playlists.Value) {
 
 func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp, bool) {
 	what := "a light of " + role
-	f := v.Fields(what, writeLights, append([]string{"driver", "topic"}, lights.Options...)...)
+	driver := v.Peek("driver").String()
+	kind := what
+	if slices.Contains(lights.Drivers, driver) {
+		kind = "a light of driver " + driver
+	}
+	keys := append([]string{"driver"}, lights.Options(driver)...)
+	if driver != "template" {
+		keys = slices.Insert(keys, 1, "topic")
+	}
+	f := v.Fields(kind, writeLights, keys...)
 	if !v.IsMap() {
 		return lights.Lamp{}, false
 	}
@@ -396,27 +405,21 @@ func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp,
 		l.Topic, ok = s, ok && good
 	} else if l.Driver == "simulated" {
 		l.Topic = simulatedTopic(p.c.MQTT.Base, role, i)
+	} else if l.Driver == "template" {
+		for _, k := range []string{"command", "payload"} {
+			if _, has := f.Need(k, kind, writeTemplate); !has {
+				ok = false
+			}
+		}
 	} else if _, has := f.Need("topic", what, writeLights); !has {
 		ok = false
 	}
-	for _, k := range lights.Options {
-		ev, has := f.Get(k)
+	for _, k := range lights.Options(driver) {
+		ov, has := f.Get(k)
 		if !has {
 			continue
 		}
-		var s string
-		good := false
-		switch k {
-		case "fade":
-			s, good = ev.Word("none", "one", "both")
-		case "brightness_scale":
-			var n float64
-			if n, good = whole(ev, 2, 65535); good {
-				s = strconv.Itoa(int(n))
-			}
-		default:
-			s, good = topic(ev, "write "+k+": home/lamp/"+k)
-		}
+		s, good := lampOption(ov, driver, k)
 		if good {
 			if l.Extra == nil {
 				l.Extra = map[string]string{}
@@ -425,7 +428,92 @@ func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp,
 		}
 		ok = ok && good
 	}
+	if l.Driver == "template" {
+		l.Topic = l.Extra["command"]
+		ok = template(f, l) && ok
+	}
 	return l, ok
+}
+
+const writeTemplate = "write ambient: {driver: template, command: lamp/set, payload: '{\"bri\": {level}}'}"
+
+// lampOption reads one option of a lamp; driver is what the file says, which may be none.
+func lampOption(v playlists.Value, driver, key string) (string, bool) {
+	switch key {
+	case "fade":
+		if driver == "template" {
+			return v.Word("none", "both")
+		}
+		return v.Word("none", "one", "both")
+	case "led_table":
+		return v.Word("on", "off")
+	case "brightness_scale":
+		if text := v.String(); !strings.Contains(text, "..") {
+			n, ok := whole(v, 2, 65535)
+			return strconv.Itoa(int(n)), ok
+		}
+		const write = "write the lamp's least and full light, as 10..1000"
+		s, ok := v.Text(12, write)
+		if _, _, good := lights.ParseScale(s); ok && !good {
+			v.Error(fmt.Sprintf("brightness_scale is %q", s), write)
+			return "", false
+		}
+		return s, ok
+	case "max_fade":
+		// Shorter ones are no use: a lamp that does not say where it is has to be moved slowly from anywhere.
+		d, ok := v.Length(30 * time.Second)
+		if ok && d > 5*time.Minute {
+			v.Error("max_fade is longer than 5 minutes, which roomd never asks for", "write 5m")
+			return "", false
+		}
+		return d.String(), ok
+	case "payload", "payload_white":
+		s, ok := v.Text(1000, writeTemplate)
+		if !ok {
+			return "", false
+		}
+		white := key == "payload_white"
+		says, write, unknown := lights.CheckPayload(s, white)
+		if says == "" {
+			return s, true
+		}
+		if unknown != "" {
+			write = playlists.Suggest(unknown, lights.Placeholders(white), write)
+		}
+		v.Error(says, write)
+		return "", false
+	case "state_level":
+		const write = "write the path of the number in the lamp's JSON, as light.bri"
+		s, ok := v.Text(200, write)
+		if ok && (strings.ContainsAny(s, " \t/") || strings.Contains("."+s+".", "..")) {
+			v.Error(fmt.Sprintf("%q is no path", s), write)
+			return "", false
+		}
+		return s, ok
+	}
+	return topic(v, "write "+key+": home/lamp/"+key)
+}
+
+// template looks at what one option of a template asks of another.
+func template(f playlists.Fields, l lights.Lamp) bool {
+	ok := true
+	needs := func(key, other, write string) {
+		if v, has := f.Get(key); has {
+			if _, has := f.Get(other); !has {
+				v.Error(fmt.Sprintf("%s is of no use without %s", key, other), write)
+				ok = false
+			}
+		}
+	}
+	needs("command_white", "payload_white", "write payload_white: '{mired}', or leave command_white out")
+	needs("state_level", "state", "write state: home/lamp, or leave state_level out")
+	needs("max_fade", "fade", "write fade: both, or leave max_fade out")
+	if payload := l.Extra["payload"]; l.Extra["fade"] == "both" && payload != "" && !lights.HasTime(payload) {
+		v, _ := f.Get("payload")
+		v.Error("the payload does not say how long the lamp is to take, so it can't fade", "write {seconds} or {milliseconds} into it, or fade: none")
+		ok = false
+	}
+	return ok
 }
 
 // whole is a number without a fraction.

@@ -35,7 +35,7 @@ func configSchema(t *testing.T) *jsonschema.Schema {
 // one value asks of another.
 func TestConfigSchema(t *testing.T) {
 	s := configSchema(t)
-	crossRules := []string{"listen-port.yaml", "mqtt-password.yaml", "mqtt-ca.yaml", "scenes-role.yaml"}
+	crossRules := []string{"listen-port.yaml", "mqtt-password.yaml", "mqtt-ca.yaml", "scenes-role.yaml", "lights-scale.yaml"}
 	archive, err := txtar.ParseFile("testdata/config/broken.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,14 @@ func TestConfigSchemaAgrees(t *testing.T) {
 			"{base: a/b}", "{base: a/+}", "{base: /a}", "{base: a/}", "{base: $a}", "{base: ''}", "{host: x}", "{commands: allowed}", "{commands: yes}", "x"},
 		"lights": {"{ambient: {driver: simulated}}", "{ambient: [{driver: simulated}, {driver: zigbee2mqtt, topic: a}]}", "{ambient: {driver: zigbee2mqtt}}", "{ambient: {topic: a}}", "{ambient: {driver: x, topic: a}}",
 			"{ambient: {driver: zigbee2mqtt, topic: a/set}}", "{ambient: {driver: homeassistant, topic: a/set, brightness_scale: 1000, fade: one, command: c, state: s, availability: v}}", "{ambient: {driver: homeassistant, topic: a, brightness_scale: 1}}",
-			"{ambient: {driver: simulated, fade: slow}}", "{ambient: {driver: simulated, colour: x}}", "{ambient: []}", "{}", "{'a/b': {driver: simulated}}", "{ambient: x}", "[x]", "~"},
+			"{ambient: {driver: simulated, fade: slow}}", "{ambient: {driver: simulated, colour: x}}", "{ambient: {driver: wled, topic: a, brightness_scale: 100}}", "{ambient: {driver: tasmota, topic: a, led_table: off}}", "{ambient: {driver: tasmota, topic: a, led_table: 1}}",
+			"{ambient: {driver: tasmota, topic: a, fade: both}}", "{ambient: {driver: homeassistant, topic: a, brightness_scale: 10..1000}}", "{ambient: {driver: homeassistant, topic: a, brightness_scale: 0..9}}", "{ambient: {driver: homeassistant, topic: a, brightness_scale: '100'}}",
+			"{ambient: {driver: template, command: a, payload: '{level}'}}", "{ambient: {driver: template, command: a}}", "{ambient: {driver: template, payload: '{level}'}}", "{ambient: {driver: template, topic: a, command: a, payload: '{level}'}}",
+			`{ambient: {driver: template, command: a, payload: '{"b": {level}, "t": {seconds}}', fade: both, max_fade: 1m, state: s, state_level: a.0.b, availability: v, brightness_scale: 1..100, command_white: w, payload_white: '{"k":{kelvin}}'}}`,
+			"{ambient: {driver: template, command: a, payload: '{level}', fade: both}}", "{ambient: {driver: template, command: a, payload: '{level} {milliseconds}', fade: one}}", "{ambient: {driver: template, command: a, payload: '{brightness}'}}", "{ambient: {driver: template, command: a, payload: '{level} {mired}'}}",
+			`{ambient: {driver: template, command: a, payload: '{"effect":"none","b":{level}}'}}`, `{ambient: {driver: template, command: a, payload: '{"Flash":1,"b":{level}}'}}`, `{ambient: {driver: template, command: a, payload: 'off {level}'}}`, "{ambient: {driver: template, command: a, payload: '{level}', max_fade: 1m}}",
+			"{ambient: {driver: template, command: a, payload: '{level}', state_level: b}}", "{ambient: {driver: template, command: a, payload: '{level}', state: s, state_level: a..b}}", "{ambient: {driver: template, command: a, payload: '{level}', command_white: b}}",
+			"{ambient: {driver: template, command: a, payload: '{level}', payload_white: '{level}'}}", "{ambient: {driver: template, command: a, payload: '{level}', payload_white: '{}{mired}'}}", "{ambient: {driver: template, command: a, payload: ' '}}", "{ambient: {driver: template, command: a, payload: [x]}}", "{ambient: {driver: zigbee2mqtt, topic: a, led_table: on}}", "{ambient: []}", "{}", "{'a/b': {driver: simulated}}", "{ambient: x}", "[x]", "~"},
 		"scenes": {"{}", "{a: {ambient: {level: 1}}}", "{a: {ambient: {level: 20, kelvin: 2700}}}", "{a: {ambient: {level: 20, color: '#aAbB09'}}}", "{a: {ambient: {level: 0}}}", "{a: {ambient: {level: 101}}}", "{a: {ambient: {}}}",
 			"{a: {ambient: {level: 20, kelvin: 999}}}", "{a: {ambient: {level: 20, kelvin: 2700.5}}}", "{a: {ambient: {level: 20, color: red}}}", "{a: {ambient: {level: 20, color: '#aabbcc', kelvin: 2700}}}", "{a: {}}", "{a: x}", "{a: {ambient: {level: 5, hue: 1}}}", "[a]"},
 		"marks": {"[A]", "[A, B]", "[]", "[A, A]", "A", "[~]", "[7]"},

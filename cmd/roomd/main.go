@@ -31,6 +31,10 @@ Usage:
   roomd check [FILE…]                    check playlists and the room file; all without FILE
   roomd render PLAYLIST --out FILE.wav   write a session's sound to a file
   roomd sound                            list the sound devices
+  roomd lights                           list the lights that the room's broker offers
+  roomd lights test ROLE|TOPIC           find out what a light can do, gently, with no roomd running
+  roomd lights simulate PLAYLIST [--out FILE.svg]
+                                         tell a session's light by time, and draw it
   roomd token create NAME | list | revoke NAME
                                          who may steer the room
   roomd version
@@ -62,7 +66,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "render": render, "sound": listSound, "token": token, "version": showVersion,
+		"serve": serve, "check": check, "render": render, "sound": listSound, "lights": lightsCommand, "token": token, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {

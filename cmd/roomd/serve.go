@@ -78,6 +78,11 @@ func serve(ctx context.Context, c *call) error {
 	conn := h.connect(cfg, c.data, hex.EncodeToString(boot))
 	defer conn.close()
 	lamps := lights.New(conn, cfg.Lights, log)
+	profiles, err := lights.LoadProfiles(profilesIn(c.data))
+	if err != nil {
+		log.Warn("profiles of lights", "err", err)
+	}
+	lamps.Tested(profiles)
 
 	snd := openSound(cfg.Audio, player.Options{Ceiling: cfg.Audio.Ceiling + 12, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log})
 	defer snd.line.Close()

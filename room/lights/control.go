@@ -65,6 +65,7 @@ type Controller struct {
 	open    bool
 	opened  time.Time
 	rest    map[string]bool // subscriptions that are made
+	tested  Profiles        // set before Run
 	urgent  *urgent
 }
 
@@ -359,7 +360,7 @@ func (c *Controller) subscribe(filters ...string) {
 func (c *Controller) introduce(l *lamp, now time.Time) {
 	l.settled = now.Add(recoverWait)
 	if l.conf.Driver != "zigbee2mqtt" {
-		c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, l.drv.caps(l.conf)}}, nil, now)
+		c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, c.known(l.conf, l.conf.Topic, l.drv.caps(l.conf))}}, nil, now)
 		return
 	}
 	// Base topic and friendly name may both hold slashes: the bridge that knows the rest of the topic is the one.
@@ -390,9 +391,6 @@ func (c *Controller) resolve(l *lamp, members []address, group *address, now tim
 			c.recover(u, reconnected, now)
 			for _, f := range l.drv.hears(a) {
 				c.subscribe(f)
-				if base, ok := strings.CutSuffix(f, "/+"); ok {
-					f = base
-				}
 				c.hearers[f] = append(c.hearers[f], u)
 			}
 		}
@@ -498,11 +496,6 @@ func (c *Controller) begin(r *role, p *pending, now time.Time) {
 	}
 	level := p.move.Scene[r.name]
 	to := min(100, max(0, level.L))
-	limit := plannedSlope
-	least := time.Duration(0)
-	if p.move.Kind == Unplanned {
-		limit, least = unplannedSlope, leastUnplanned
-	}
 	var from, sum float64
 	hue := level.colour()
 	start := hue
@@ -527,23 +520,18 @@ func (c *Controller) begin(r *role, p *pending, now time.Time) {
 	default:
 		from = to
 	}
-	over := max(p.asked.Add(p.move.Over).Sub(now), least, 0)
+	over := max(p.asked.Add(p.move.Over).Sub(now), 0)
 	farthest := math.Abs(to - from)
 	for _, u := range r.units() {
 		if u.known {
 			farthest = max(farthest, math.Abs(max(to, u.floor())-u.lightness(now)))
 		}
 	}
-	if need := time.Duration(farthest / limit * float64(time.Second)); need > over {
-		if need > over+time.Second && p.move.Kind == Planned && p.move.Over > 0 {
-			c.log.Warn("fade is made longer, it asked for more than 2 L* a second", "role", r.name, "asked", p.move.Over, "takes", need)
-		}
-		over = need
+	r.plan = turn(p.move.Kind, level, from, start, farthest, over, now)
+	if need := r.plan.t1.Sub(now); need > over+time.Second && p.move.Kind == Planned && p.move.Over > 0 {
+		c.log.Warn("fade is made longer, it asked for more than 2 L* a second", "role", r.name, "asked", p.move.Over, "takes", need)
 	}
-	if hue.mode == asItIs {
-		hue = start
-	}
-	r.plan = plan{active: true, kind: p.move.Kind, target: level, from: from, to: to, hue: start, hues: hue, t0: now, t1: now.Add(over)}
+	over = r.plan.t1.Sub(now)
 	r.arrived = r.plan.t1.Add(arriveRead)
 	for _, u := range r.units() {
 		u.away = away{}
@@ -686,7 +674,7 @@ func (c *Controller) step(now time.Time) time.Time {
 		for _, l := range r.lamps {
 			if l.drv != nil && l.units == nil && l.says == "" && !now.Before(l.settled) && c.open {
 				// The bridge keeps silent: try the topic as it is.
-				c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, l.drv.caps(l.conf)}}, nil, now)
+				c.resolve(l, []address{{l.conf.Topic, l.conf.Extra, c.known(l.conf, l.conf.Topic, l.drv.caps(l.conf))}}, nil, now)
 			}
 		}
 		if p := r.pending; p != nil {
@@ -1336,6 +1324,23 @@ func (b *bridge) learn(what string, payload []byte) error {
 	return nil
 }
 
+// lamps are the lights of a group, and what they can do together. known corrects what the bridge says of each.
+func (b *bridge) lamps(members []string, known func(topic string, k Caps) Caps) (us []address, caps Caps) {
+	for _, m := range members {
+		k := b.devices[m]
+		if k.Max == 0 {
+			continue
+		}
+		k = known(b.base+"/"+m, k)
+		us = append(us, address{b.base + "/" + m, nil, k})
+		if caps.Max == 0 {
+			caps = k
+		}
+		caps = caps.both(k)
+	}
+	return us, caps
+}
+
 // place finds a bridge's lamps after its lists changed.
 func (c *Controller) place(b *bridge, now time.Time) {
 	if b.devices == nil || b.members == nil {
@@ -1348,18 +1353,7 @@ func (c *Controller) place(b *bridge, now time.Time) {
 				continue
 			}
 			if members, ok := b.members[name]; ok {
-				var us []address
-				caps := Caps{}
-				for _, m := range members {
-					if k := b.devices[m]; k.Max > 0 {
-						k.Fade = fadeOf(l.conf, k.Fade)
-						us = append(us, address{b.base + "/" + m, nil, k})
-						if caps.Max == 0 {
-							caps = k
-						}
-						caps = caps.both(k)
-					}
-				}
+				us, caps := b.lamps(members, func(topic string, k Caps) Caps { return c.known(l.conf, topic, k) })
 				l.bridge = b
 				if len(us) == 0 {
 					l.says = fmt.Sprintf("The light group %s has no lights in it. Add some in zigbee2mqtt.", name)
@@ -1374,8 +1368,7 @@ func (c *Controller) place(b *bridge, now time.Time) {
 					l.says = fmt.Sprintf("%s is no light. Correct the topic in the room file.", name)
 					continue
 				}
-				k.Fade = fadeOf(l.conf, k.Fade)
-				c.resolve(l, []address{{l.conf.Topic, nil, k}}, nil, now)
+				c.resolve(l, []address{{l.conf.Topic, nil, c.known(l.conf, l.conf.Topic, k)}}, nil, now)
 				continue
 			}
 			l.says = fmt.Sprintf("zigbee2mqtt knows no light and no group %q. Correct the topic in the room file.", name)

@@ -3,6 +3,7 @@ package lights
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,13 +123,39 @@ var drivers = map[string]driver{
 	"homeassistant": homeAssistant{},
 	"wled":          wled{},
 	"shelly":        shelly{},
+	"tasmota":       tasmota{},
+	"template":      template{},
 }
 
 // Drivers are the kinds of lamps that a room file can name, in the order in which people are told of them.
-var Drivers = []string{"zigbee2mqtt", "homeassistant", "wled", "shelly", "simulated"}
+var Drivers = []string{"zigbee2mqtt", "homeassistant", "wled", "shelly", "tasmota", "template", "simulated"}
 
-// Options are what a room file may say of a lamp beside its driver and topic.
-var Options = []string{"command", "state", "availability", "brightness_scale", "fade"}
+var options = map[string][]string{
+	"zigbee2mqtt":   {"fade"},
+	"homeassistant": {"command", "state", "availability", "brightness_scale", "fade"},
+	"wled":          {"fade"},
+	"shelly":        {"fade"},
+	"tasmota":       {"led_table"},
+	"template":      {"command", "payload", "command_white", "payload_white", "brightness_scale", "state", "state_level", "availability", "fade", "max_fade"},
+	"simulated":     {"fade"},
+}
+
+// Options are what a room file may say of a driver's lamp beside its driver and its topic, which a template does not have; all options for a driver that
+// does not exist.
+func Options(driver string) []string {
+	if o, ok := options[driver]; ok {
+		return o
+	}
+	var all []string
+	for _, d := range Drivers {
+		for _, o := range options[d] {
+			if !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
+}
 
 // state is the JSON that zigbee2mqtt and Home Assistant's JSON schema have in common.
 type state struct {
@@ -315,8 +342,8 @@ type homeAssistant struct{}
 
 func (homeAssistant) caps(l Lamp) Caps {
 	c := Caps{Fade: fadeOf(l, FadeBoth), MaxFade: 5 * time.Minute, Min: 1, Max: 255, MinMired: 153, MaxMired: 500, Color: true}
-	if n, err := strconv.Atoi(l.Extra["brightness_scale"]); err == nil && n > 1 {
-		c.Max = n
+	if least, full, ok := ParseScale(l.Extra["brightness_scale"]); ok {
+		c.Min, c.Max = least, full
 	}
 	return c
 }

@@ -41,10 +41,7 @@ func (c *Controller) listen(e event, now time.Time) {
 	us := c.hearers[e.topic]
 	if us == nil {
 		if i := strings.LastIndexByte(e.topic, '/'); i > 0 {
-			us = c.hearers[e.topic[:i]] // a subscription that ends in +
-			if us != nil && !strings.HasSuffix(e.topic[:i], "/set") {
-				us = nil
-			}
+			us = c.hearers[e.topic[:i]+"/+"]
 		}
 	}
 	for _, u := range us {

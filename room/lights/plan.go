@@ -27,6 +27,21 @@ type plan struct {
 	t0, t1    time.Time
 }
 
+// turn is the plan of a move that begins now at L* from and the colour start. farthest is how far that lamp of the role has
+// to go that has to go farthest, L*: it, too, keeps to the speed that its kind of move may have.
+func turn(kind Kind, level Level, from float64, start colour, farthest float64, over time.Duration, now time.Time) plan {
+	limit, least := plannedSlope, time.Duration(0)
+	if kind == Unplanned {
+		limit, least = unplannedSlope, leastUnplanned
+	}
+	over = max(over, least, time.Duration(farthest/limit*float64(time.Second)))
+	hue := level.colour()
+	if hue.mode == asItIs {
+		hue = start
+	}
+	return plan{active: true, kind: kind, target: level, from: from, to: min(100, max(0, level.L)), hue: start, hues: hue, t0: now, t1: now.Add(over)}
+}
+
 func share(now, t0, t1 time.Time) float64 {
 	if !now.Before(t1) {
 		return 1

@@ -103,24 +103,65 @@ func startShelly(t *testing.T, p *rig.Peer, topic string) *device {
 	return d
 }
 
+// startPlain is a home-made lamp that takes what a template of the room file writes: a JSON with a time, or a bare number that
+// it jumps to.
+func startPlain(t *testing.T, p *rig.Peer, topic string, full float64, bare bool) *device {
+	d := &device{full: full, from: full / 2, to: full / 2}
+	p.Hear(topic+"/set", func(_ string, payload []byte, retained bool) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		var m struct {
+			Light struct{ Level *float64 }
+			MS    *float64
+		}
+		bad := retained || bare && json.Unmarshal(payload, &m.Light.Level) != nil || !bare && (json.Unmarshal(payload, &m) != nil || m.MS == nil)
+		if bad || m.Light.Level == nil || *m.Light.Level < 1 || *m.Light.Level > full {
+			d.refused = append(d.refused, string(payload))
+			return
+		}
+		over := time.Duration(0)
+		if !bare {
+			over = time.Duration(*m.MS) * time.Millisecond
+		}
+		d.move(*m.Light.Level, over)
+		state := fmt.Sprint(*m.Light.Level)
+		if !bare {
+			state = `{"light":{"level":` + state + `}}`
+		}
+		p.Say(topic, state, false)
+	})
+	state := fmt.Sprint(full / 2)
+	if !bare {
+		state = `{"light":{"level":` + state + `}}`
+	}
+	p.Say(topic, state, true)
+	p.Say(topic+"/lwt", "online", true)
+	return d
+}
+
 func TestWifiLampsOverABroker(t *testing.T) {
 	s := &stage{broker: rig.Mosquitto(t)}
 	p := rig.Dial(t, s.broker.URL)
-	lamps := map[string]*device{"wled": startWLED(t, p, "wled/shelf"), "shelly": startShelly(t, p, "shellydimmer-1")}
+	lamps := map[string]*device{"wled": startWLED(t, p, "wled/shelf"), "shelly": startShelly(t, p, "shellydimmer-1"),
+		"template": startPlain(t, p, "shed/json", 1000, false), "bare": startPlain(t, p, "shed/bare", 500, true)}
 	d := s.daemon(t, map[string][]lights.Lamp{
 		"wled":   {{Driver: "wled", Topic: "wled/shelf"}},
 		"shelly": {{Driver: "shelly", Topic: "shellydimmer-1"}},
+		"template": {{Driver: "template", Topic: "shed/json/set", Extra: map[string]string{"command": "shed/json/set", "payload": `{"light":{"level":{level}},"ms":{milliseconds}}`,
+			"brightness_scale": "1000", "state": "shed/json", "state_level": "light.level", "availability": "shed/json/lwt", "fade": "both"}}},
+		"bare": {{Driver: "template", Topic: "shed/bare/set", Extra: map[string]string{"command": "shed/bare/set", "payload": "{level}", "brightness_scale": "500", "state": "shed/bare"}}},
 	})
 	for name := range lamps {
 		d.await(t, name, lights.Following, 4*time.Second)
 	}
 	begin := time.Now()
-	d.Fade(lights.Move{Scene: lights.Scene{"wled": {L: 68}, "shelly": {L: 68}}, Over: 5 * time.Second})
+	d.Fade(lights.Move{Scene: lights.Scene{"wled": {L: 68}, "shelly": {L: 68}, "template": {L: 68}, "bare": {L: 68}}, Over: 5 * time.Second})
 	last := map[string]float64{}
+	step := map[string]float64{"bare": 2.1} // it can only jump
 	for time.Since(begin) < 7*time.Second {
 		for name, x := range lamps {
 			l := x.shines()
-			if was, ok := last[name]; ok && math.Abs(l-was) > 0.5 {
+			if was, ok := last[name]; ok && math.Abs(l-was) > max(0.5, step[name]) {
 				t.Errorf("%s: a step of %.2f L*", name, math.Abs(l-was))
 			}
 			last[name] = l

@@ -1,0 +1,262 @@
+package lights
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// A test of a lamp is gentle: but for a lamp that is brighter when it begins, it stays under L* 40, and it ends where it began.
+const (
+	testLow, testHigh = 20.0, 34.0 // L*
+	testFade          = 4 * time.Second
+	testColour        = 60.0 // mired
+	glideStep         = 2.0  // L*
+	glideEvery        = 500 * time.Millisecond
+	settleTime        = 1200 * time.Millisecond
+)
+
+// ErrNoAnswer is the error of a test whose lamp is asked and says nothing.
+var ErrNoAnswer = errors.New("it does not answer: check that it has power and its wall switch is on")
+
+// tester is a test of one lamp.
+type tester struct {
+	conn Conn
+	drv  driver
+	addr address
+	in   chan event
+	is   int // the level that it was last sent or read at
+	say  func(string)
+}
+
+// Commission finds out what a lamp can do: whether it answers, whether it fades, whether it fades when colour comes
+// along, and which of its levels is the lowest that it calls light. It takes about a minute, says what it does by say,
+// and leaves the lamp as it found it, also where it fails; only a lamp that was off stays lit, at its lowest level. A lamp
+// that can't be asked gets a profile that says no more than that. It is not for a group, nor while anybody else moves the lamp.
+func Commission(ctx context.Context, conn Conn, o Offer, say func(string)) (p Profile, err error) {
+	drv := drivers[o.Lamp.Driver]
+	if drv == nil || o.Members != nil {
+		return Profile{}, fmt.Errorf("%s %s is not a single lamp", o.Lamp.Driver, o.Lamp.Topic)
+	}
+	t := &tester{conn: conn, drv: drv, addr: address{o.Lamp.Topic, o.Lamp.Extra, o.Caps}, in: make(chan event, 256), say: say}
+	p = Profile{Topic: o.Lamp.Topic, Tested: time.Now().Round(time.Second)}
+	if drv.asks(t.addr, false) == nil {
+		say("it can't be asked, so there is nothing to measure")
+		return p, nil
+	}
+	for _, f := range drv.hears(t.addr) {
+		conn.Subscribe(f, func(topic string, payload []byte, retained bool) {
+			if retained {
+				return
+			}
+			select {
+			case t.in <- event{topic: topic, payload: payload}:
+			default:
+			}
+		})
+	}
+	say("asking where it is")
+	began, err := t.read(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.ReadBack = true
+	t.is = int(math.Round(began.level * float64(o.Caps.Max)))
+	home := max(o.Caps.Min, t.is)
+	if !began.on {
+		home = o.Caps.Min
+		say("it is off: lighting it at its lowest level")
+		if err := t.send(ctx, order{level: o.Caps.Min}, settleTime); err != nil {
+			return p, err
+		}
+		t.is = o.Caps.Min
+	}
+	defer func() {
+		say("bringing it back to where it was")
+		back, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer stop()
+		err = errors.Join(err, t.glide(back, home))
+	}()
+	if t.addr.caps.Fade == FadeNone {
+		say("roomd makes its fades of steps, whatever it can do")
+	} else if p.Fade, err = t.fades(ctx, began.hue); err != nil {
+		return p, err
+	}
+	say("finding its lowest light")
+	p.Lowest, err = t.lowest(ctx)
+	return p, err
+}
+
+// fades tells what the lamp fades: none, one, both. The hue is what it had.
+func (t *tester) fades(ctx context.Context, hue colour) (string, error) {
+	low, high := t.addr.caps.level(testLow), t.addr.caps.level(testHigh)
+	t.say("going to a dim light")
+	if err := t.glide(ctx, low); err != nil {
+		return "", err
+	}
+	t.say(fmt.Sprintf("fading over %v", testFade))
+	fades, err := t.fade(ctx, order{level: high, over: testFade})
+	if err != nil || !fades {
+		return "none", err
+	}
+	other := t.addr.caps.fits(colour{mode: byMired, a: 370})
+	if other.mode == asItIs {
+		return "both", nil // there is nothing else that it could break
+	}
+	if hue.mode == byMired {
+		other = hue
+	}
+	was := other
+	other.a += testColour
+	if other.a > float64(t.addr.caps.MaxMired) {
+		other.a -= 2 * testColour
+	}
+	t.say(fmt.Sprintf("fading level and white together over %v", testFade))
+	t.addr.caps.Fade = FadeBoth // one message with both
+	both, err := t.fade(ctx, order{level: low, hue: other, over: testFade})
+	t.addr.caps.Fade = FadeOne
+	if hue.mode != asItIs {
+		was = hue
+	}
+	if err := t.send(ctx, order{hue: was, over: 2 * time.Second}, 2*time.Second+settleTime); err != nil {
+		return "", err
+	}
+	if both {
+		return "both", err
+	}
+	return "one", err
+}
+
+// fade asks for a fade and reads in its middle whether the level is on its way.
+func (t *tester) fade(ctx context.Context, o order) (bool, error) {
+	from := float64(t.is)
+	begin := time.Now()
+	if err := t.send(ctx, o, testFade*3/8); err != nil {
+		return false, err
+	}
+	middle, err := t.read(ctx)
+	took := time.Since(begin)
+	if err != nil {
+		return false, err
+	}
+	if err := wait(ctx, testFade+settleTime-took); err != nil {
+		return false, err
+	}
+	end, err := t.read(ctx)
+	if err != nil {
+		return false, err
+	}
+	share := func(r report) float64 { return (r.level*float64(t.addr.caps.Max) - from) / (float64(o.level) - from) }
+	if math.Abs(share(end)-1) > 0.2 {
+		return false, fmt.Errorf("it was sent to level %d and says that it is at %.0f: does another program move it?", o.level, end.level*float64(t.addr.caps.Max))
+	}
+	t.is = o.level
+	return took < testFade && share(middle) > 0.1 && share(middle) < 0.9, nil
+}
+
+// lowest goes down to the lowest level that the lamp is known to have, and returns the one that it says it has there.
+func (t *tester) lowest(ctx context.Context) (int, error) {
+	if err := t.glide(ctx, t.addr.caps.Min); err != nil {
+		return 0, err
+	}
+	r, err := t.read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	least := int(math.Round(r.level * float64(t.addr.caps.Max)))
+	if !r.on || least < 1 {
+		least = t.addr.caps.Min + 1
+		return least, t.send(ctx, order{level: least}, settleTime)
+	}
+	return least, nil
+}
+
+// glide moves the lamp in steps that are gentle whether it fades or not.
+func (t *tester) glide(ctx context.Context, to int) error {
+	for t.is != to {
+		next := t.addr.caps.level(t.addr.caps.lightness(t.is) + math.Copysign(glideStep, float64(to-t.is)))
+		switch {
+		case to > t.is:
+			next = min(to, max(t.is+1, next))
+		default:
+			next = max(to, min(t.is-1, next))
+		}
+		o := order{level: next, over: glideEvery}
+		if t.addr.caps.Fade == FadeNone {
+			o.over = 0
+		}
+		if err := t.send(ctx, o, glideEvery); err != nil {
+			return err
+		}
+		t.is = next
+	}
+	return wait(ctx, settleTime)
+}
+
+// send commands the lamp and waits.
+func (t *tester) send(ctx context.Context, o order, after time.Duration) error {
+	for _, p := range t.drv.order(t.addr, o) {
+		if err := t.conn.Publish(p.topic, p.payload); err != nil {
+			return fmt.Errorf("light command to %s: %w", p.topic, err)
+		}
+	}
+	return wait(ctx, after)
+}
+
+// read asks the lamp where it is. No command may have been sent in the last second, whose echo would be taken for the answer.
+func (t *tester) read(ctx context.Context) (report, error) {
+	for range readMisses {
+		r, ok, err := t.ask(ctx)
+		if ok || err != nil {
+			return r, err
+		}
+	}
+	return report{}, ErrNoAnswer
+}
+
+// ask asks all questions, one after the other; the last answer counts.
+func (t *tester) ask(ctx context.Context) (r report, ok bool, err error) {
+	for _, q := range t.drv.asks(t.addr, true) {
+		for len(t.in) > 0 {
+			<-t.in
+		}
+		if err := t.conn.Publish(q.topic, q.payload); err != nil {
+			return report{}, false, fmt.Errorf("question to %s: %w", q.topic, err)
+		}
+		within, stop := context.WithTimeout(ctx, readTimeout)
+		r, ok = t.answer(within)
+		stop()
+		if ctx.Err() != nil {
+			return report{}, false, ctx.Err()
+		}
+		if !ok {
+			return report{}, false, nil
+		}
+	}
+	return r, ok && r.hasLevel && r.hasOn, nil
+}
+
+// answer is the next thing that the lamp says of its state.
+func (t *tester) answer(ctx context.Context) (report, bool) {
+	for {
+		select {
+		case <-ctx.Done():
+			return report{}, false
+		case e := <-t.in:
+			if r, ok := t.drv.decode(t.addr, e.topic, e.payload); ok && r.kind == saysState {
+				return r, true
+			}
+		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

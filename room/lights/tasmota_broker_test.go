@@ -1,0 +1,158 @@
+package lights_test
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room/lights"
+	"roomd/room/mqtt"
+)
+
+// startTasmota follows Tasmota's commands: Speed2 holds for the next change alone, Speed counts halves of a second for the
+// whole range, a change begins where the light is. A change without a Speed2 is at once, as with Fade 0.
+func startTasmota(t *testing.T, p *rig.Peer, topic string) *device {
+	d := &device{full: 100, from: 60, to: 60}
+	speed := 0
+	result := func(where string) {
+		p.Say(where, fmt.Sprintf(`{"POWER":"ON","Dimmer":%d,"Color":"8000","White":50,"CT":370,"LedTable":"ON","Fade":"OFF","Speed":1}`, int(d.to)), false)
+	}
+	run := func(command, value string) bool {
+		n, err := strconv.Atoi(value)
+		switch {
+		case err != nil:
+			return false
+		case command == "Speed2" && n >= 1 && n <= 40:
+			speed = n
+			p.Say("stat/"+topic+"/RESULT", fmt.Sprintf(`{"Speed2":%d}`, n), false)
+			return true
+		case command == "CT" && n >= 153 && n <= 500:
+			result("stat/" + topic + "/RESULT")
+		case command == "Dimmer" && n >= 1 && n <= 100:
+			share := math.Abs(float64(n)-d.level(time.Now())) / 100
+			d.move(float64(n), time.Duration(share*float64(speed)*float64(500*time.Millisecond)))
+			result("stat/" + topic + "/RESULT")
+		default:
+			return false
+		}
+		speed = 0
+		return true
+	}
+	p.Hear("cmnd/"+topic+"/+", func(at string, payload []byte, retained bool) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		ok := !retained
+		switch command := strings.TrimPrefix(at, "cmnd/"+topic+"/"); command {
+		case "STATE":
+			result("stat/" + topic + "/RESULT")
+		case "Backlog0":
+			for _, c := range strings.Split(string(payload), ";") {
+				name, value, _ := strings.Cut(c, " ")
+				ok = ok && run(name, value)
+			}
+		default:
+			ok = ok && run(command, string(payload))
+		}
+		if !ok {
+			d.refused = append(d.refused, at+" "+string(payload))
+		}
+	})
+	p.Say("tele/"+topic+"/LWT", "Online", true)
+	return d
+}
+
+// tasmotaShines is L* of a dimmer whose LedTable is on, as the usual power of 2.8 has it; good to 1 L* over 30 %.
+func tasmotaShines(d *device) float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return lstar(254 * math.Pow(d.level(time.Now())/d.full, 2.8))
+}
+
+func TestTasmotaOverABroker(t *testing.T) {
+	s := &stage{broker: rig.Mosquitto(t)}
+	p := rig.Dial(t, s.broker.URL)
+	x := startTasmota(t, p, "t1")
+	d := s.daemon(t, map[string][]lights.Lamp{"ambient": {{Driver: "tasmota", Topic: "t1"}}})
+	d.await(t, "ambient", lights.Following, 4*time.Second)
+	move := func(m lights.Move, watch time.Duration, step float64) {
+		t.Helper()
+		begin := time.Now()
+		d.Fade(m)
+		last := tasmotaShines(x)
+		for time.Since(begin) < watch {
+			l := tasmotaShines(x)
+			if math.Abs(l-last) > step {
+				t.Errorf("a step of %.2f L*", math.Abs(l-last))
+			}
+			last = l
+			time.Sleep(50 * time.Millisecond)
+		}
+		if want := m.Scene["ambient"].L; math.Abs(last-want) > 1.5 {
+			t.Errorf("ends at %.1f L*, not %.0f", last, want)
+		}
+	}
+	// A second late at the most: a step a second.
+	move(lights.Move{Scene: lights.Scene{"ambient": {L: 68, Kelvin: 2700}}, Over: 8 * time.Second}, 10*time.Second, 1)
+	if v := d.Views()["ambient"]; v.State != lights.Following || v.Actual == nil || math.Abs(v.Actual.L-68) > 1.5 {
+		t.Errorf("%+v", v)
+	}
+	move(lights.Move{Scene: lights.Scene{"ambient": {L: 90}}, Kind: lights.Urgent}, 2*time.Second, 4)
+
+	p.Say("cmnd/t1/Dimmer", "40", false)
+	d.await(t, "ambient", lights.Held, 3*time.Second)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if len(x.refused) > 0 || x.commands < 10 {
+		t.Errorf("%d commands, refused %q", x.commands, x.refused)
+	}
+}
+
+// TestCommissionOverWifi tests lamps that fade by themselves, that are stepped, and that can't be asked.
+func TestCommissionOverWifi(t *testing.T) {
+	t.Parallel()
+	b := rig.Mosquitto(t)
+	p := rig.Dial(t, b.URL)
+	for topic, c := range map[string]struct {
+		lamp lights.Lamp
+		dev  *device
+		want lights.Profile
+	}{
+		"shelly1": {lights.Lamp{Driver: "shelly", Topic: "shelly1"}, startShelly(t, p, "shelly1"), lights.Profile{Fade: "both", Lowest: 1, ReadBack: true}},
+		"t2":      {lights.Lamp{Driver: "tasmota", Topic: "t2"}, startTasmota(t, p, "t2"), lights.Profile{Lowest: 1, ReadBack: true}},
+		"wled/a":  {lights.Lamp{Driver: "wled", Topic: "wled/a"}, startWLED(t, p, "wled/a"), lights.Profile{}},
+	} {
+		t.Run(c.lamp.Driver, func(t *testing.T) {
+			t.Parallel()
+			conn, err := mqtt.Dial(mqtt.Options{Broker: b.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			rig.Eventually(t, 3*time.Second, "connected", conn.Open)
+			home := 10.0 // percent of Shelly; a Tasmota of 45 % is at L* 39
+			if c.lamp.Driver == "tasmota" {
+				home = 45
+			}
+			c.dev.mu.Lock()
+			c.dev.from, c.dev.to = home, home
+			c.dev.mu.Unlock()
+			got, err := lights.Commission(t.Context(), conn, lights.Known(c.lamp), func(s string) { t.Log(s) })
+			got.Tested, c.want.Topic = time.Time{}, topic
+			if err != nil || got != c.want {
+				t.Errorf("%+v, %v", got, err)
+			}
+			c.dev.mu.Lock()
+			defer c.dev.mu.Unlock()
+			if l := c.dev.level(time.Now()); math.Abs(l-home) > 0.5 || len(c.dev.refused) > 0 || (c.dev.commands > 0) != c.want.ReadBack {
+				t.Errorf("it ends at %.1f, after %d commands; refused %q", l, c.dev.commands, c.dev.refused)
+			}
+		})
+	}
+	if _, err := lights.Commission(t.Context(), nil, lights.Offer{Lamp: lights.Lamp{Driver: "zigbee2mqtt"}, Members: []string{"a"}}, nil); err == nil {
+		t.Error("a group is tested as one lamp")
+	}
+}
