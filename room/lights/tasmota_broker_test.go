@@ -19,7 +19,7 @@ func startTasmota(t *testing.T, p *rig.Peer, topic string) *device {
 	d := &device{full: 100, from: 60, to: 60}
 	speed := 0
 	result := func(where string) {
-		p.Say(where, fmt.Sprintf(`{"POWER":"ON","Dimmer":%d,"Color":"8000","White":50,"CT":370,"LedTable":"ON","Fade":"OFF","Speed":1}`, int(d.to)), false)
+		p.Publish(where, 0, false, fmt.Sprintf(`{"POWER":"ON","Dimmer":%d,"Color":"8000","White":50,"CT":370,"LedTable":"ON","Fade":"OFF","Speed":1}`, int(d.to)))
 	}
 	run := func(command, value string) bool {
 		n, err := strconv.Atoi(value)
@@ -28,7 +28,7 @@ func startTasmota(t *testing.T, p *rig.Peer, topic string) *device {
 			return false
 		case command == "Speed2" && n >= 1 && n <= 40:
 			speed = n
-			p.Say("stat/"+topic+"/RESULT", fmt.Sprintf(`{"Speed2":%d}`, n), false)
+			p.Publish("stat/"+topic+"/RESULT", 0, false, fmt.Sprintf(`{"Speed2":%d}`, n))
 			return true
 		case command == "CT" && n >= 153 && n <= 500:
 			result("stat/" + topic + "/RESULT")

@@ -59,7 +59,7 @@ func startWLED(t *testing.T, p *rig.Peer, topic string) *device {
 			return
 		}
 		d.move(float64(*m.Bri), time.Duration(uint16(m.TT*100))*time.Millisecond)
-		p.Say(topic+"/g", fmt.Sprint(*m.Bri), false)
+		p.Publish(topic+"/g", 0, false, fmt.Sprint(*m.Bri))
 	})
 	p.Say(topic+"/status", "online", true)
 	p.Say(topic+"/g", "128", true)
@@ -89,12 +89,12 @@ func startShelly(t *testing.T, p *rig.Peer, topic string) *device {
 		}
 		switch {
 		case !bad && m.Method == "Light.GetStatus":
-			p.Say(m.Src+"/rpc", fmt.Sprintf(`{"id":%d,"src":%q,"dst":%q,"result":%s}`, m.ID, topic, m.Src, status()), false)
+			p.Publish(m.Src+"/rpc", 0, false, fmt.Sprintf(`{"id":%d,"src":%q,"dst":%q,"result":%s}`, m.ID, topic, m.Src, status()))
 		case !bad && m.Method == "Light.Set" && m.Params.On != nil && *m.Params.On && m.Params.Brightness != nil && *m.Params.Brightness >= 1 &&
 			m.Params.Transition != nil && *m.Params.Transition >= 0.5 && *m.Params.Transition <= 10800:
 			d.move(*m.Params.Brightness, time.Duration(*m.Params.Transition*float64(time.Second)))
-			p.Say(m.Src+"/rpc", fmt.Sprintf(`{"id":%d,"src":%q,"dst":%q,"result":null}`, m.ID, topic, m.Src), false)
-			p.Say(topic+"/status/light:0", status(), false)
+			p.Publish(m.Src+"/rpc", 0, false, fmt.Sprintf(`{"id":%d,"src":%q,"dst":%q,"result":null}`, m.ID, topic, m.Src))
+			p.Publish(topic+"/status/light:0", 0, false, status())
 		default:
 			d.refused = append(d.refused, string(payload))
 		}
@@ -128,7 +128,7 @@ func startPlain(t *testing.T, p *rig.Peer, topic string, full float64, bare bool
 		if !bare {
 			state = `{"light":{"level":` + state + `}}`
 		}
-		p.Say(topic, state, false)
+		p.Publish(topic, 0, false, state) // a handler must not wait
 	})
 	state := fmt.Sprint(full / 2)
 	if !bare {
