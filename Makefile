@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench bars bars-lights faults fuzz ui setup clean
+.PHONY: build run test check browser bench bars bars-lights faults soak fuzz ui setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -53,6 +53,11 @@ SEED ?= 1
 ROOMS ?= 6
 faults: setup
 	go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -parallel $(ROOMS) -timeout 0
+
+# Sessions of ten minutes on a sound card, one after the other: nothing grows.
+HOURS ?= 1
+soak: setup
+	ROOMD_BARS=1 go test ./cmd/roomd -run TestSoak -soak $(HOURS)h -v -timeout 0
 
 # Each fuzz target for FUZZTIME, one after the other. What it finds is kept under testdata/fuzz and run by every test.
 FUZZTIME ?= 30s

@@ -113,6 +113,21 @@ func (d *daemon) log() string {
 	return string(b)
 }
 
+// peak is the most memory that the process has had resident, in MiB.
+func (d *daemon) peak() (mib float64) {
+	d.t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.Process.Process.Pid))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, l := range lines(string(status)) {
+		if f := strings.Fields(l); f[0] == "VmHWM:" {
+			fmt.Sscan(f[1], &mib)
+		}
+	}
+	return mib / 1024
+}
+
 // get reads JSON from a route.
 func (d *daemon) get(path string, into any) {
 	d.t.Helper()

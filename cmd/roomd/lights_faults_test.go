@@ -220,16 +220,6 @@ func TestFloodedRoom(t *testing.T) {
 	for i := 1; i < len(seen); i++ {
 		gap = max(gap, seen[i].at.Sub(seen[i-1].at))
 	}
-	most := 0.0
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.Process.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range lines(string(status)) {
-		if f := strings.Fields(l); f[0] == "VmHWM:" {
-			fmt.Sscan(f[1], &most)
-		}
-	}
 	step := 0.0
 	trace := bulbs.Trace("room1/hue1", from)
 	for i := 1; i < len(trace); i++ {
@@ -238,7 +228,7 @@ func TestFloodedRoom(t *testing.T) {
 	name := fmt.Sprintf("flood, %.0f messages a second", float64(sent)/time.Since(from).Seconds())
 	rig.Bar(t, name, "a tick of the tablet is late by", max(0, gap.Seconds()-1), 0.5, "s")
 	rig.Bar(t, name, "a command is answered, the slowest", slowest.Seconds(), 0.5, "s")
-	rig.Bar(t, name, "memory at its most", most/1024, 256, "MiB")
+	rig.Bar(t, name, "memory at its most", d.peak(), 256, "MiB")
 	rig.Bar(t, name, "step between two looks", step, 0.5, "L*")
 	if d.snapshot().Session == nil || len(d.snapshot().Session.Phases) == 0 || d.snapshot().Session.Phases[0].Held {
 		t.Error("the flood steered the room")
