@@ -133,10 +133,29 @@ func (p *Peer) Say(topic, payload string, retained bool) {
 	}
 }
 
-// Hear calls each for every message on filter.
+// Hear calls each for every message on filter, in their order, until the test ends. It may Say something itself: it does not run in
+// the client's own goroutine, which would wait for an acknowledgement that it has to read.
 func (p *Peer) Hear(filter string, each func(topic string, payload []byte, retained bool)) {
 	p.t.Helper()
-	token := p.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) { each(m.Topic(), m.Payload(), m.Retained()) })
+	queue, done, ended := make(chan paho.Message, 4096), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			case m := <-queue:
+				each(m.Topic(), m.Payload(), m.Retained())
+			}
+		}
+	}()
+	p.t.Cleanup(func() { close(done); <-ended })
+	token := p.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) {
+		select {
+		case queue <- m:
+		case <-done:
+		}
+	})
 	if !token.WaitTimeout(5*time.Second) || token.Error() != nil {
 		p.t.Fatalf("subscribe %s: %v", filter, token.Error())
 	}

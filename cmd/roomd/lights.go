@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -168,8 +169,8 @@ func printOffer(to io.Writer, cfg room.Config, offers []lights.Offer, o lights.O
 // printMissing names the lamps of the room file that should have been found.
 func printMissing(to io.Writer, cfg room.Config, offers []lights.Offer) error {
 	missing := false
-	for role, lamps := range cfg.Lights {
-		for _, l := range lamps {
+	for _, role := range slices.Sorted(maps.Keys(cfg.Lights)) {
+		for _, l := range cfg.Lights[role] {
 			found := slices.ContainsFunc(offers, func(o lights.Offer) bool { return o.Lamp.Driver == l.Driver && o.Lamp.Topic == l.Topic })
 			if found || !slices.Contains([]string{"zigbee2mqtt", "tasmota", "wled", "shelly"}, l.Driver) {
 				continue

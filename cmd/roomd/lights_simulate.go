@@ -75,8 +75,8 @@ func simulateLights(ctx context.Context, c *call, cfg room.Config, id, out strin
 func planLight(pl playlists.Playlist, cfg room.Config, tested lights.Profiles) (*lightPlan, error) {
 	s := room.Rehearsal(room.Begin{Playlist: pl, Reference: cfg.Audio.Reference, Ceiling: cfg.Audio.Ceiling, Seed: 1})
 	p := &lightPlan{name: pl.Name, roles: slices.Sorted(maps.Keys(cfg.Lights))}
-	// Ambient first: it is the light of the room.
-	slices.SortStableFunc(p.roles, func(a, b string) int { return cmp.Compare(order(a), order(b)) })
+	first := map[string]int{"ambient": -2, "accent": -1}
+	slices.SortStableFunc(p.roles, func(a, b string) int { return cmp.Compare(first[a], first[b]) })
 	var cues []lights.Cue
 	last := room.LightCue{}
 	for {
@@ -111,10 +111,6 @@ func planLight(pl playlists.Playlist, cfg room.Config, tested lights.Profiles) (
 		return nil, errors.New("there is no light to tell of")
 	}
 	return p, nil
-}
-
-func order(role string) int {
-	return slices.Index([]string{"accent", "ambient"}, role) * -1
 }
 
 // clock is a session time as people read it.

@@ -2,6 +2,7 @@ package lights
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -27,7 +28,10 @@ type tester struct {
 	drv  driver
 	addr address
 	in   chan event
-	is   int // the level that it was last sent or read at
+	is   int       // the level that it was last read at, or sent to
+	rest time.Time // it is there then
+	hue  colour    // that it is to get back; none while it has it
+	last []byte    // what it said last
 	say  func(string)
 }
 
@@ -63,6 +67,9 @@ func Commission(ctx context.Context, conn Conn, o Offer, say func(string)) (p Pr
 		return p, err
 	}
 	p.ReadBack = true
+	if hint := ledTableHint(o, t.last); hint != "" {
+		say(hint)
+	}
 	t.is = int(math.Round(began.level * float64(o.Caps.Max)))
 	home := max(o.Caps.Min, t.is)
 	if !began.on {
@@ -71,13 +78,12 @@ func Commission(ctx context.Context, conn Conn, o Offer, say func(string)) (p Pr
 		if err := t.send(ctx, order{level: o.Caps.Min}, settleTime); err != nil {
 			return p, err
 		}
-		t.is = o.Caps.Min
 	}
 	defer func() {
 		say("bringing it back to where it was")
 		back, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer stop()
-		err = errors.Join(err, t.glide(back, home))
+		err = errors.Join(err, wait(back, time.Until(t.rest)), t.recolour(back), t.glide(back, home))
 	}()
 	if t.addr.caps.Fade == FadeNone {
 		say("roomd makes its fades of steps, whatever it can do")
@@ -101,32 +107,59 @@ func (t *tester) fades(ctx context.Context, hue colour) (string, error) {
 	if err != nil || !fades {
 		return "none", err
 	}
-	other := t.addr.caps.fits(colour{mode: byMired, a: 370})
-	if other.mode == asItIs {
+	was := t.addr.caps.fits(colour{mode: byMired, a: 370})
+	if was.mode == asItIs {
 		return "both", nil // there is nothing else that it could break
 	}
 	if hue.mode == byMired {
-		other = hue
+		was = hue
 	}
-	was := other
-	other.a += testColour
-	if other.a > float64(t.addr.caps.MaxMired) {
+	other := was
+	if other.a += testColour; other.a > float64(t.addr.caps.MaxMired) {
 		other.a -= 2 * testColour
+	}
+	t.hue = was
+	if hue.mode == byXY {
+		t.hue = hue
 	}
 	t.say(fmt.Sprintf("fading level and white together over %v", testFade))
 	t.addr.caps.Fade = FadeBoth // one message with both
 	both, err := t.fade(ctx, order{level: low, hue: other, over: testFade})
 	t.addr.caps.Fade = FadeOne
-	if hue.mode != asItIs {
-		was = hue
-	}
-	if err := t.send(ctx, order{hue: was, over: 2 * time.Second}, 2*time.Second+settleTime); err != nil {
+	if err != nil {
 		return "", err
 	}
 	if both {
-		return "both", err
+		return "both", t.recolour(ctx)
 	}
-	return "one", err
+	return "one", t.recolour(ctx)
+}
+
+// recolour gives the lamp its colour back, if it was changed.
+func (t *tester) recolour(ctx context.Context) error {
+	if t.hue.mode == asItIs {
+		return nil
+	}
+	if err := t.send(ctx, order{hue: t.hue, over: 2 * time.Second}, 2*time.Second+settleTime); err != nil {
+		return err
+	}
+	t.hue = colour{}
+	return nil
+}
+
+// ledTableHint says where a Tasmota's own setting is not what the room file has: its light would be another than asked for.
+func ledTableHint(o Offer, said []byte) string {
+	var s struct{ LedTable string }
+	if o.Lamp.Driver != "tasmota" || json.Unmarshal(said, &s) != nil {
+		return ""
+	}
+	switch on := o.Caps.Max == tasmotaFine; {
+	case s.LedTable == "OFF" && on:
+		return "its LedTable is off: write led_table: off into the room file"
+	case s.LedTable == "ON" && !on:
+		return "its LedTable is on: leave led_table out of the room file"
+	}
+	return ""
 }
 
 // fade asks for a fade and reads in its middle whether the level is on its way.
@@ -152,7 +185,6 @@ func (t *tester) fade(ctx context.Context, o order) (bool, error) {
 	if math.Abs(share(end)-1) > 0.2 {
 		return false, fmt.Errorf("it was sent to level %d and says that it is at %.0f: does another program move it?", o.level, end.level*float64(t.addr.caps.Max))
 	}
-	t.is = o.level
 	return took < testFade && share(middle) > 0.1 && share(middle) < 0.9, nil
 }
 
@@ -190,7 +222,6 @@ func (t *tester) glide(ctx context.Context, to int) error {
 		if err := t.send(ctx, o, glideEvery); err != nil {
 			return err
 		}
-		t.is = next
 	}
 	return wait(ctx, settleTime)
 }
@@ -201,6 +232,9 @@ func (t *tester) send(ctx context.Context, o order, after time.Duration) error {
 		if err := t.conn.Publish(p.topic, p.payload); err != nil {
 			return fmt.Errorf("light command to %s: %w", p.topic, err)
 		}
+	}
+	if o.level > 0 {
+		t.is, t.rest = o.level, time.Now().Add(o.over)
 	}
 	return wait(ctx, after)
 }
@@ -246,6 +280,7 @@ func (t *tester) answer(ctx context.Context) (report, bool) {
 			return report{}, false
 		case e := <-t.in:
 			if r, ok := t.drv.decode(t.addr, e.topic, e.payload); ok && r.kind == saysState {
+				t.last = e.payload
 				return r, true
 			}
 		}
