@@ -150,6 +150,10 @@ type unit struct {
 	heldColour bool
 	quiet      time.Time // until then a strange level is the power's doing
 	suspect    int       // reads in a row that a hand would explain
+	alarmed    time.Time // a strange message last was a cause to ask at once
+	rumour     float64   // the last strange level that was told without a question, 0 to 1
+	rumourAt   time.Time
+	heldAt     time.Time // a read found it where a hand may have put it, or its power
 	waitUntil  time.Time // commands wait for a read
 	reason     reason
 	reading    int // question that is out, counted from 1; 0: none
@@ -1069,13 +1073,13 @@ func (c *Controller) send(ln *line, us []*unit, o order, now time.Time) error {
 		if u.drv.asks(u.addr, false) != nil {
 			u.ackDue = now.Add(ackWithin)
 		}
+		u.before = u.ramp
 		if o.level > 0 {
 			y := float64(o.level) / float64(ln.addr.caps.Max)
 			from := u.ramp.at(now)
 			if !u.on {
 				from = y
 			}
-			u.before = u.ramp
 			u.ramp = ramp{from, y, now, now.Add(over)}
 			u.sent = o.level
 			u.past = append(slices.DeleteFunc(u.past, func(m mark) bool { return now.Sub(m.at) > ourTargets }), mark{y, now})

@@ -114,6 +114,9 @@ func (c *Controller) hearBridge(b *bridge, what string, e event, now time.Time) 
 		for _, u := range c.hearers[b.base+"/"+ev.Data.Name] {
 			c.log.Info("light has power again", "light", u.name)
 			u.quiet = now.Add(powerQuiet)
+			if now.Sub(u.heldAt) < powerQuiet {
+				u.heldLevel, u.heldColour = false, false // it was its power, and no hand
+			}
 			c.recover(u, powered, now)
 		}
 	}
@@ -198,14 +201,19 @@ func (c *Controller) told(u *unit, r report, retained bool, now time.Time) {
 		return
 	}
 	if r.hasOn && r.on != u.on || r.hasLevel && u.strange(r.level, 3*time.Second, now) {
-		// A cause to ask, now where the last read is not fresh; an echo or a stale report changes nothing.
+		if r.hasLevel {
+			u.rumour, u.rumourAt = r.level, now
+		}
+		// A cause to ask, now where the last such cause is not fresh; an echo or a stale report changes nothing.
 		at := now
-		if now.Sub(u.askedAt) < time.Second {
+		switch {
+		case u.sentAt.After(u.askedAt) && now.Sub(u.askedAt) < time.Second:
 			// The answer to a question that a command has overtaken: ask again.
 			at = u.sentAt.Add(readGap)
-		} else if now.Sub(u.okAt) < 2*time.Second {
+		case now.Sub(u.okAt) < 2*time.Second && now.Sub(u.alarmed) < 5*time.Second:
 			at = u.okAt.Add(2 * time.Second)
-		} else if u.suspect == 0 {
+		case u.suspect == 0:
+			u.alarmed = now
 			u.suspect = 1
 			u.waitUntil = now.Add(recoverWait)
 		}
@@ -384,6 +392,7 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 	stand := func() {
 		u.on = on
 		u.ramp = ramp{y, y, now, now}
+		u.before = u.ramp
 		if r.hue.mode != asItIs {
 			u.hue = r.hue
 		}
@@ -435,11 +444,13 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 		u.suspect, u.okAt, u.waitUntil = 0, now, time.Time{}
 		return
 	}
-	// Full, or on the way from full to where our last command sends it.
-	full := on && (y > 0.98 || math.Abs(y-(1+(u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1))) < 0.03 && y > 0.5)
+	// Full, or on the way from full to where our last command sends it, and nobody has told of it: that's how lamps come
+	// back from a power cut. A hand's doing is told by another program's command or by a report.
+	way := 1 + (u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1)
+	full := on && lightness(is) < 95 && (y > 0.98 || math.Abs(y-way) < 0.03 && way > is+0.1)
+	told := now.Sub(u.rumourAt) < 5*time.Second && math.Abs(u.rumour-y) < 0.05
 	switch {
-	case now.Before(u.quiet) || full && u.suspect == 0 && lightness(is) < 95:
-		// Full light that nobody asked for: that's how lamps come back from a power cut.
+	case now.Before(u.quiet) || full && !told && u.suspect < 2:
 		stand()
 		u.quiet = now.Add(powerQuiet)
 		u.align(powered, now)
@@ -461,6 +472,7 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 		return
 	default:
 		c.hand(u, true, false, "it stands where we did not put it", now)
+		u.heldAt = now
 		stand()
 	}
 	u.suspect, u.waitUntil = 0, time.Time{}

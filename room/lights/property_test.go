@@ -50,6 +50,25 @@ func TestNeverStartles(t *testing.T) {
 	})
 }
 
+// Scripts that once broke a promise.
+func TestNeverStartlesAgain(t *testing.T) {
+	for _, x := range []struct {
+		what   string
+		script []mishap
+		start  []float64
+		loss   int
+	}{
+		{"a lost command of colour had a lamp at its lowest light believed full", []mishap{{6, 2, 0, 3, 26}, {5, 0, 0, 11, 6}, {0, 0, 0, 44, 7},
+			{3, 2, 0.3, 110, 17}, {9, 3, 0.3, 31, 8}, {1, 1, 0.7, 117, 14}, {9, 0, -1.9, 44, 30}}, []float64{100, 12.65, 0, 27.5, 65}, 40},
+	} {
+		var faults []string
+		synctest.Test(t, func(t *testing.T) { faults = session(t, x.script, x.start, x.loss) })
+		if len(faults) > 0 {
+			t.Errorf("%s: %s", x.what, strings.Join(faults, "\n"))
+		}
+	}
+}
+
 func session(t *testing.T, script []mishap, start []float64, loss int) (faults []string) {
 	fault := func(format string, a ...any) {
 		if len(faults) < 8 {
