@@ -74,8 +74,10 @@ func (c *Card) Log() string {
 }
 
 // Size is how many bytes of sound the card has played, over every opening.
-func (c *Card) Size() int64 {
-	info, err := os.Stat(filepath.Join(c.dir, "pcm.raw"))
+func (c *Card) Size() int64 { return size(filepath.Join(c.dir, "pcm.raw")) }
+
+func size(path string) int64 {
+	info, err := os.Stat(path)
 	if err != nil {
 		return 0
 	}
@@ -205,6 +207,9 @@ func (p *Pulse) Record() *Recording {
 	})
 	return r
 }
+
+// Size is how many bytes are recorded.
+func (r *Recording) Size() int64 { return size(r.path) }
 
 // Stop ends the recording.
 func (r *Recording) Stop() Sound {

@@ -64,6 +64,43 @@ scenes:
 `, broker)
 }
 
+// speaker is what the room plays through, and what was heard from it.
+type speaker interface {
+	Env() []string
+	Size() int64       // bytes heard, over every opening
+	Played() rig.Sound // all of it
+	Unplug()
+	Plug()
+}
+
+// server is a speaker behind a sound server, which is killed and started again.
+type server struct {
+	*rig.Pulse
+	records []*rig.Recording
+}
+
+func (s *server) Size() (n int64) {
+	for _, r := range s.records {
+		n += r.Size()
+	}
+	return n
+}
+
+func (s *server) Played() rig.Sound {
+	all := rig.Sound{Rate: 48000, Bits: 32}
+	for _, r := range s.records {
+		all.Frames = append(all.Frames, r.Stop().Frames...)
+	}
+	return all
+}
+
+func (s *server) Unplug() { s.Kill() }
+
+func (s *server) Plug() {
+	s.Start()
+	s.records = append(s.records, s.Record())
+}
+
 // span of time that a rule leaves out.
 type excuse struct{ from, to time.Time }
 
@@ -122,7 +159,7 @@ type script struct {
 	t      *testing.T
 	r      *rand.Rand
 	d      *daemon
-	card   *rig.Card
+	card   speaker
 	disk   *rig.Disk
 	broker *rig.Broker
 	bulbs  *rig.Bulbs
@@ -150,7 +187,13 @@ type growth struct {
 
 func newScript(t *testing.T, seed uint64, data string, broker *rig.Broker, bulbs *rig.Bulbs) *script {
 	s := &script{t: t, r: rand.New(rand.NewPCG(seed, 99)), broker: broker, bulbs: bulbs,
-		marks: map[string]bool{}, maybe: map[string]bool{}, card: rig.SoundCard(t, 1), disk: rig.NewDisk(t, 64<<10)}
+		marks: map[string]bool{}, maybe: map[string]bool{}, disk: rig.NewDisk(t, 64<<10)}
+	if s.r.IntN(3) == 0 {
+		p := rig.PulseServer(t)
+		s.card = &server{p, []*rig.Recording{p.Record()}}
+	} else {
+		s.card = rig.SoundCard(t, 1)
+	}
 	s.d = daemonIn(t, s.disk.Dir, s.card.Env(), map[string]string{"room.yaml": scriptRoom(broker.URL)})
 	s.music = filepath.Join(s.d.dir, "playlists")
 	for _, folder := range []string{"playlists", "analysis"} {
@@ -367,7 +410,7 @@ func (s *script) mishap() {
 		}
 	case 6, 7:
 		wait := time.Duration(1000+s.r.IntN(4000)) * time.Millisecond
-		s.tell("the sound card is pulled out for %v", wait)
+		s.tell("the sound card is pulled out, or the sound server killed, for %v", wait)
 		s.card.Unplug()
 		time.Sleep(wait)
 		s.card.Plug()

@@ -201,7 +201,7 @@ func (c *Controller) told(u *unit, r report, retained bool, now time.Time) {
 		return
 	}
 	if r.hasOn && r.on != u.on || r.hasLevel && u.strange(r.level, 3*time.Second, now) {
-		if r.hasLevel {
+		if r.hasLevel && math.Abs(r.level-u.fromFull(now)) >= 0.03 {
 			u.rumour, u.rumourAt = r.level, now
 		}
 		// A cause to ask, now where the last such cause is not fresh; an echo or a stale report changes nothing.
@@ -220,6 +220,9 @@ func (c *Controller) told(u *unit, r report, retained bool, now time.Time) {
 		u.readAt = sooner(u.readAt, at)
 	}
 }
+
+// fromFull is where the lamp is, as a share of full light, if it was full when our last command came.
+func (u *unit) fromFull(now time.Time) float64 { return 1 + (u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1) }
 
 // strange tells whether a level is none that the lamp could have had within the last time, by what we sent.
 func (u *unit) strange(level float64, within time.Duration, now time.Time) bool {
@@ -446,7 +449,7 @@ func (c *Controller) observed(u *unit, r report, now time.Time) {
 	}
 	// Full, or on the way from full to where our last command sends it, and nobody has told of it: that's how lamps come
 	// back from a power cut. A hand's doing is told by another program's command or by a report.
-	way := 1 + (u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1)
+	way := u.fromFull(now)
 	full := on && lightness(is) < 95 && (y > 0.98 || math.Abs(y-way) < 0.03 && way > is+0.1)
 	told := now.Sub(u.rumourAt) < 5*time.Second && math.Abs(u.rumour-y) < 0.05
 	switch {
