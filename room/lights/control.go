@@ -497,6 +497,9 @@ func (r *role) units() []*unit {
 func (c *Controller) begin(r *role, p *pending, now time.Time) {
 	if c.urgent != nil {
 		delete(c.urgent.roles, r.name) // what was asked for last holds
+		for _, u := range r.units() {
+			delete(c.urgent.target, u)
+		}
 	}
 	level := p.move.Scene[r.name]
 	to := min(100, max(0, level.L))

@@ -222,7 +222,9 @@ func (c *Controller) told(u *unit, r report, retained bool, now time.Time) {
 }
 
 // fromFull is where the lamp is, as a share of full light, if it was full when our last command came.
-func (u *unit) fromFull(now time.Time) float64 { return 1 + (u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1) }
+func (u *unit) fromFull(now time.Time) float64 {
+	return 1 + (u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1)
+}
 
 // strange tells whether a level is none that the lamp could have had within the last time, by what we sent.
 func (u *unit) strange(level float64, within time.Duration, now time.Time) bool {

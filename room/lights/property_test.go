@@ -156,7 +156,7 @@ func session(t *testing.T, script []mishap, start []float64, loss int) (faults [
 			if loss > 0 || slices.ContainsFunc(script, func(m mishap) bool { return m.What == 7 }) {
 				limit = 45
 			}
-			if slow := math.Abs(g[j].l-g[j-20].l) <= limit; slow || anyWithin(quick[x.name], g[j-20].at.Add(-1900*time.Millisecond), g[j].at) || g[j-20].l == 0 {
+			if slow := math.Abs(g[j].l-g[j-20].l) <= limit; slow || anyWithin(quick[x.name], g[j-20].at.Add(-2900*time.Millisecond), g[j].at) || g[j-20].l == 0 {
 				continue
 			}
 			fault("%s: from %.1f to %.1f L* in the second before %v", x.name, g[j-20].l, g[j].l, g[j].at.Sub(w.begin))
