@@ -459,3 +459,60 @@ func TestBrokenLog(t *testing.T) {
 		t.Logf("%d logs: %.1f %% of the events were kept", tried, share*100)
 	}
 }
+
+// TestSessionsAreMadeAgain loses the list of sessions. Their events are left, and tell what they were; the newest one goes on.
+func TestSessionsAreMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "roomd.db")
+	a := openRoom(t, path)
+	for range 2 {
+		a.must(t, Command{Do: Start, Playlist: "journey"})
+		a.must(t, Command{Do: MarkNow, Name: "Vitals"})
+		a.must(t, Command{Do: Abort})
+		rig.Eventually(t, 5*time.Second, "it ends", func() bool { return a.Snapshot().Session.State == Ended })
+	}
+	a.must(t, Command{Do: Start, Playlist: "journey"})
+	a.must(t, Command{Do: MarkNow, Name: "Vitals"})
+	now := a.Snapshot().Session
+	had, err := a.Sessions(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.stop()
+	var root int64
+	db, err := openDB(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.QueryRow("SELECT rootpage FROM sqlite_master WHERE name = 'sessions'").Scan(&root); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := (root - 1) * pageSize; k < root*pageSize; k++ {
+		b[k] = 0x5a
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, warning, err := OpenStore(path)
+	if err != nil || warning == "" {
+		t.Fatal(warning, err)
+	}
+	r := runRoom(t, store)
+	if s := r.Snapshot().Session; s == nil || s.ID != now.ID || s.State != Running || len(s.Marks) != 1 {
+		t.Errorf("the session is %+v", s)
+	}
+	got, err := r.Sessions(t.Context())
+	if err != nil || len(got) != len(had) {
+		t.Fatalf("%d sessions of %d: %v", len(got), len(had), err)
+	}
+	for k := range got {
+		if got[k].ID != had[k].ID || got[k].Name != had[k].Name || got[k].State != had[k].State {
+			t.Errorf("session %d is %+v, it was %+v", k, got[k], had[k])
+		}
+	}
+}

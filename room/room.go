@@ -295,10 +295,10 @@ func (r *Room) Run(ctx context.Context) error {
 				req.answer <- answer{}
 				continue
 			}
-			ack, err := r.do(ctx, req)
+			ack, err := r.do(context.WithoutCancel(ctx), req) // what was begun is journalled, also while roomd ends
 			req.answer <- answer{ack, err}
 		case e := <-r.o.Sound.Events():
-			r.heard(ctx, e)
+			r.heard(context.WithoutCancel(ctx), e)
 		case <-due.C:
 			r.step(Input{}, nil)
 		case <-r.o.Lights.Changed():

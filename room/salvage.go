@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -139,7 +140,44 @@ func copyRows(db *sql.DB, path string) (lost bool, err error) {
 	if found == 0 {
 		return true, fmt.Errorf("%w: no table is found in it", errDamaged)
 	}
-	return lost, nil
+	return lost, missingSessions(tx)
+}
+
+// missingSessions makes the rows of sessions of which only the events are left. The newest one counts as unfinished: its
+// events tell whether it has ended.
+func missingSessions(tx *sql.Tx) error {
+	rows, err := tx.Query(`SELECT session, at_ms, data, (SELECT max(at_ms) FROM events AS e WHERE e.session = events.session)
+		FROM events WHERE kind = ? AND session NOT IN (SELECT id FROM sessions) ORDER BY seq`, kindBegin)
+	if err != nil {
+		return err
+	}
+	var missing []SessionRow
+	for rows.Next() {
+		var r SessionRow
+		var data string
+		var b Begin
+		if err := rows.Scan(&r.ID, &r.StartedMS, &data, &r.EndedMS); err != nil || json.Unmarshal([]byte(data), &b) != nil {
+			continue
+		}
+		r.Playlist, r.Name, r.Ending = b.Playlist.ID, b.Playlist.Name, "not known"
+		missing = append(missing, r)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for k, r := range missing {
+		var newer int
+		if err := tx.QueryRow("SELECT count(*) FROM sessions WHERE started_ms > ?", r.StartedMS).Scan(&newer); err != nil {
+			return err
+		}
+		if k == len(missing)-1 && newer == 0 {
+			r.EndedMS, r.Ending = 0, ""
+		}
+		if _, err := tx.Exec("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", r.ID, r.Playlist, r.Name, r.StartedMS, r.EndedMS, r.Ending); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // copying is the copying of one table.

@@ -359,7 +359,11 @@ func (s *Store) Finish(ctx context.Context, id string, endedMS int64, ending str
 	return err
 }
 
-const sessionColumns = "SELECT id, playlist, name, started_ms, ended_ms, ending FROM sessions "
+const (
+	sessionColumns = "SELECT id, playlist, name, started_ms, ended_ms, ending FROM sessions "
+	// By time: a row that was lost and made again comes later in the file.
+	newest = "ORDER BY started_ms DESC, rowid DESC "
+)
 
 func (r *SessionRow) scan(scan func(...any) error) error {
 	return scan(&r.ID, &r.Playlist, &r.Name, &r.StartedMS, &r.EndedMS, &r.Ending)
@@ -367,7 +371,7 @@ func (r *SessionRow) scan(scan func(...any) error) error {
 
 // Unfinished is the newest session, if it has not ended.
 func (s *Store) Unfinished(ctx context.Context) (r SessionRow, ok bool, err error) {
-	r, ok, err = s.session(ctx, "ORDER BY rowid DESC LIMIT 1")
+	r, ok, err = s.session(ctx, newest+"LIMIT 1")
 	return r, ok && r.EndedMS == 0, err
 }
 
@@ -387,7 +391,7 @@ func (s *Store) session(ctx context.Context, which string, args ...any) (r Sessi
 // Sessions are the newest sessions, at most so many.
 func (s *Store) Sessions(ctx context.Context, most int) (out []SessionRow, err error) {
 	err = s.Read(func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, sessionColumns+"ORDER BY rowid DESC LIMIT ?", most)
+		rows, err := db.QueryContext(ctx, sessionColumns+newest+"LIMIT ?", most)
 		if err != nil {
 			return err
 		}

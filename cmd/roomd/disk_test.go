@@ -194,3 +194,34 @@ func TestDiskReadOnly(t *testing.T) {
 		})
 	}
 }
+
+// TestJournalScribbledOver scribbles over the journal of a daemon that was killed. The next one starts, the tablet is still
+// paired, and the page says what happened.
+func TestJournalScribbledOver(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n", "playlists/long.yaml": long})
+	d.start()
+	d.do(room.Command{Do: room.Start, Playlist: "long"})
+	for range 50 {
+		d.mark(room.NewID())
+	}
+	d.Kill()
+	for n, at := range []int64{0, 4096} { // the list of tables, and all of one
+		f, err := os.OpenFile(filepath.Join(d.data, "roomd.db"), os.O_WRONLY, 0)
+		must(t, err)
+		_, err = f.WriteAt([]byte(strings.Repeat("scribble", 512)), at)
+		must(t, err)
+		must(t, f.Close())
+		d.start()
+		if says := d.diskSays(); !strings.Contains(says, "damaged") {
+			t.Errorf("the page says %q of the disk", says)
+		}
+		if s := d.snapshot().Session; s == nil || s.State != room.Running || len(s.Marks) < 20 {
+			t.Errorf("the session is %+v", s)
+		}
+		if aside, _ := filepath.Glob(filepath.Join(d.data, "roomd.db.damaged-*")); len(aside) < n+1 {
+			t.Errorf("set aside: %v", aside)
+		}
+		d.Kill()
+	}
+}

@@ -33,7 +33,9 @@ func serve(ctx context.Context, c *call) error {
 	} else if len(words) > 0 {
 		return usageError{fmt.Errorf("what is %q?", words[0])}
 	}
-	log := slog.New(slog.NewTextHandler(c.stderr, nil))
+	lines := newSteadyLog(c.stderr)
+	defer lines.flush()
+	log := slog.New(slog.NewTextHandler(lines, nil))
 	h := &house{log: log}
 	if err := urgent(); err != nil {
 		log.Info("roomd runs at an ordinary priority: on a busy computer the sound may run dry", "err", err)

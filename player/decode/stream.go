@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,23 +28,28 @@ const sampleLimit = 8
 // Stream hands out the frames of one file. One goroutine decodes ahead into a ring, one other may read; Buffered,
 // Err and Close may be called from any.
 //
-// The live engine reads by TryStream, which never blocks; an offline render reads by Stream, which waits for the decoder.
+// The live engine reads by TryStream, which takes no lock: a decoder that the kernel has put aside can't hold the sound up.
+// An offline render reads by Stream, which waits for the decoder.
 type Stream struct {
 	rate  int
 	src   source
 	skip  int64 // frames to drop before the first one handed out; owned by fill
 	limit int64 // frames that the file may give at most
 
-	mu       sync.Mutex
-	more     sync.Cond // there are frames, or the end was reached
-	room     sync.Cond // there is room in the ring, or the stream was closed
-	ring     [][2]float32
-	read     int64 // frames taken out so far
-	wrote    int64 // frames put in so far
-	ended    bool  // fill has put in its last frame
-	closed   bool
-	err      error
+	// The reader owns what of ring has been written and not been read, fill the rest.
+	ring  [][2]float32
+	read  atomic.Int64 // frames taken out so far; changed by the reader
+	wrote atomic.Int64 // frames put in so far; changed by fill
+	ended atomic.Bool  // fill has put in its last frame
+
+	more     chan struct{} // holds a word when there are frames, or the end was reached
+	room     chan struct{} // holds a word when there is room in the ring
+	closed   chan struct{}
+	once     sync.Once     // closes closed
 	finished chan struct{} // closed when fill has returned
+
+	mu  sync.Mutex
+	err error // guarded by mu
 }
 
 func newStream(src source, opt Options, skip int64, most time.Duration) *Stream {
@@ -53,8 +59,8 @@ func newStream(src source, opt Options, skip int64, most time.Duration) *Stream 
 	}
 	n := max(int(ahead.Seconds()*float64(opt.Rate)), 4096)
 	s := &Stream{rate: opt.Rate, src: src, skip: skip, limit: int64(most.Seconds() * float64(opt.Rate)),
-		ring: make([][2]float32, n), finished: make(chan struct{})}
-	s.more.L, s.room.L = &s.mu, &s.mu
+		ring: make([][2]float32, n), more: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		closed: make(chan struct{}), finished: make(chan struct{})}
 	go s.fill()
 	return s
 }
@@ -67,20 +73,21 @@ func (s *Stream) fill() {
 	size := int64(len(s.ring))
 	stuck := 0
 	for {
-		s.mu.Lock()
-		if s.wrote-s.read == size {
-			for s.wrote-s.read > size-size/4 && !s.closed {
-				s.room.Wait()
+		wrote := s.wrote.Load()
+		if wrote-s.read.Load() == size {
+			for wrote-s.read.Load() > size-size/4 && !s.isClosed() {
+				select {
+				case <-s.room:
+				case <-s.closed:
+				}
 			}
 		}
-		if s.closed {
+		if s.isClosed() {
 			s.end(ErrClosed)
-			s.mu.Unlock()
 			return
 		}
-		at := s.wrote % size
-		free := min(size-(s.wrote-s.read), size-at, 16384)
-		s.mu.Unlock()
+		at := wrote % size
+		free := min(size-(wrote-s.read.Load()), size-at, 16384)
 
 		dst := s.ring[at : at+free] // only fill touches the free part
 		n, err := s.src.read(dst)
@@ -100,33 +107,50 @@ func (s *Stream) fill() {
 			stuck = 0
 		}
 
-		s.mu.Lock()
-		s.wrote += int64(kept)
-		if err == nil && s.wrote > s.limit {
+		wrote += int64(kept)
+		s.wrote.Store(wrote)
+		if err == nil && wrote > s.limit {
 			err = fmt.Errorf("%w: more than %d frames", ErrDamaged, s.limit)
 		}
 		if err != nil {
 			s.end(err)
-			s.mu.Unlock()
 			return
 		}
 		if kept > 0 {
-			s.more.Signal()
+			wake(s.more)
 		}
-		s.mu.Unlock()
 	}
 }
 
-// end is called with mu held.
+// wake leaves a word for who waits, unless there is one already.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Stream) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// end is called by fill after its last frame.
 func (s *Stream) end(err error) {
-	if s.closed {
+	if s.isClosed() {
 		err = ErrClosed
 	}
 	if !errors.Is(err, io.EOF) {
+		s.mu.Lock()
 		s.err = err
+		s.mu.Unlock()
 	}
-	s.ended = true
-	s.more.Broadcast()
+	s.ended.Store(true)
+	wake(s.more)
 }
 
 // sound makes frames safe to compute with: finite and of bounded magnitude.
@@ -147,26 +171,22 @@ func sound(f [][2]float32) {
 
 // prime waits for the first frames.
 func (s *Stream) prime(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		s.more.Broadcast()
-		s.mu.Unlock()
-	})
-	defer stop()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.wrote == 0 && !s.ended && ctx.Err() == nil {
-		s.more.Wait()
+	for s.wrote.Load() == 0 && !s.ended.Load() && ctx.Err() == nil {
+		select {
+		case <-s.more:
+		case <-ctx.Done():
+		}
 	}
 	switch {
-	case s.wrote > 0:
+	case s.wrote.Load() > 0:
 		return nil
-	case s.ended && s.err != nil:
-		return s.err
-	case s.ended:
-		return ErrNoSound
+	case !s.ended.Load():
+		return ctx.Err()
 	}
-	return ctx.Err()
+	if err := s.Err(); err != nil {
+		return err
+	}
+	return ErrNoSound
 }
 
 // Rate is the rate of the frames, in Hz.
@@ -177,11 +197,12 @@ func (s *Stream) Rate() int { return s.rate }
 func (s *Stream) Stream(samples [][2]float64) (int, bool) {
 	done := 0
 	for done < len(samples) {
-		s.mu.Lock()
-		for s.wrote == s.read && !s.ended && !s.closed {
-			s.more.Wait()
+		for s.wrote.Load() == s.read.Load() && !s.ended.Load() && !s.isClosed() {
+			select {
+			case <-s.more:
+			case <-s.closed:
+			}
 		}
-		s.mu.Unlock()
 		n, ok := s.TryStream(samples[done:])
 		done += n
 		if !ok {
@@ -194,15 +215,13 @@ func (s *Stream) Stream(samples [][2]float64) (int, bool) {
 // TryStream fills as much of samples as has been decoded and never blocks. Where n < len(samples) and ok, the decoder
 // is late ("not yet"); ok is false once the last frame has been handed out: no more will come.
 func (s *Stream) TryStream(samples [][2]float64) (n int, ok bool) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
+	if s.isClosed() {
 		return 0, false
 	}
-	have := s.wrote - s.read
-	ended := s.ended
-	at := s.read % int64(len(s.ring))
-	s.mu.Unlock()
+	ended := s.ended.Load() // before wrote: what is there then is all
+	read := s.read.Load()
+	have := s.wrote.Load() - read
+	at := read % int64(len(s.ring))
 
 	n = int(min(have, int64(len(samples))))
 	first := s.ring[at:min(at+int64(n), int64(len(s.ring)))] // fill leaves the filled part alone
@@ -214,20 +233,17 @@ func (s *Stream) TryStream(samples [][2]float64) (n int, ok bool) {
 		rest[i] = [2]float64{float64(f[0]), float64(f[1])}
 	}
 
-	s.mu.Lock()
-	s.read += int64(n)
-	if size := int64(len(s.ring)); s.wrote-s.read <= size-size/4 {
-		s.room.Signal()
+	read += int64(n)
+	s.read.Store(read)
+	if size := int64(len(s.ring)); s.wrote.Load()-read <= size-size/4 {
+		wake(s.room)
 	}
-	s.mu.Unlock()
 	return n, !ended || have > int64(n)
 }
 
 // Buffered is how much sound has been decoded and not yet been read.
 func (s *Stream) Buffered() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Duration(s.wrote-s.read) * time.Second / time.Duration(s.rate)
+	return time.Duration(s.wrote.Load()-s.read.Load()) * time.Second / time.Duration(s.rate)
 }
 
 // Err is nil while the decoder runs and after a whole file; else it says why the sound ended, or what in it was
@@ -241,15 +257,10 @@ func (s *Stream) Err() error {
 // Close ends the decoder, throws away what was read ahead and wakes a waiting reader. It waits for the decoder to let go of its
 // child and its file, though never for more than a second. A second call does nothing. The error is always nil.
 func (s *Stream) Close() error {
-	s.mu.Lock()
-	first := !s.closed
-	s.closed = true
-	s.room.Broadcast()
-	s.more.Broadcast()
-	s.mu.Unlock()
-	if first {
+	s.once.Do(func() {
+		close(s.closed)
 		s.src.stop()
-	}
+	})
 	t := time.NewTimer(time.Second)
 	defer t.Stop()
 	select {

@@ -436,8 +436,8 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 		l.timer.Reset(wait)
 		<-l.timer.C
 	}
-	if l.sink != nil {
-		l.mu.Lock()
+	// Whoever is just reading it is not waited for: the next block is soon enough.
+	if l.sink != nil && l.mu.TryLock() {
 		l.health.Latency = l.Delay()
 		l.mu.Unlock()
 	}

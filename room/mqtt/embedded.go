@@ -31,12 +31,14 @@ type BrokerOptions struct {
 
 // Broker is the broker of a room that has none: nats-server, which speaks MQTT 3.1.1.
 type Broker struct {
-	ns  *server.Server
-	url string
+	ns    *server.Server
+	url   string
+	spare string // the folder that it has instead of its own; empty: none
 }
 
 // Embed starts a broker. What an earlier one retained in Dir is there again, also after a power cut; where that
-// can't be read it is set aside beside Dir and the broker starts anew.
+// can't be read it is set aside beside Dir and the broker starts anew. Where Dir can't be written, or its disk is full,
+// what is retained is kept elsewhere until the broker is closed.
 func Embed(o BrokerOptions) (*Broker, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -47,12 +49,18 @@ func Embed(o BrokerOptions) (*Broker, error) {
 	if o.User == "" {
 		o.User = "roomd"
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("broker's folder: %w", err)
+	dir, spare := o.Dir, ""
+	if err := hasRoom(dir); err != nil {
+		var none error
+		if spare, none = spareFolder(err); none != nil {
+			return nil, fmt.Errorf("broker's folder: %w", none)
+		}
+		o.Log.Warn("the broker's folder can't be written: what it retains is lost when roomd ends", "folder", dir, "err", err)
+		dir = spare
 	}
 	if o.Password == "" {
 		password, err := keptPassword(filepath.Join(o.Dir, "password"))
-		if err != nil {
+		if err != nil && (spare == "" || password == "") {
 			return nil, fmt.Errorf("broker's password: %w", err)
 		}
 		o.Password = password
@@ -65,10 +73,14 @@ func Embed(o BrokerOptions) (*Broker, error) {
 	o.Port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
 
-	store := filepath.Join(o.Dir, "store")
+	store := filepath.Join(dir, "store")
 	b, err := embed(o, store)
 	if err == nil {
+		b.spare = spare
 		return b, nil
+	}
+	if spare != "" {
+		return nil, errors.Join(err, os.RemoveAll(spare))
 	}
 	if _, serr := os.Stat(store); serr != nil {
 		return nil, err
@@ -148,6 +160,34 @@ func (b *Broker) URL() string { return b.url }
 func (b *Broker) Close() {
 	b.ns.Shutdown()
 	b.ns.WaitForShutdown()
+	if b.spare != "" {
+		_ = os.RemoveAll(b.spare)
+	}
+}
+
+// hasRoom makes a folder where it is not there, and says why a broker can't keep its messages in it.
+func hasRoom(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	probe := filepath.Join(dir, "probe")
+	err := os.WriteFile(probe, make([]byte, 512<<10), 0o600)
+	return errors.Join(err, os.Remove(probe))
+}
+
+// spareFolder is a new folder with room, on another disk or in memory; why is what is wrong with the broker's own.
+func spareFolder(why error) (string, error) {
+	for _, parent := range []string{os.TempDir(), "/dev/shm"} {
+		dir, err := os.MkdirTemp(parent, "roomd-broker")
+		if err == nil {
+			if err = hasRoom(dir); err == nil {
+				return dir, nil
+			}
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
+		why = errors.Join(why, err)
+	}
+	return "", why
 }
 
 // keptPassword reads the password in file, or makes one where there is none.

@@ -2,6 +2,7 @@ package mqtt_test
 
 import (
 	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -187,5 +188,42 @@ func BenchmarkEmbeddedStart(b *testing.B) {
 		b.StopTimer()
 		e.Close()
 		b.StartTimer()
+	}
+}
+
+// TestEmbeddedOnADiskThatTakesNothing starts a broker whose folder is on a full disk, and on one that can't be written.
+func TestEmbeddedOnADiskThatTakesNothing(t *testing.T) {
+	for name, shut := range map[string]func(*rig.Disk){"full": (*rig.Disk).Fill, "read-only": func(d *rig.Disk) { d.ReadOnly(true) }} {
+		t.Run(name, func(t *testing.T) {
+			tmp := t.TempDir()
+			t.Setenv("TMPDIR", tmp)
+			spare := func() int { all, _ := filepath.Glob(tmp + "/roomd-broker*"); return len(all) }
+			disk := rig.NewDisk(t, 4096)
+			dir := filepath.Join(disk.Dir, "broker")
+			before, err := mqtt.Embed(mqtt.BrokerOptions{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			password, _ := url.Parse(before.URL())
+			before.Close()
+			shut(disk)
+			b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := spare(); n != 1 {
+				t.Errorf("%d spare folders", n)
+			}
+			if again, _ := url.Parse(b.URL()); again.User.String() != password.User.String() {
+				t.Error("the password is another one")
+			}
+			b.Close()
+			if spare() != 0 {
+				t.Error("the spare folder is left behind")
+			}
+			if broken, _ := filepath.Glob(dir + "/store.broken*"); len(broken) > 0 {
+				t.Errorf("a store that is whole was set aside: %v", broken)
+			}
+		})
 	}
 }

@@ -65,6 +65,7 @@ export interface Session {
 export interface Light { level: number; kelvin?: number; color?: string }
 export interface Lamp { name: string; state: string; answer?: string }
 export interface Role { target: Light; actual: Light | null; state: string; says?: string; lamps?: Lamp[] | null }
+export interface Part { part: string; state: "working" | "degraded"; since_ms?: number; why?: string; do?: string }
 export interface Problem { part: string; says: string; do: string }
 
 export interface Snapshot {
@@ -77,6 +78,8 @@ export interface Snapshot {
   lights: Record<string, Role>;
   sound: { output: string; state: string; underruns: number; reopened: number; latency_ms: number };
   problems: Problem[];
+  parts?: Part[];
+  unsaved?: number; // commands that only the room's memory holds
   schedule?: { at: string; do: string; next: string; last?: string }[];
   marks: string[] | null;
   scenes: string[] | null;

@@ -162,6 +162,7 @@ export const T = {
     "ended while the room was off": "Its end came while the room was off.",
   } as Record<string, string>,
   notSaved: "not yet saved",
+  lasting: (s: number) => `It has been so for ${about(s)}.`,
   noMarks: "No marks were made.",
   changes: "Changes",
   noChanges: "Nothing was changed.",
