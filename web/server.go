@@ -68,7 +68,7 @@ func New(o Options) *Server {
 		o.Hosts = append(slices.Clone(o.Hosts), name)
 	}
 	s := &Server{o: o}
-	s.hub = hub{room: o.Room, log: o.Log, open: map[string]int{}, dropped: map[string]uint64{}}
+	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[string]int{}, dropped: map[string]uint64{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.local(newMetrics(s)))

@@ -27,6 +27,8 @@ const (
 type hub struct {
 	room Room
 	log  *slog.Logger
+	bye  chan struct{} // closed when roomd ends
+	all  sync.WaitGroup
 
 	mu      sync.Mutex        // guards the rest
 	open    map[string]int    // by the token's name
@@ -44,20 +46,39 @@ func (s *Server) Dropped() map[string]uint64 {
 func (h *hub) enter(who string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open[who] >= maxSockets || h.all() >= 2*maxSockets {
+	select {
+	case <-h.bye:
+		return false
+	default:
+	}
+	if h.open[who] >= maxSockets || h.sum() >= 2*maxSockets {
 		return false
 	}
 	h.open[who]++
+	h.all.Add(1)
 	return true
+}
+
+// Bye tells all tablets that the room is about to be started again, and returns when their sockets have ended or ctx does.
+func (s *Server) Bye(ctx context.Context) {
+	s.hub.mu.Lock()
+	close(s.hub.bye)
+	s.hub.mu.Unlock()
+	gone := make(chan struct{})
+	go func() { s.hub.all.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
 }
 
 func (h *hub) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.all()
+	return h.sum()
 }
 
-func (h *hub) all() (n int) {
+func (h *hub) sum() (n int) {
 	for _, k := range h.open {
 		n += k
 	}
@@ -71,6 +92,7 @@ func (h *hub) leave(who, reason string) {
 		delete(h.open, who)
 	}
 	h.dropped[reason]++
+	h.all.Done()
 }
 
 // socket is one tablet. Its reader goroutine takes messages, its writer alone writes; commands are done one after
@@ -79,7 +101,8 @@ type socket struct {
 	conn     *websocket.Conn
 	room     Room
 	valid    func() bool // its token still is
-	answers  chan any    // small answers, few: see answer
+	bye      chan struct{}
+	answers  chan any // small answers, few: see answer
 	commands chan room.Command
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
@@ -90,6 +113,7 @@ var (
 	errSlow    = errors.New("too slow")
 	errRevoked = errors.New("revoked")
 	errClosed  = errors.New("closed")
+	errRestart = errors.New("roomd ended")
 )
 
 var upgrader = websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 16384, HandshakeTimeout: 5 * time.Second,
@@ -125,7 +149,7 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	c := &socket{conn: conn, room: s.o.Room, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel,
+	c := &socket{conn: conn, room: s.o.Room, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel, bye: s.hub.bye,
 		valid: func() bool { _, ok := s.o.Tokens.Check(token); return ok }}
 	var jobs sync.WaitGroup
 	jobs.Go(c.write)
@@ -300,6 +324,10 @@ func (c *socket) write() {
 	for ok {
 		select {
 		case <-c.ctx.Done():
+			return
+		case <-c.bye:
+			_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseServiceRestart, "the room is started again"), time.Now().Add(200*time.Millisecond))
+			c.end(errRestart)
 			return
 		case v := <-c.answers:
 			ok = send(v)

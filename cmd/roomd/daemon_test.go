@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -53,6 +54,9 @@ type daemon struct {
 	env   []string
 	runs  int
 	began time.Time // when the process was started
+	// What the program is started by; nothing: by itself.
+	inside []string
+	listen string // if not addr
 }
 
 // newDaemon lays out a room: files are written below its data folder, by name.
@@ -92,7 +96,13 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	d.began = time.Now()
-	d.Process = rig.Run(d.t, log, binary, d.env, "serve", "--data", d.data, "--listen", d.addr)
+	words := append(append([]string{}, d.inside...), binary, "serve", "--data", d.data, "--listen", cmp.Or(d.listen, d.addr))
+	d.Process = rig.Run(d.t, log, words[0], d.env, words[1:]...)
+	defer func() {
+		if d.t.Failed() {
+			d.t.Logf("the daemon's log:\n%s", d.log())
+		}
+	}()
 	rig.Eventually(d.t, 10*time.Second, "the daemon answers", func() bool {
 		select {
 		case <-d.Done():
@@ -109,7 +119,11 @@ func (d *daemon) start() {
 
 // log is what the present process has logged.
 func (d *daemon) log() string {
-	b, _ := os.ReadFile(filepath.Join(d.dir, "log", fmt.Sprint(d.runs), "roomd.log"))
+	program := "roomd"
+	if len(d.inside) > 0 {
+		program = d.inside[0]
+	}
+	b, _ := os.ReadFile(filepath.Join(d.dir, "log", fmt.Sprint(d.runs), program+".log"))
 	return string(b)
 }
 

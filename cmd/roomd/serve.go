@@ -241,11 +241,23 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 }
 
 // listen serves the page until ctx ends. A port that is in use is tried again: the session goes on without the page.
-func (h *house) listen(ctx context.Context, addr string, handler http.Handler) error {
+func (h *house) listen(ctx context.Context, addr string, handler *web.Server) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
-	stopped := context.AfterFunc(ctx, func() { server.Close() })
-	defer stopped()
+	told := make(chan struct{})
+	stopped := context.AfterFunc(ctx, func() {
+		defer close(told)
+		// The tablets are told, and come back by themselves.
+		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 300*time.Millisecond)
+		defer cancel()
+		handler.Bye(bye)
+		server.Close()
+	})
+	defer func() {
+		if !stopped() {
+			<-told
+		}
+	}()
 	for {
 		l, err := net.Listen("tcp", addr)
 		if err == nil {

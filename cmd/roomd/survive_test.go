@@ -1,0 +1,178 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"roomd/rig"
+	"roomd/room"
+)
+
+// TestUpgradeInMidSession stops the daemon as a package manager does and starts it again: the tablets are told, the
+// arc is the arc before, the sound is back from silence.
+func TestUpgradeInMidSession(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
+phases: [{name: One, stage: preparation, length: 10m, music: one.flac, marks: [Note]}, {name: Two, stage: integration, length: 10m}]
+`})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 600, -20}})
+	d.start()
+	d.ready("tone")
+	d.do(room.Command{Do: room.Start, Playlist: "tone"})
+	d.do(room.Command{Do: room.Extend, By: "3m"})
+	d.do(room.Command{Do: room.MarkNow, Name: "Note"})
+	time.Sleep(10 * time.Second)
+	conn, _, err := websocket.DefaultDialer.Dial("ws://"+d.addr+"/ws", http.Header{"Authorization": {"Bearer " + d.token}, "Origin": {"http://" + d.addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	closed := make(chan error, 1)
+	go func() {
+		for {
+			if _, _, err := conn.ReadMessage(); err != nil {
+				closed <- err
+				return
+			}
+		}
+	}()
+	before := d.snapshot().Session
+	asked := time.Now()
+	at := time.Duration(d.snapshot().NowMS) * time.Millisecond
+	took := d.terminate(t.Context())
+	var told *websocket.CloseError
+	if err := <-closed; !errors.As(err, &told) || told.Code != websocket.CloseServiceRestart {
+		t.Errorf("the tablet was told %v", err)
+	}
+	played := len(card.Played().Frames)
+	d.start()
+	s := d.snapshot()
+	off := time.Duration(s.NowMS)*time.Millisecond - at - time.Since(asked)
+	rig.Bar(t, "stopped and started", "the room's clock is off", float64(off.Abs().Milliseconds()), 50, "ms")
+	rig.Bar(t, "stopped and started", "the stop took", took.Seconds(), 2, "s")
+	if x, _ := json.Marshal(before.Phases); s.Session == nil {
+		t.Fatal("the session is gone")
+	} else if y, _ := json.Marshal(s.Session.Phases); string(x) != string(y) || len(s.Session.Marks) != 1 || s.Session.EndsAtMS != before.EndsAtMS || s.Session.StartedMS != before.StartedMS {
+		t.Errorf("the arc was\n%s, is\n%s", x, y)
+	}
+	rig.Eventually(t, 10*time.Second, "sound", func() bool {
+		p := card.Played()
+		if len(p.Frames) < played+p.Rate {
+			return false
+		}
+		return amplitude(p.Frames[len(p.Frames)-p.Rate/2:], p.Rate, 300) > 0.001
+	})
+	rig.Bar(t, "stopped and started", "sound is back after the process's start", time.Since(d.began).Seconds()-0.5, 2.5, "s")
+}
+
+// TestReconnects has a tablet connect a thousand times, as one at the edge of the wifi's reach does: nothing is left over.
+func TestReconnects(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
+	d.start()
+	time.Sleep(time.Second)
+	before := d.metrics()
+	for n := range 1000 {
+		conn, resp, err := websocket.DefaultDialer.Dial("ws://"+d.addr+"/ws", http.Header{"Authorization": {"Bearer " + d.token}, "Origin": {"http://" + d.addr}})
+		if err != nil {
+			if resp != nil && resp.StatusCode == http.StatusServiceUnavailable {
+				time.Sleep(20 * time.Millisecond) // sixteen are still leaving
+				continue
+			}
+			t.Fatalf("connection %d: %v", n, err)
+		}
+		if n%2 == 0 {
+			_, _, _ = conn.ReadMessage()
+		}
+		conn.Close()
+	}
+	rig.Eventually(t, 15*time.Second, "all have left", func() bool { return d.metrics()["roomd_tablet_sockets"] == 0 })
+	time.Sleep(500 * time.Millisecond)
+	after := d.metrics()
+	for _, what := range []string{"go_goroutines", "process_open_fds"} {
+		// The measuring connection itself comes and goes.
+		rig.Bar(t, "a tablet reconnects 1,000 times", what+" more", after[what]-before[what], 3, "")
+	}
+}
+
+// TestNetworkGoes runs the room in a network of its own whose only link goes down, comes back, and comes back with
+// another address. The session goes on, the broker is found again, the page is there under both addresses.
+func TestNetworkGoes(t *testing.T) {
+	name := fmt.Sprintf("roomd%d", time.Now().UnixNano()%1e6)
+	ip := func(words string) {
+		t.Helper()
+		if out, err := exec.Command("ip", strings.Fields(words)...).CombinedOutput(); err != nil {
+			t.Skipf("a network can't be made (root can): ip %s: %v %s", words, err, out)
+		}
+	}
+	ip("netns add " + name)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
+	ip("link add " + name + "a type veth peer name " + name + "b")
+	t.Cleanup(func() { _ = exec.Command("ip", "link", "del", name+"a").Run() })
+	net := fmt.Sprintf("10.%d.%d", 64+time.Now().UnixNano()%60, time.Now().UnixNano()/1000%250)
+	ip("link set " + name + "b netns " + name)
+	ip("addr add " + net + ".1/24 dev " + name + "a")
+	ip("link set " + name + "a up")
+	ip("netns exec " + name + " ip addr add " + net + ".2/24 dev " + name + "b")
+	ip("netns exec " + name + " ip link set " + name + "b up")
+	ip("netns exec " + name + " ip link set lo up")
+
+	port := rig.FreePort(t)
+	rig.Mosquitto(t, "allow_anonymous true", fmt.Sprintf("listener %d %s.1", port, net))
+	d := newDaemon(t, nil, map[string]string{"room.yaml": fmt.Sprintf("audio: {output: none}\nmqtt: {broker: \"mqtt://%s.1:%d\"}\n", net, port), "playlists/long.yaml": long})
+	_, page, _ := strings.Cut(d.addr, ":")
+	d.addr = net + ".2:" + page
+	d.inside, d.listen = []string{"ip", "netns", "exec", name}, ":"+page
+	d.start()
+	connected := func() bool {
+		for _, p := range d.snapshot().Parts {
+			if p.Part == "broker" {
+				return p.State == room.Working
+			}
+		}
+		return false
+	}
+	rig.Eventually(t, 10*time.Second, "the broker is reached", connected)
+	d.do(room.Command{Do: room.Start, Playlist: "long"})
+	asked, at := time.Now(), time.Duration(d.snapshot().NowMS)*time.Millisecond
+	ip("link set " + name + "a down")
+	time.Sleep(12 * time.Second)
+	ip("link set " + name + "a up")
+	up := time.Now()
+	if !strings.Contains(d.log(), "broker lost") {
+		t.Error("12 s without a link were not noticed")
+	}
+	rig.Eventually(t, 20*time.Second, "the broker is reached again", connected)
+	rig.Bar(t, "the link is down for 12 s", "page and broker are back after it", time.Since(up).Seconds(), 10, "s")
+	ip("netns exec " + name + " ip addr del " + net + ".2/24 dev " + name + "b")
+	time.Sleep(time.Second)
+	ip("netns exec " + name + " ip addr add " + net + ".3/24 dev " + name + "b")
+	d.addr = net + ".3:" + page
+	changed := time.Now()
+	rig.Eventually(t, 30*time.Second, "the room is there under its new address", func() bool {
+		resp, err := http.Get("http://" + d.addr + "/healthz")
+		if err != nil {
+			return false
+		}
+		resp.Body.Close()
+		// The connection from the old address is dead, which only silence tells.
+		return strings.Count(d.log(), "broker lost") == 2 && connected()
+	})
+	rig.Bar(t, "the address changes", "page and broker are back after it", time.Since(changed).Seconds(), 15, "s")
+	s := d.snapshot()
+	if s.Session == nil || s.Session.State != room.Running {
+		t.Fatalf("the session is gone: %+v", s.Session)
+	}
+	off := time.Duration(s.NowMS)*time.Millisecond - at - time.Since(asked)
+	rig.Bar(t, "link and address", "the room's clock is off", float64(off.Abs().Milliseconds()), 50, "ms")
+}
