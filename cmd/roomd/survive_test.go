@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -175,4 +176,60 @@ func TestNetworkGoes(t *testing.T) {
 	}
 	off := time.Duration(s.NowMS)*time.Millisecond - at - time.Since(asked)
 	rig.Bar(t, "link and address", "the room's clock is off", float64(off.Abs().Milliseconds()), 50, "ms")
+}
+
+// TestMemoryIsShort gives the daemon and its decoders little more memory than they use, and a neighbour in the same
+// group that takes all that it can get. The music goes on, and nothing of the session is lost.
+func TestMemoryIsShort(t *testing.T) {
+	group := filepath.Join("/sys/fs/cgroup/memory", fmt.Sprintf("roomd-test-%d", time.Now().UnixNano()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Skipf("a group with little memory can't be made (root can, with version 1): %v", err)
+	}
+	t.Cleanup(func() { _ = os.Remove(group) })
+	if err := os.WriteFile(filepath.Join(group, "memory.limit_in_bytes"), []byte("140M"), 0o644); err != nil {
+		t.Skipf("its limit can't be set: %v", err)
+	}
+	inside := []string{"sh", "-c", "echo $$ > " + group + "/cgroup.procs && exec \"$@\"", "sh"}
+	card := rig.SoundCard(t, 1)
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
+crossfade: 2s
+phases: [{name: One, stage: preparation, length: 42s, music: [one.mp3, two.mp3, one.mp3, two.mp3], marks: [Note]}]
+`})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.mp3": {300, 12, -20}, "two.mp3": {450, 12, -20}})
+	d.inside = inside
+	d.start()
+	d.ready("tone")
+	d.do(room.Command{Do: room.Start, Playlist: "tone"})
+	d.do(room.Command{Do: room.MarkNow, Name: "Note"})
+	time.Sleep(5 * time.Second)
+	begin := len(card.Played().Frames)
+	// Ten times a neighbour of 200 MiB, which the kernel ends sooner or later, it or another.
+	for range 10 {
+		words := append(append([]string{}, inside...), "timeout", "2", "sh", "-c", "head -c 200000000 /dev/zero | tail")
+		_ = exec.Command(words[0], words[1:]...).Run()
+	}
+	time.Sleep(time.Second)
+	s := d.snapshot()
+	if s.Session == nil || s.Session.State != room.Running || len(s.Session.Marks) != 1 {
+		t.Fatalf("the session is %+v", s.Session)
+	}
+	p := card.Played()
+	quiet, most := 0, 0
+	step := p.Rate / 10
+	for at := begin; at+step < len(p.Frames); at += step {
+		if max(amplitude(p.Frames[at:at+step], p.Rate, 300), amplitude(p.Frames[at:at+step], p.Rate, 450)) > 0.003 {
+			quiet = 0
+			continue
+		}
+		quiet++
+		most = max(most, quiet)
+	}
+	rig.Bar(t, "memory is short", "no music for", float64(most)/10, 2, "s")
+	t.Logf("%d underruns; killed by the kernel: %s", s.Sound.Underruns, killed(group))
+}
+
+// killed is what the group says of those that were ended for want of memory.
+func killed(group string) string {
+	b, _ := os.ReadFile(filepath.Join(group, "memory.oom_control"))
+	return strings.ReplaceAll(strings.TrimSpace(string(b)), "\n", ", ")
 }
