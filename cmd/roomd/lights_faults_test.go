@@ -233,6 +233,31 @@ func TestFloodedRoom(t *testing.T) {
 	if d.snapshot().Session == nil || len(d.snapshot().Session.Phases) == 0 || d.snapshot().Session.Phases[0].Held {
 		t.Error("the flood steered the room")
 	}
+
+	// A command that comes again is answered again and done once.
+	p := rig.Dial(t, broker.URL)
+	var mu sync.Mutex
+	answers := 0
+	p.Hear("roomd/willow/ack", func(_ string, payload []byte, _ bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if string(payload) == `{"id":"again","ok":true}` {
+			answers++
+		}
+	})
+	for range 3 {
+		p.Say("roomd/willow/cmd/mark", fmt.Sprintf(`{"id":"again","ts":%d,"name":"Note"}`, time.Now().UnixMilli()), false)
+	}
+	rig.Eventually(t, 5*time.Second, "three answers", func() bool { mu.Lock(); defer mu.Unlock(); return answers == 3 })
+	n := 0
+	for _, m := range d.snapshot().Session.Marks {
+		if m.ID == "again" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("a command that came three times was done %d times", n)
+	}
 }
 
 // TestBrokerRefuses has a wrong password, a certificate that is over and an access list that denies named on the page.
