@@ -28,7 +28,7 @@ func (t *Topics) discovery() []byte {
 				names = append(names, p.Name)
 			}
 		}
-		add("playlist", "select", "Playlist", map[string]any{"command_topic": cmd + "playlist", "command_template": asked, "options": names, "value_template": "{{ value_json.playlist }}"})
+		add("playlist", "select", "Playlist", map[string]any{"command_topic": cmd + "playlist", "command_template": asked, "options": names, "value_template": "{{ value_json.playlist or 'None' }}"})
 		add("level", "number", "Level", map[string]any{"command_topic": cmd + "level", "command_template": asked, "min": -40, "max": t.cfg.Audio.Ceiling, "step": 0.5, "unit_of_measurement": "dB", "value_template": "{{ value_json.level_db }}"})
 		add("hold", "switch", "Hold", map[string]any{"command_topic": cmd + "hold", "command_template": asked, "value_template": "{{ 'ON' if value_json.held else 'OFF' }}"})
 		add("start", "button", "Start", map[string]any{"command_topic": cmd + "start", "command_template": asked})
