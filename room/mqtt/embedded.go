@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -65,16 +66,14 @@ func Embed(o BrokerOptions) (*Broker, error) {
 		}
 		o.Password = password
 	}
-	// Asked for here, since nats-server would wait ten seconds on a port that is in use and say it only in its log.
-	l, err := net.Listen("tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
-	if err != nil {
-		return nil, fmt.Errorf("broker: %w", err)
-	}
-	o.Port = l.Addr().(*net.TCPAddr).Port
-	l.Close()
-
 	store := filepath.Join(dir, "store")
 	b, err := embed(o, store)
+	for tries := 0; o.Port == 0 && errors.Is(err, errTaken) && tries < 5; tries++ {
+		b, err = embed(o, store)
+	}
+	if errors.Is(err, errTaken) && spare == "" {
+		return nil, err
+	}
 	if err == nil {
 		b.spare = spare
 		return b, nil
@@ -93,7 +92,20 @@ func Embed(o BrokerOptions) (*Broker, error) {
 	return embed(o, store)
 }
 
+// errTaken: another program has the port, or took the free one just before the broker did.
+var errTaken = errors.New("the broker's port is in use")
+
 func embed(o BrokerOptions, store string) (*Broker, error) {
+	// Asked for here, since nats-server would wait ten seconds on a port that is in use and say it only in its log.
+	l, err := net.Listen("tcp", net.JoinHostPort(o.Host, strconv.Itoa(o.Port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%w: %w", errTaken, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	o.Port = l.Addr().(*net.TCPAddr).Port
+	l.Close()
 	ns, err := server.NewServer(&server.Options{
 		ServerName: "roomd",
 		DontListen: true, // nobody speaks NATS to it
@@ -114,6 +126,10 @@ func embed(o BrokerOptions, store string) (*Broker, error) {
 	b := &Broker{ns: ns, url: (&url.URL{Scheme: "mqtt", User: url.UserPassword(o.User, o.Password),
 		Host: net.JoinHostPort(o.Host, strconv.Itoa(o.Port))}).String()}
 	for deadline := time.Now().Add(5 * time.Second); !ns.ReadyForConnections(30 * time.Millisecond); {
+		if strings.Contains(log.last(), "address already in use") {
+			b.Close()
+			return nil, fmt.Errorf("%w: %s", errTaken, log.last())
+		}
 		if log.gaveUp() || time.Now().After(deadline) {
 			b.Close()
 			return nil, fmt.Errorf("broker does not start: %s", log.last())
