@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -514,5 +515,42 @@ func TestSessionsAreMadeAgain(t *testing.T) {
 		if got[k].ID != had[k].ID || got[k].Name != had[k].Name || got[k].State != had[k].State {
 			t.Errorf("session %d is %+v, it was %+v", k, got[k], had[k])
 		}
+	}
+}
+
+// A disk that hangs keeps taps waiting. The owner that waits for it is not taken for stuck, and does all once it goes on.
+func TestRoomWaitsForADiskThatHangs(t *testing.T) {
+	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	conn, err := a.store.db.Conn(t.Context()) // the only one there is
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.Do(context.WithoutCancel(t.Context()), Command{ID: "e", Do: Emergency})
+		done <- err
+	}()
+	ping := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		return a.Ping(ctx)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	select {
+	case err := <-done:
+		t.Fatalf("the disk hangs and the tap is answered: %v", err)
+	default:
+	}
+	if err := ping(); err != nil {
+		t.Errorf("an owner that waits for the disk is taken for stuck: %v", err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if a.store.Hangs() {
+		t.Error("the disk answers and is said to hang")
 	}
 }

@@ -28,8 +28,32 @@ type Store struct {
 	whole  bool  // the file was looked through since the start
 	pages  int   // that the file may have at most, for tests; 0: as many as there is room for
 
-	mu     sync.Mutex // guards outage
+	mu     sync.Mutex // guards what follows
 	outage *Outage
+	under  int       // uses of the database that are under way
+	waits  time.Time // since when there is one
+}
+
+// enter notes that the database is about to be used; the caller calls what it returns when it was.
+func (s *Store) enter() (leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.under == 0 {
+		s.waits = time.Now()
+	}
+	s.under++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.under--
+	}
+}
+
+// Hangs says whether the disk has not answered for two seconds: neither took what it was given nor refused it.
+func (s *Store) Hangs() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.under > 0 && time.Since(s.waits) > 2*time.Second
 }
 
 // migrations take the database from one user_version to the next. A released one is never changed.
@@ -170,6 +194,7 @@ func damaged(err error) bool {
 
 // Read gives use the database. It must not change the journal.
 func (s *Store) Read(use func(*sql.DB) error) error {
+	defer s.enter()()
 	s.use.RLock()
 	defer s.use.RUnlock()
 	return use(s.db)
@@ -178,6 +203,7 @@ func (s *Store) Read(use func(*sql.DB) error) error {
 // Write gives change the database. What change has done is durable where saved; else it is in memory only, and on the
 // disk as soon as that takes it. Where the disk refuses, change is called a second time, with the copy in memory.
 func (s *Store) Write(ctx context.Context, change func(*sql.DB) error) (saved bool, err error) {
+	defer s.enter()()
 	s.use.RLock()
 	err, memory := change(s.db), s.memory
 	s.use.RUnlock()
