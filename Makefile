@@ -18,8 +18,8 @@ setup:
 
 # The program's own tests listen to real sound: they run when no other tests keep the processors busy.
 test: setup check
-	go test -race -shuffle=on $$(go list ./... | grep -v cmd/roomd)
-	go test -race -shuffle=on ./cmd/roomd -kills 200
+	ROOMD_LONG=1 go test -race -shuffle=on $$(go list ./... | grep -v cmd/roomd)
+	ROOMD_LONG=1 go test -race -shuffle=on -parallel 4 ./cmd/roomd -kills 200
 	$(MAKE) browser
 
 check:
@@ -52,7 +52,7 @@ SCRIPTS ?= 50
 SEED ?= 1
 ROOMS ?= 6
 faults: setup
-	go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -parallel $(ROOMS) -timeout 0
+	ROOMD_LONG=1 go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -parallel $(ROOMS) -timeout 0
 
 # Sessions of ten minutes on a sound card, one after the other: nothing grows.
 HOURS ?= 1

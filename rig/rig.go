@@ -89,6 +89,14 @@ func Eventually(t testing.TB, d time.Duration, what string, ok func() bool) {
 	}
 }
 
+// Long is for a test that takes a quarter of a minute and longer: make test runs it, go test alone does not.
+func Long(t testing.TB) {
+	t.Helper()
+	if os.Getenv("ROOMD_LONG") == "" && !Whole {
+		t.Skip("takes long: make test runs it (ROOMD_LONG=1)")
+	}
+}
+
 // Shared is the path of a peer that lives beside the checkout (fakedac, zigbee-sim); ROOMD_SHARED names another place.
 func Shared(t testing.TB, name string) string {
 	t.Helper()

@@ -19,6 +19,7 @@ import (
 	"roomd/player"
 	"roomd/player/loudness/judge"
 	"roomd/playlists"
+	"roomd/rig"
 	"roomd/room"
 )
 
@@ -55,6 +56,7 @@ var great = map[string]string{
 // TestCorpus renders random playlists of extreme files, and holds promises 1, 2 and 4 on each by ffmpeg's word: nothing
 // startles in any 100 ms, nothing stops for over 2 s where music is due, and phases end on their frame.
 func TestCorpus(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "playlists")

@@ -63,6 +63,7 @@ func longestSilence(frames [][2]float64, rate int) time.Duration {
 // TestTrackIsLostInMidPlay takes the sounding track away from its decoder, or the decoder from its track, each in a room of
 // its own: what follows or the bed covers it, and at no moment is there silence for two seconds.
 func TestTrackIsLostInMidPlay(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	send := func(sig syscall.Signal) func(*daemon, string) {
 		return func(d *daemon, file string) {

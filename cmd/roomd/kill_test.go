@@ -147,6 +147,7 @@ func TestKill(t *testing.T) {
 // TestTakenUpFromSilence kills the daemon while music plays: it comes back within two seconds of the process's start,
 // from silence, and never louder than it was.
 func TestTakenUpFromSilence(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	card := rig.SoundCard(t, 1)
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone

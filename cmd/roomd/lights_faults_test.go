@@ -55,6 +55,7 @@ func (d *daemon) lit() {
 
 // TestLightsSurviveTheDaemon kills the daemon in the middle of a fade, at random moments.
 func TestLightsSurviveTheDaemon(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	times := 3
 	if rig.Whole {
@@ -149,6 +150,7 @@ func TestBrokerForgets(t *testing.T) {
 
 // TestFloodedRoom sends ten thousand messages a second to everything that the room hears, in a session.
 func TestFloodedRoom(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	during := 5 * time.Second
 	if rig.Whole {

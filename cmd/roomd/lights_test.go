@@ -97,6 +97,7 @@ func TestLightsListed(t *testing.T) {
 
 // TestLightsTested has the real zigbee2mqtt's bulbs tested. Those of IKEA jump where white comes along with a level.
 func TestLightsTested(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	b := rig.Mosquitto(t)
 	bulbs := rig.Zigbee(t, b.URL)

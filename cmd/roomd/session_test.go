@@ -118,6 +118,7 @@ scenes:
 // TestSession plays a real session: real files through a sound card, real lamps through a real bridge, a tablet on
 // the websocket. It is judged by what left the card, what the bulbs' log says and when the tablet was told.
 func TestSession(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	card := rig.SoundCard(t, 1)
 	broker := rig.Mosquitto(t)
@@ -314,6 +315,7 @@ func checkBulbs(t *testing.T, bulbs *rig.Bulbs, started time.Time) {
 
 // TestHeadphones plays on a device of four channels: the room file's headphones are on the second pair, at their level.
 func TestHeadphones(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	card := rig.SoundCard(t, 1)
 	raw := filepath.Join(t.TempDir(), "four.raw")
@@ -354,6 +356,7 @@ func TestHeadphones(t *testing.T) {
 
 // TestSessionOnPulseAudio plays through a sound server and loses it on the way.
 func TestSessionOnPulseAudio(t *testing.T) {
+	rig.Long(t)
 	pulse := rig.PulseServer(t)
 	rec := pulse.Record()
 	d := newDaemon(t, pulse.Env(), map[string]string{

@@ -21,6 +21,7 @@ import (
 // TestUpgradeInMidSession stops the daemon as a package manager does and starts it again: the tablets are told, the
 // arc is the arc before, the sound is back from silence.
 func TestUpgradeInMidSession(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	card := rig.SoundCard(t, 1)
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
@@ -109,6 +110,7 @@ func TestReconnects(t *testing.T) {
 // TestNetworkGoes runs the room in a network of its own whose only link goes down, comes back, and comes back with
 // another address. The session goes on, the broker is found again, the page is there under both addresses.
 func TestNetworkGoes(t *testing.T) {
+	rig.Long(t)
 	name := fmt.Sprintf("roomd%d", time.Now().UnixNano()%1e6)
 	ip := func(words string) {
 		t.Helper()
@@ -181,6 +183,7 @@ func TestNetworkGoes(t *testing.T) {
 // TestMemoryIsShort gives the daemon and its decoders little more memory than they use, and a neighbour in the same
 // group that takes all that it can get. The music goes on, and nothing of the session is lost.
 func TestMemoryIsShort(t *testing.T) {
+	rig.Long(t)
 	group := filepath.Join("/sys/fs/cgroup/memory", fmt.Sprintf("roomd-test-%d", time.Now().UnixNano()))
 	if err := os.Mkdir(group, 0o755); err != nil {
 		t.Skipf("a group with little memory can't be made (root can, with version 1): %v", err)

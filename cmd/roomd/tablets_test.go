@@ -18,6 +18,7 @@ import (
 // TestTwentyTablets has five of twenty tablets dead: they are connected and never read. The others see each change, and
 // the sound goes on.
 func TestTwentyTablets(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	card := rig.SoundCard(t, 1)
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone

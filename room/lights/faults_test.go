@@ -81,6 +81,7 @@ func (s *stage) backwards(t *testing.T, bulb string, since time.Time) (n int) {
 // TestFaults breaks the broker, the bridge, the bulbs and the air between them while a light fades, and judges by what
 // the bulbs' own log says. All bulbs report intermediate levels all the time. With ROOMD_BARS=1 it takes an hour.
 func TestFaults(t *testing.T) {
+	rig.Long(t)
 	b := rig.Mosquitto(t)
 	s := &stage{b, rig.Zigbee(t, b.URL, "SIM_REPORT=1")}
 	roles := map[string][]lights.Lamp{"ambient": {lamp("room1/hue1"), lamp("room1/ikea1")}}

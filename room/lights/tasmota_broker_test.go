@@ -75,6 +75,7 @@ func tasmotaShines(d *device) float64 {
 }
 
 func TestTasmotaOverABroker(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	s := &stage{broker: rig.Mosquitto(t)}
 	p := rig.Dial(t, s.broker.URL)
@@ -117,6 +118,7 @@ func TestTasmotaOverABroker(t *testing.T) {
 
 // TestCommissionOverWifi tests lamps that fade by themselves, that are stepped, and that can't be asked.
 func TestCommissionOverWifi(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	b := rig.Mosquitto(t)
 	p := rig.Dial(t, b.URL)

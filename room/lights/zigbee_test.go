@@ -143,6 +143,7 @@ func (s *stage) light(t *testing.T, level int) {
 }
 
 func TestZigbee(t *testing.T) {
+	rig.Long(t)
 	s := startStage(t)
 	roles := map[string][]lights.Lamp{"ambient": {lamp("room1/hue1"), lamp("room1/ikea1")}, "accent": {lamp("room1/hue2")}}
 
