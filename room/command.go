@@ -6,25 +6,26 @@ import "encoding/json"
 type Verb string
 
 const (
-	Start     Verb = "start"      // a session with Playlist
-	Hold      Verb = "hold"       // keep the present phase open
-	Release   Verb = "release"    // let a held phase go on
-	Next      Verb = "next"       // end the present phase now
-	Extend    Verb = "extend"     // lengthen (or, negative, shorten) the present phase by By
-	SetLevel  Verb = "level"      // louder or softer by DB
-	Silence   Verb = "silence"    // fade the music out; the arc goes on
-	Resume    Verb = "resume"     // music again after silence or soften or emergency
-	Skip      Verb = "skip"       // the present track only
-	MarkNow   Verb = "mark"       // write the moment Name
-	BringBack Verb = "bring-back" // a composed early return
-	Soften    Verb = "soften"     // music far down in 3 s, light stays
-	Care      Verb = "care"       // lights for care: light to see by, music goes on
-	Emergency Verb = "emergency"  // music down, lights full, the clock runs on
-	End       Verb = "end"        // fade all over 20 s and close the session
-	Abort     Verb = "abort"      // close the session now (3 s)
-	Undo      Verb = "undo"       // take back command Of
-	SetScene  Verb = "scene"      // room lights to Scene; only while no session runs
-	Follow    Verb = "follow"     // command Role again after a hand moved it; empty: all, back to the arc after care
+	Start     Verb = "start"       // a session with Playlist
+	Hold      Verb = "hold"        // keep the present phase open
+	Release   Verb = "release"     // let a held phase go on
+	Next      Verb = "next"        // end the present phase now
+	Extend    Verb = "extend"      // lengthen (or, negative, shorten) the present phase by By
+	SetLevel  Verb = "level"       // louder or softer by DB
+	Silence   Verb = "silence"     // fade the music out; the arc goes on
+	Resume    Verb = "resume"      // music again after silence or soften or emergency
+	Skip      Verb = "skip"        // the present track only
+	MarkNow   Verb = "mark"        // write the moment Name
+	BringBack Verb = "bring-back"  // a composed early return
+	Soften    Verb = "soften"      // music far down in 3 s, light stays
+	Care      Verb = "care"        // lights for care: light to see by, music goes on
+	Emergency Verb = "emergency"   // music down, lights full, the clock runs on
+	End       Verb = "end"         // fade all over 20 s and close the session
+	Abort     Verb = "abort"       // close the session now (3 s)
+	Undo      Verb = "undo"        // take back command Of
+	SetScene  Verb = "scene"       // room lights to Scene; only while no session runs
+	TestLamps Verb = "test-lights" // find out what Role's lamps can do; only while no session runs
+	Follow    Verb = "follow"      // command Role again after a hand moved it; empty: all, back to the arc after care
 )
 
 // Command is what a person or a schedule asks for. ID makes a repeat harmless: a command whose ID has been done is
@@ -181,6 +182,9 @@ type LightView struct {
 	State  string      `json:"state"`          // unknown, following, held, lost
 	Says   string      `json:"says,omitempty"` // which lamp, and what to do
 	Lamps  []LampView  `json:"lamps"`
+	// Test is how far a test of its lamps is, or what the last one has found. Testable: there is a lamp to test.
+	Test     string `json:"test,omitempty"`
+	Testable bool   `json:"testable,omitempty"`
 }
 
 // LampView is one lamp of a role.

@@ -32,6 +32,8 @@ type Sound interface {
 type Lamps interface {
 	Fade(lights.Move)
 	Follow(role string)
+	// Test finds out what a role's lamps can do, or says in a sentence why it can't now.
+	Test(role string) (refused string)
 	Views() map[string]lights.View
 	// Answered tells of each lamp whether it answered to the last urgent move.
 	Answered() []lights.Answer
@@ -342,6 +344,13 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 	switch {
 	case c.Do == Start && !running:
 		return r.begin(ctx, c, req.begin)
+	case c.Do == TestLamps && running:
+		return Ack{}, &Refused{Reason: "Lights are tested before a session, not in one."}
+	case c.Do == TestLamps:
+		if reason := r.o.Lights.Test(c.Role); reason != "" {
+			return Ack{}, &Refused{Reason: reason}
+		}
+		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
 	case c.Do == SetScene && !running:
 		return r.scene(ctx, c)
 	case c.Do == Follow && !running:
@@ -569,7 +578,7 @@ func (r *Room) lightViews() map[string]LightView {
 	}
 	out := map[string]LightView{}
 	for role, v := range r.o.Lights.Views() {
-		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Says: v.Says, Lamps: []LampView{}}
+		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Says: v.Says, Lamps: []LampView{}, Test: v.Test, Testable: v.Testable}
 		if v.Actual != nil {
 			lv.Actual = &LightLevel{v.Actual.L, v.Actual.Kelvin, v.Actual.Color}
 			if v.Target == (lights.Level{}) {

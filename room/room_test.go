@@ -61,6 +61,12 @@ func (f *fakeLamps) Follow(role string) {
 	defer f.mu.Unlock()
 	f.follows = append(f.follows, role)
 }
+func (f *fakeLamps) Test(role string) string {
+	if role != "ambient" {
+		return "There is no such light."
+	}
+	return ""
+}
 func (f *fakeLamps) Views() map[string]lights.View {
 	return map[string]lights.View{"ambient": {State: lights.Unknown}}
 }

@@ -84,7 +84,7 @@ func serve(ctx context.Context, c *call) error {
 	if err != nil {
 		log.Warn("profiles of lights", "err", err)
 	}
-	lamps.Tested(profiles)
+	lamps.Tested(profiles, profilesIn(c.data))
 
 	snd := openSound(cfg.Audio, player.Options{Ceiling: cfg.Audio.Ceiling + 12, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log})
 	defer snd.line.Close()

@@ -45,10 +45,11 @@ type Controller struct {
 	conn Conn
 	log  *slog.Logger
 
-	events  chan event
-	dropped atomic.Uint64
-	wake    chan struct{}
-	changed chan struct{}
+	events   chan event
+	dropped  atomic.Uint64
+	profiles string // the folder where tests keep what they find
+	wake     chan struct{}
+	changed  chan struct{}
 
 	mu      sync.Mutex // guards what follows
 	inbox   []any      // Move, follow, connected
@@ -65,7 +66,8 @@ type Controller struct {
 	open    bool
 	opened  time.Time
 	rest    map[string]bool // subscriptions that are made
-	tested  Profiles        // set before Run
+	tested  Profiles        // of lamps, by topic
+	ctx     context.Context // of Run
 	urgent  *urgent
 }
 
@@ -90,6 +92,8 @@ type role struct {
 	lamps   []*lamp
 	plan    plan
 	pending *pending
+	trial   *trial    // a test of its lamps; nil: none
+	test    string    // how far it is, or what it has found
 	arrived time.Time // all its lamps are asked then, since a fade has ended; zero: they were
 }
 
@@ -295,6 +299,7 @@ func (c *Controller) hear(topic string, payload []byte, retained bool) {
 
 // Run moves the lamps until ctx ends. The lamps stay as they are then.
 func (c *Controller) Run(ctx context.Context) error {
+	c.ctx = ctx
 	for _, r := range c.order {
 		for _, l := range r.lamps {
 			if l.drv == nil {
@@ -435,6 +440,14 @@ func (c *Controller) command(v any, now time.Time) {
 	switch v := v.(type) {
 	case connected:
 		c.connection(v.open, now)
+	case testRole:
+		v.answer <- c.begins(c.ctx, v.role)
+	case testSays:
+		if v.role.trial == v.trial {
+			v.role.test = v.says
+		}
+	case testDone:
+		c.learned(v, now)
 	case follow:
 		for _, r := range c.order {
 			if v.role == "" || v.role == r.name {
@@ -448,6 +461,11 @@ func (c *Controller) command(v any, now time.Time) {
 			}
 		}
 	case Move:
+		for name := range v.Scene {
+			if r := c.roles[name]; r != nil {
+				c.breakOff(r, now)
+			}
+		}
 		if v.Kind == Urgent {
 			c.hasten(v, now)
 			return
@@ -708,6 +726,9 @@ func (c *Controller) step(now time.Time) time.Time {
 			}
 		}
 		next = sooner(next, r.arrived)
+		if r.trial != nil {
+			continue // its lamps are the test's
+		}
 		for _, l := range r.lamps {
 			for _, u := range l.units {
 				next = sooner(next, c.readStep(u, now))
@@ -1152,7 +1173,7 @@ func (c *Controller) show(now time.Time) {
 }
 
 func (c *Controller) view(r *role, now time.Time) View {
-	v := View{State: Following}
+	v := View{State: Following, Test: r.test, Testable: len(r.offers()) > 0}
 	switch {
 	case r.pending != nil:
 		v.Target = r.pending.move.Scene[r.name]

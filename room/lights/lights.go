@@ -55,6 +55,9 @@ type View struct {
 	State  State
 	Says   string // which lamp and why, and what to do; empty when all is well
 	Lamps  []LampView
+	// Test is how far a test of its lamps is, or what the last one has found; empty: there was none. Testable: there is a lamp to test.
+	Test     string
+	Testable bool
 }
 
 // LampView is one lamp of a role: each member of a group is one.

@@ -84,9 +84,9 @@ func (p Profile) on(c Caps) Caps {
 	return c
 }
 
-// Tested has the controller go by what tests have found. It is called before Run; what the room file says of a lamp's
-// fade still holds.
-func (c *Controller) Tested(p Profiles) { c.tested = p }
+// Tested has the controller go by what tests have found, and keep in dir what further ones find. It is called before Run;
+// what the room file says of a lamp's fade still holds.
+func (c *Controller) Tested(p Profiles, dir string) { c.tested, c.profiles = p, dir }
 
 // known is what a lamp can do: its kind, corrected by its test, corrected by the room file.
 func (c *Controller) known(conf Lamp, topic string, k Caps) Caps {

@@ -36,7 +36,7 @@ func TestProfileHolds(t *testing.T) {
 					t.Fatal(err)
 				}
 				ctl := New(w.bus, map[string][]Lamp{"ambient": lamps}, nil)
-				ctl.Tested(profiles)
+				ctl.Tested(profiles, "")
 				done := make(chan struct{})
 				go func() { _ = ctl.Run(ctx); close(done) }()
 				time.Sleep(3 * time.Second)

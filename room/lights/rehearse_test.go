@@ -29,7 +29,7 @@ func TestRehearsalIsWhatTheControllerDoes(t *testing.T) {
 			b.turn(true, 254*luminance(50))
 			w := newWorld(t, ctx, a, b)
 			c := New(w.bus, roles, nil)
-			c.Tested(tested)
+			c.Tested(tested, "")
 			done := make(chan struct{})
 			go func() { _ = c.Run(ctx); close(done) }()
 			r := Rehearse(roles, tested, begin, cues)

@@ -38,6 +38,7 @@ func startStage(t *testing.T) *stage {
 type daemon struct {
 	*lights.Controller
 	conn *mqtt.Client
+	dir  string // of what tests of lamps find
 	stop func()
 }
 
@@ -57,7 +58,8 @@ func (s *stage) daemon(t *testing.T, roles map[string][]lights.Lamp, air ...*los
 		a.Conn = way
 		way = a
 	}
-	d := &daemon{Controller: lights.New(way, roles, log), conn: conn}
+	d := &daemon{Controller: lights.New(way, roles, log), conn: conn, dir: t.TempDir()}
+	d.Tested(nil, d.dir)
 	done := make(chan struct{})
 	go func() { _ = d.Run(ctx); close(done) }()
 	var once sync.Once

@@ -101,6 +101,22 @@ test("a tablet that was removed is sent to the sign-in page", async () => {
   await context.close();
 });
 
+test("before a session a lamp can be tested, one that is drawn by the page can't", async () => {
+  await willow.close();
+  willow = await room(undefined, "room: Willow\naudio: {output: none}\nlights:\n  ambient: {driver: wled, topic: wled/shelf}\n  accent: {driver: simulated}\n");
+  const { page, context, faults } = await tablet();
+  await sign(page);
+  await key(page, "Test ambient").click();
+  await page.locator(".ready").getByText("does not answer").waitFor();
+  assert.equal(await key(page, "Test accent").count(), 0);
+  assert.match((await willow.state()).lights.ambient.test, /wled\/shelf/);
+  await willow.command({ do: "start", playlist: "short" });
+  const refused = await willow.command({ do: "test-lights", role: "ambient" }).catch((e) => String(e));
+  assert.match(String(refused), /before a session/);
+  assert.deepEqual(faults, []);
+  await context.close();
+});
+
 test("on a secure origin the tablet is kept awake, and says so", async () => {
   const { page, context } = await tablet();
   await sign(page, willow.url.replace("room.local", "localhost"));

@@ -38,10 +38,10 @@ async function freePort() {
 }
 
 /** room starts one. */
-export async function room(files = { "short.yaml": short }) {
+export async function room(files = { "short.yaml": short }, yaml = config) {
   const data = await mkdtemp(join(tmpdir(), "roomd-e2e-"));
   await mkdir(join(data, "playlists"));
-  await writeFile(join(data, "room.yaml"), config);
+  await writeFile(join(data, "room.yaml"), yaml);
   for (const [name, text] of Object.entries(files)) await writeFile(join(data, "playlists", name), text);
   const { stdout } = await promisify(execFile)(binary, ["token", "create", "Tablet", "--data", data]);
   const token = stdout.trim();

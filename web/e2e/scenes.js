@@ -40,7 +40,7 @@ export function playlists() {
 export function snapshot(session, more = {}) {
   return {
     boot: "b1", rev: 1, now_ms: 9_000_000, version: "test", room: "Willow", session,
-    lights: { accent: role(12), ambient: role(24, 8) },
+    lights: { accent: { ...role(12), testable: true }, ambient: { ...role(24, 8), testable: true, test: session ? "" : "zigbee2mqtt/willow/ceiling: fades level or colour at a time, lowest level 1." } },
     sound: { output: "USB Audio DAC", state: session ? "playing" : "silent", underruns: 0, reopened: 0, latency_ms: 180 },
     problems: [], marks: ["Lozenge", "Spit", "Swallow", "Vitals", "Note"], scenes: ["care", "day", "dim", "dusk", "floor", "full", "return"], ...more,
   };

@@ -2,7 +2,7 @@
 
 export type Verb =
   | "start" | "hold" | "release" | "next" | "extend" | "level" | "silence" | "resume" | "skip" | "mark" | "bring-back"
-  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "scene" | "follow";
+  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "scene" | "follow" | "test-lights";
 
 export interface Command {
   id: string;
@@ -64,7 +64,7 @@ export interface Session {
 
 export interface Light { level: number; kelvin?: number; color?: string }
 export interface Lamp { name: string; state: string; answer?: string }
-export interface Role { target: Light; actual: Light | null; state: string; says?: string; lamps?: Lamp[] | null }
+export interface Role { target: Light; actual: Light | null; state: string; says?: string; lamps?: Lamp[] | null; test?: string; testable?: boolean }
 export interface Part { part: string; state: "working" | "degraded"; since_ms?: number; why?: string; do?: string }
 export interface Problem { part: string; says: string; do: string }
 

@@ -126,7 +126,7 @@ export const T = {
   warned: (n: number) => (n === 1 ? "1 note" : `${n} notes`),
   arcOf: (name: string) => `The arc of ${name}`,
   ready: "Is the room ready?",
-  parts: { sound: "Sound", lights: "Lights", link: "Link", awake: "Tablet", playlist: "Playlist", room: "Room", disk: "Disk", clock: "Clock" } as Record<string, string>,
+  parts: { sound: "Sound", lights: "Lights", link: "Link", awake: "Tablet", playlist: "Playlist", room: "Room", disk: "Disk", clock: "Clock", test: "Tested" } as Record<string, string>,
   soundOK: (output: string) => `Plays through ${output}`,
   soundHealth: (ms: number, dry: number, again: number) => `${ms} ms to the speaker, ran dry ${times(dry)}, opened again ${times(again)}`,
   soundNot: "There is no sound.",
@@ -135,6 +135,7 @@ export const T = {
   linkOK: (ms: number) => `Good, answers in ${ms < 1 ? "under 1" : Math.round(ms)} ms`,
   linkMeasuring: "Good",
   scenes: "Light the room",
+  testLamp: (role: string) => `Test ${role}`,
   screen: "Screen",
 
   // this tablet

@@ -1,0 +1,174 @@
+package lights
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// trial is a test of a role's lamps that is under way in a running room.
+type trial struct {
+	gate *gate
+	stop context.CancelFunc
+}
+
+// gate is the connection of a test. Once it is shut the test commands nothing more and hears nothing.
+type gate struct {
+	Conn
+	shut atomic.Bool
+}
+
+var errBrokenOff = errors.New("the test was broken off")
+
+func (g *gate) Publish(topic string, payload []byte) error {
+	if g.shut.Load() {
+		return errBrokenOff
+	}
+	return g.Conn.Publish(topic, payload)
+}
+
+func (g *gate) Subscribe(filter string, handle func(string, []byte, bool)) {
+	g.Conn.Subscribe(filter, func(topic string, payload []byte, retained bool) {
+		if !g.shut.Load() {
+			handle(topic, payload, retained)
+		}
+	})
+}
+
+// What a test tells the owner.
+type (
+	testRole struct {
+		role   string
+		answer chan string
+	}
+	testSays struct {
+		role  *role
+		trial *trial
+		says  string
+	}
+	testDone struct {
+		testSays
+		found []Profile
+	}
+)
+
+// Test finds out what a role's lamps can do, one after the other (see Commission), keeps it and goes by it from then on.
+// It returns at once; View.Test tells how far it is and what was found. The role is not commanded meanwhile; any move of it
+// breaks the test off. refused is a sentence for a therapist: why these lamps can't be tested now; empty: the test has begun.
+func (c *Controller) Test(role string) (refused string) {
+	ask := testRole{role, make(chan string, 1)}
+	c.put(ask)
+	select {
+	case refused = <-ask.answer:
+		return refused
+	case <-time.After(time.Second):
+		return "The lights do not answer."
+	}
+}
+
+// offers are a role's lamps as a test takes them: those that are there in truth.
+func (r *role) offers() (all []Offer) {
+	for _, l := range r.lamps {
+		if l.drv == nil || l.conf.Driver == "simulated" {
+			continue
+		}
+		for _, u := range l.units {
+			all = append(all, Offer{Lamp: Lamp{Driver: l.conf.Driver, Topic: u.addr.topic, Extra: u.addr.extra}, Caps: u.addr.caps})
+		}
+	}
+	return all
+}
+
+// begins starts a test, on the owner's goroutine.
+func (c *Controller) begins(ctx context.Context, name string) (refused string) {
+	r := c.roles[name]
+	switch {
+	case r == nil:
+		return fmt.Sprintf("There is no light called %q.", name)
+	case !c.open:
+		return "The lights can't be reached."
+	}
+	for _, other := range c.order {
+		if other.trial != nil {
+			return fmt.Sprintf("The light %q is being tested: that takes a minute for each lamp.", other.name)
+		}
+	}
+	offers := r.offers()
+	if len(offers) == 0 {
+		return "There is no lamp to test: these are drawn by the page, or not found yet."
+	}
+	ctx, stop := context.WithCancel(ctx)
+	t := &trial{&gate{Conn: c.conn}, stop}
+	r.trial, r.test = t, "asking where it is"
+	r.plan, r.pending, r.arrived = plan{}, nil, time.Time{}
+	for _, u := range r.units() {
+		u.reading = 0
+	}
+	dir := c.profiles
+	go func() {
+		defer stop()
+		var found []Profile
+		var failed []error
+		last := ""
+		for _, o := range offers {
+			p, err := Commission(ctx, t.gate, o, func(s string) { c.put(testSays{r, t, o.Lamp.Topic + ": " + s}) })
+			if err == nil {
+				err = p.Save(dir)
+			}
+			if err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", o.Lamp.Topic, err))
+				continue
+			}
+			found = append(found, p)
+			last += o.Lamp.Topic + ": " + p.String() + ". "
+		}
+		if err := errors.Join(failed...); err != nil {
+			last += "Not tested: " + err.Error() + "."
+		}
+		t.gate.shut.Store(true)
+		c.put(testDone{testSays{r, t, last}, found})
+	}()
+	return ""
+}
+
+// learned takes what a test has found.
+func (c *Controller) learned(v testDone, now time.Time) {
+	r := v.role
+	if r.trial != v.trial {
+		return // it was broken off
+	}
+	r.trial, r.test = nil, v.says
+	if c.tested == nil {
+		c.tested = Profiles{}
+	}
+	for _, p := range v.found {
+		c.tested[p.Topic] = p
+	}
+	for _, l := range r.lamps {
+		for i, u := range l.units {
+			u.addr.caps = c.known(l.conf, u.addr.topic, u.addr.caps)
+			if l.group != nil {
+				if i == 0 {
+					l.group.addr.caps = u.addr.caps
+				}
+				l.group.addr.caps = l.group.addr.caps.both(u.addr.caps)
+			}
+			c.recover(u, reconnected, now)
+		}
+	}
+}
+
+// breakOff ends a role's test before its time: a move is asked for.
+func (c *Controller) breakOff(r *role, now time.Time) {
+	if r.trial == nil {
+		return
+	}
+	r.trial.gate.shut.Store(true)
+	r.trial.stop()
+	r.trial, r.test = nil, "The test was broken off."
+	for _, u := range r.units() {
+		c.recover(u, strayed, now)
+	}
+}
