@@ -368,7 +368,7 @@ func (s *script) command() {
 		time.Sleep(4 * time.Second)
 		s.d.do(room.Command{Do: room.Resume})
 		s.tell("resume")
-		s.quiet = append(s.quiet, excuse{at, time.Now().Add(6 * time.Second)})
+		s.quiet = append(s.quiet, excuse{at, time.Now().Add(11 * time.Second)}) // it comes back at 3 dB a second
 	}
 }
 
