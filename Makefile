@@ -38,7 +38,7 @@ bench:
 
 # What takes too long for every change.
 bars: setup
-	go test ./cmd/roomd -run Corpus -corpus 30 -v -timeout 30m
+	ROOMD_LONG=1 go test ./cmd/roomd -run Corpus -corpus 30 -v -timeout 30m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
 	go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
 
