@@ -82,6 +82,7 @@ func (s *stage) backwards(t *testing.T, bulb string, since time.Time) (n int) {
 // the bulbs' own log says. All bulbs report intermediate levels all the time. With ROOMD_BARS=1 it takes an hour.
 func TestFaults(t *testing.T) {
 	rig.Long(t)
+	t.Parallel()
 	b := rig.Mosquitto(t)
 	s := &stage{b, rig.Zigbee(t, b.URL, "SIM_REPORT=1")}
 	roles := map[string][]lights.Lamp{"ambient": {lamp("room1/hue1"), lamp("room1/ikea1")}}

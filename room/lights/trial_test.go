@@ -14,6 +14,7 @@ import (
 // is kept; a move breaks it off at once.
 func TestTrial(t *testing.T) {
 	rig.Long(t)
+	t.Parallel()
 	b := rig.Mosquitto(t)
 	s := &stage{b, rig.Zigbee(t, b.URL)}
 	s.light(t, 40)

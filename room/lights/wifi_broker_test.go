@@ -140,6 +140,7 @@ func startPlain(t *testing.T, p *rig.Peer, topic string, full float64, bare bool
 }
 
 func TestWifiLampsOverABroker(t *testing.T) {
+	t.Parallel()
 	s := &stage{broker: rig.Mosquitto(t)}
 	p := rig.Dial(t, s.broker.URL)
 	lamps := map[string]*device{"wled": startWLED(t, p, "wled/shelf"), "shelly": startShelly(t, p, "shellydimmer-1"),

@@ -146,6 +146,7 @@ func (s *stage) light(t *testing.T, level int) {
 
 func TestZigbee(t *testing.T) {
 	rig.Long(t)
+	t.Parallel()
 	s := startStage(t)
 	roles := map[string][]lights.Lamp{"ambient": {lamp("room1/hue1"), lamp("room1/ikea1")}, "accent": {lamp("room1/hue2")}}
 
