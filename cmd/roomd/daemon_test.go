@@ -100,6 +100,8 @@ func (d *daemon) start() {
 	d.Process = rig.Run(d.t, log, words[0], d.env, words[1:]...)
 	defer func() {
 		if d.t.Failed() {
+			_ = d.Signal(syscall.SIGQUIT) // it tells where it hangs
+			time.Sleep(300 * time.Millisecond)
 			d.t.Logf("the daemon's log:\n%s", d.log())
 		}
 	}()
