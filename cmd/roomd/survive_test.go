@@ -111,7 +111,6 @@ func TestReconnects(t *testing.T) {
 // another address. The session goes on, the broker is found again, the page is there under both addresses.
 func TestNetworkGoes(t *testing.T) {
 	rig.Long(t)
-	t.Parallel()
 	name := fmt.Sprintf("roomd%d", time.Now().UnixNano()%1e6)
 	ip := func(words string) {
 		t.Helper()
@@ -185,7 +184,6 @@ func TestNetworkGoes(t *testing.T) {
 // group that takes all that it can get. The music goes on, and nothing of the session is lost.
 func TestMemoryIsShort(t *testing.T) {
 	rig.Long(t)
-	t.Parallel()
 	group := filepath.Join("/sys/fs/cgroup/memory", fmt.Sprintf("roomd-test-%d", time.Now().UnixNano()))
 	if err := os.Mkdir(group, 0o755); err != nil {
 		t.Skipf("a group with little memory can't be made (root can, with version 1): %v", err)

@@ -53,7 +53,11 @@ phases: [{name: One, stage: preparation, length: 10m, music: one.flac, marks: [N
 	}
 	time.Sleep(time.Second)
 	var late []float64
-	for range 100 {
+	changes := 30
+	if rig.Whole {
+		changes = 100
+	}
+	for range changes {
 		id := room.NewID()
 		at := time.Now()
 		d.do(room.Command{ID: id, Do: room.MarkNow, Name: "Note"})
@@ -73,6 +77,13 @@ phases: [{name: One, stage: preparation, length: 10m, music: one.flac, marks: [N
 		}
 	}
 	slices.Sort(late)
+	if !rig.Whole {
+		// Beside other tests only that each was told.
+		if most := late[len(late)-1]; most >= 1000 {
+			t.Errorf("a change was not told to a live tablet")
+		}
+		return
+	}
 	rig.Bar(t, "20 tablets, 5 of them dead", "a change is on a live one, median", late[len(late)/2], 50, "ms")
 	rig.Bar(t, "20 tablets, 5 of them dead", "a change is on a live one, p99", late[len(late)*99/100], 100, "ms")
 	rig.Bar(t, "20 tablets, 5 of them dead", "the sound ran dry", float64(d.snapshot().Sound.Underruns), 0, "times")
