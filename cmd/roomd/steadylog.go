@@ -9,29 +9,36 @@ import (
 
 // steadyLog writes log lines in the order in which they came, without holding up who logs: a log that takes nothing, since
 // its reader hangs or its disk is full, must not silence the music. Lines for which there is no room are left out, and
-// their number is said.
+// their number is said where they would have stood.
 type steadyLog struct {
 	to      io.Writer
-	lines   chan []byte
+	lines   chan logLine
 	dropped atomic.Uint64
 	done    chan struct{}
+}
+
+// logLine is a line, and how many before it are missing. One without text is the end.
+type logLine struct {
+	text    []byte
+	missing uint64
 }
 
 // logLines is how many lines wait at most.
 const logLines = 1024
 
 func newSteadyLog(to io.Writer) *steadyLog {
-	l := &steadyLog{to: to, lines: make(chan []byte, logLines), done: make(chan struct{})}
+	l := &steadyLog{to: to, lines: make(chan logLine, logLines), done: make(chan struct{})}
 	go l.run()
 	return l
 }
 
 // Write takes a line. It never waits and never fails.
 func (l *steadyLog) Write(line []byte) (int, error) {
+	missing := l.dropped.Swap(0)
 	select {
-	case l.lines <- append([]byte{}, line...):
+	case l.lines <- logLine{append([]byte{}, line...), missing}:
 	default:
-		l.dropped.Add(1)
+		l.dropped.Add(missing + 1)
 	}
 	return len(line), nil
 }
@@ -39,13 +46,13 @@ func (l *steadyLog) Write(line []byte) (int, error) {
 func (l *steadyLog) run() {
 	defer close(l.done)
 	for line := range l.lines {
-		if line == nil {
+		if line.missing > 0 {
+			_, _ = fmt.Fprintf(l.to, "level=WARN msg=\"the log took nothing; lines are missing\" lines=%d\n", line.missing)
+		}
+		if line.text == nil {
 			return
 		}
-		if n := l.dropped.Swap(0); n > 0 {
-			_, _ = fmt.Fprintf(l.to, "level=WARN msg=\"the log took nothing; lines are missing\" lines=%d\n", n)
-		}
-		_, _ = l.to.Write(line)
+		_, _ = l.to.Write(line.text)
 	}
 }
 
@@ -54,7 +61,7 @@ func (l *steadyLog) flush() {
 	end := time.NewTimer(200 * time.Millisecond)
 	defer end.Stop()
 	select {
-	case l.lines <- nil:
+	case l.lines <- logLine{missing: l.dropped.Load()}:
 	case <-end.C:
 		return
 	}
