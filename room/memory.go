@@ -170,6 +170,7 @@ func (s *Store) bringBack() (err error) {
 	do(`INSERT INTO disk.heard SELECT * FROM main.heard WHERE true ON CONFLICT (file) DO UPDATE SET times = max(times, excluded.times)`)
 	// Of the tokens only those made meanwhile: another process may have revoked one that the copy has.
 	do(`INSERT INTO disk.tokens SELECT * FROM main.tokens WHERE created >= ? ON CONFLICT DO NOTHING`, s.Outage().Since.Unix())
+	do(`DELETE FROM disk.pairings WHERE link NOT IN (SELECT link FROM main.pairings)`) // used up
 	do("COMMIT")
 	if err != nil {
 		_, _ = conn.ExecContext(ctx, "ROLLBACK")

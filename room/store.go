@@ -78,6 +78,11 @@ CREATE TABLE IF NOT EXISTS tokens (
 	hash BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE, created INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0) STRICT;
 ALTER TABLE events ADD COLUMN sum INTEGER; -- CRC-32 of the other columns; null: written by an older roomd
 ALTER TABLE anchor ADD COLUMN sum INTEGER;
+`, `
+ALTER TABLE tokens ADD COLUMN role TEXT NOT NULL DEFAULT 'therapist';
+CREATE TABLE pairings (
+	link BLOB PRIMARY KEY, code BLOB NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,
+	until INTEGER NOT NULL, wrong INTEGER NOT NULL DEFAULT 0) STRICT;
 `}
 
 // OpenStore opens the database, or makes it. One that is damaged is set aside under another name, and what of it is

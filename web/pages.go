@@ -2,7 +2,7 @@ package web
 
 import (
 	"bytes"
-	"embed"
+	_ "embed"
 	"fmt"
 	"html"
 	"io/fs"
@@ -15,51 +15,33 @@ import (
 	"roomd/web/ui"
 )
 
-// signin holds the only pages that are seen without a token.
+// darkCSS is the style of error pages.
 //
-//go:embed signin
-var signin embed.FS
-
-func (s *Server) page(name string, status int) http.HandlerFunc {
-	b, err := signin.ReadFile("signin/" + name)
-	if err != nil {
-		panic(err) // a file that is built in
-	}
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.WriteHeader(status)
-		_, _ = w.Write(b)
-	}
-}
-
-func (s *Server) signinAsset(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("file")
-	b, err := signin.ReadFile("signin/" + name)
-	if err != nil || path.Ext(name) == ".html" {
-		s.fail(w, r, http.StatusNotFound, "there is no such page")
-		return
-	}
-	w.Header().Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
-	_, _ = w.Write(b)
-}
+//go:embed dark.css
+var darkCSS []byte
 
 // darkPage is an error as a page: in a dark room an error must not be a white screen.
 func (s *Server) darkPage(w http.ResponseWriter, status int, reason string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="dark"><title>roomd</title>`+
-		`<link rel="stylesheet" href="/signin/signin.css"><body bgcolor="#000000"><main><h1>%d</h1><p>%s</p><p><a href="/">To the room</a></p></main></body></html>`+"\n",
+		`<link rel="stylesheet" href="/dark.css"><body bgcolor="#000000"><main><h1>%d</h1><p>%s</p><p><a href="/">To the room</a></p></main></body></html>`+"\n",
 		status, html.EscapeString(reason))
 }
 
 // ui serves the tablet's page. Files with a hash in their name never change; index.html is asked for anew each time.
 func (s *Server) ui(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
-	if name == "" {
+	if name == "" || name == "pair" {
 		name = "index.html"
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		s.fail(w, r, http.StatusNotFound, "there is no such route")
+		return
+	}
+	if name == "dark.css" {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		_, _ = w.Write(darkCSS)
 		return
 	}
 	b, err := fs.ReadFile(ui.Files, "dist/"+name)

@@ -15,8 +15,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"roomd/room"
 )
@@ -57,6 +58,8 @@ type Server struct {
 	o       Options
 	handler http.Handler
 	hub     hub
+	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
+	codes, links *rate.Limiter
 }
 
 // New makes a server.
@@ -67,22 +70,24 @@ func New(o Options) *Server {
 	if name, err := os.Hostname(); err == nil {
 		o.Hosts = append(slices.Clone(o.Hosts), name)
 	}
-	s := &Server{o: o}
-	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[string]int{}, dropped: map[string]uint64{}}
+	s := &Server{o: o, codes: rate.NewLimiter(rate.Every(2*time.Second), 5), links: rate.NewLimiter(10, 10)}
+	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[string]int{}, gone: map[string]chan struct{}{}, dropped: map[string]uint64{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.local(newMetrics(s)))
-	mux.HandleFunc("GET /pair", s.page("pair.html", http.StatusOK))
-	mux.HandleFunc("GET /signin/{file}", s.signinAsset)
 	mux.HandleFunc("POST /api/v1/pair", s.pair)
 	private := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(h)) }
+	steering := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(s.steers(h))) }
 	private("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, o.Room.Snapshot()) })
-	private("POST /api/v1/commands", s.command)
+	steering("POST /api/v1/commands", s.command)
 	private("GET /api/v1/playlists", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Room.Playlists())) })
-	private("GET /api/v1/sessions", s.sessions)
-	private("GET /api/v1/sessions/{id}", s.session)
+	steering("GET /api/v1/sessions", s.sessions)
+	steering("GET /api/v1/sessions/{id}", s.session)
+	steering("GET /api/v1/devices", s.devices)
+	steering("DELETE /api/v1/devices/{name}", s.revoke)
 	private("GET /ws", s.websocket)
-	private("/", func(w http.ResponseWriter, r *http.Request) {
+	// The page itself is no secret, and it is where a device asks to be let in.
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET")
 			s.fail(w, r, http.StatusMethodNotAllowed, "this takes GET only")
@@ -91,8 +96,9 @@ func New(o Options) *Server {
 		s.ui(w, r)
 	})
 	for pattern, allow := range map[string]string{
-		"/healthz": "GET", "/metrics": "GET", "/pair": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
+		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET", "/ws": "GET",
+		"/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
@@ -146,38 +152,48 @@ func (s *Server) ours(host string) bool {
 	return slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// who is the name of the token that a request carries.
-func (s *Server) who(r *http.Request) (token, name string, ok bool) {
+// who owns the token that a request carries.
+func (s *Server) who(r *http.Request) (token string, whose Token, ok bool) {
 	if a := r.Header.Get("Authorization"); a != "" {
 		t, found := strings.CutPrefix(a, "Bearer ")
 		if !found {
-			return "", "", false
+			return "", Token{}, false
 		}
-		name, ok = s.o.Tokens.Check(strings.TrimSpace(t))
-		return t, name, ok
+		token = strings.TrimSpace(t)
+	} else if c, err := r.Cookie(cookieName); err == nil {
+		token = c.Value
 	}
-	c, err := r.Cookie(cookieName)
-	if err != nil {
-		return "", "", false
-	}
-	name, ok = s.o.Tokens.Check(c.Value)
-	return c.Value, name, ok
+	whose, ok = s.o.Tokens.Check(token)
+	return token, whose, ok
 }
 
 func (s *Server) authenticated(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, _, ok := s.who(r); ok {
-			next(w, r)
+		if _, whose, ok := s.who(r); ok {
+			next(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, whose)))
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer realm="roomd"`)
-		if r.URL.Path == "/" && r.Method == http.MethodGet {
-			s.page("signin.html", http.StatusUnauthorized)(w, r)
-			return
-		}
-		s.fail(w, r, http.StatusUnauthorized, "this needs a token: roomd token create NAME makes one")
+		s.fail(w, r, http.StatusUnauthorized, "this device does not belong to the room: roomd pair, on the room's computer, lets it in")
 	})
 }
+
+// whoKey is where authenticated puts whose token a request carried.
+type whoKey struct{}
+
+// steers lets nobody by who may only see. It stands behind authenticated.
+func (s *Server) steers(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if whose, _ := r.Context().Value(whoKey{}).(Token); whose.Role != Therapist {
+			s.fail(w, r, http.StatusForbidden, watches)
+			return
+		}
+		next(w, r)
+	}
+}
+
+// watches is what a device is told that may see and not steer.
+const watches = "This device only watches the session."
 
 // fault is the body of an answer that is not 2xx.
 type fault struct {
@@ -347,25 +363,105 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pairing slows guesses of a token down: not that 256 bits could be guessed, but so that trying costs the room nothing.
-var pairing sync.Mutex
-
-// pair turns a token into a cookie.
+// pair lets a device in by a code or a link that the room's computer shows, and gives it a cookie.
 func (s *Server) pair(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		Token string `json:"token"`
+		Code string `json:"code"`
+		Link string `json:"link"`
+		Name string `json:"name"` // as the device calls itself
 	}
 	if !s.body(w, r, &in) {
 		return
 	}
-	pairing.Lock()
-	_, ok := s.o.Tokens.Check(in.Token)
-	pairing.Unlock()
-	if !ok {
-		reply(w, http.StatusUnauthorized, fault{"token", "this link is not valid, or was ended"})
+	slow, asked := s.codes, strings.Map(func(c rune) rune {
+		if c == ' ' || c == '-' {
+			return -1
+		}
+		return c
+	}, in.Code)
+	switch {
+	case (in.Code == "") == (in.Link == ""):
+		reply(w, http.StatusUnprocessableEntity, fault{"code", "a code or a link, one of them"})
+		return
+	case in.Link != "":
+		slow, asked = s.links, in.Link
+		if isCode(asked) {
+			reply(w, http.StatusUnprocessableEntity, fault{"link", "what stands behind the # of the link"})
+			return
+		}
+	case !isCode(asked):
+		reply(w, http.StatusUnprocessableEntity, fault{"code", "a code has six digits"})
 		return
 	}
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: in.Token, Path: "/", MaxAge: int(cookieAge.Seconds()),
+	if !slow.Allow() {
+		w.Header().Set("Retry-After", "5")
+		reply(w, http.StatusTooManyRequests, fault{"", "Too many tries. Wait a few seconds and try again."})
+		return
+	}
+	old, _, _ := s.who(r)
+	token, is, err := s.o.Tokens.Redeem(r.Context(), asked, in.Name, old)
+	switch {
+	case errors.Is(err, ErrNoPairing):
+		reply(w, http.StatusUnauthorized, fault{"", "This code is not valid, was used or is too old. Make a new one on the room's computer: roomd pair"})
+		return
+	case err != nil:
+		s.o.Log.Error("a device can't be let in", "err", err)
+		reply(w, http.StatusInternalServerError, fault{"", "The room could not let this device in. Try again."})
+		return
+	}
+	s.o.Log.Info("a device was let in", "device", is.Name, "role", is.Role)
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: token, Path: "/", MaxAge: int(cookieAge.Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil})
-	reply(w, http.StatusOK, struct{}{})
+	reply(w, http.StatusOK, you{is.Name, is.Role})
+}
+
+// you is what a device is called, and what it may do.
+type you struct {
+	Name string `json:"name"`
+	Role Role   `json:"role"`
+}
+
+// device is one that may see or steer the room.
+type device struct {
+	you
+	Created   string `json:"created"`             // the day, 2026-05-01
+	LastUsed  string `json:"last_used,omitempty"` // the day
+	Connected int    `json:"connected"`           // its open websockets
+	This      bool   `json:"this"`                // it is the one that asks
+}
+
+func (s *Server) devices(w http.ResponseWriter, r *http.Request) {
+	list, err := s.o.Tokens.List(r.Context())
+	if err != nil {
+		s.o.Log.Error("the devices can't be read", "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "the devices can't be read"})
+		return
+	}
+	me, _ := r.Context().Value(whoKey{}).(Token)
+	out := []device{}
+	for _, t := range list {
+		d := device{you: you{t.Name, t.Role}, Created: t.Created.Format(time.DateOnly), Connected: s.hub.of(t.Name), This: t.Name == me.Name}
+		if !t.LastUsed.IsZero() {
+			d.LastUsed = t.LastUsed.Format(time.DateOnly)
+		}
+		out = append(out, d)
+	}
+	reply(w, http.StatusOK, out)
+}
+
+// revoke sends a device away.
+func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	err := s.o.Tokens.Revoke(r.Context(), name)
+	switch {
+	case errors.Is(err, ErrNoToken):
+		reply(w, http.StatusNotFound, fault{"name", "there is no such device"})
+	case err != nil:
+		s.o.Log.Error("a device can't be sent away", "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "the device could not be sent away"})
+	default:
+		s.hub.drop(name)
+		s.o.Log.Info("a device was sent away", "device", name)
+		reply(w, http.StatusOK, struct{}{})
+	}
 }

@@ -24,6 +24,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
+	"golang.org/x/time/rate"
+
 	"roomd/room"
 )
 
@@ -144,11 +146,13 @@ func open(t testing.TB) *house {
 	}
 	t.Cleanup(func() { store.Close() })
 	h.tokens = NewTokens(store)
-	if h.token, err = h.tokens.Create(t.Context(), "tablet"); err != nil {
+	if h.token, err = h.tokens.Create(t.Context(), "tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
 	h.server = New(Options{Room: h.room, Tokens: h.tokens, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
+	h.server.codes.SetLimit(rate.Inf)
+	h.server.links.SetLimit(rate.Inf)
 	t.Cleanup(h.Server.Close)
 	return h
 }
@@ -182,25 +186,38 @@ func (h *house) bearer() []string { return []string{"Authorization", "Bearer " +
 
 const asJSON = "application/json"
 
+// Who may use a route.
+const (
+	anybody   = iota // also who has no token
+	watching         // who has one
+	therapist        // who has one of a therapist
+)
+
 // routes are all that the server has, with a body where one is needed.
 var routes = []struct {
 	method, path, body string
-	open               bool // to everybody
+	who                int
 }{
-	{"GET", "/healthz", "", true}, {"GET", "/metrics", "", true}, {"GET", "/pair", "", true}, {"GET", "/signin/signin.css", "", true},
-	{"GET", "/api/v1/state", "", false}, {"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, false},
-	{"GET", "/api/v1/playlists", "", false}, {"GET", "/api/v1/sessions", "", false}, {"GET", "/api/v1/sessions/s", "", false},
-	{"GET", "/ws", "", false}, {"GET", "/", "", false}, {"GET", "/index.html", "", false}, {"GET", "/api/v1/nothing", "", false}, {"DELETE", "/", "", false},
+	{"GET", "/healthz", "", anybody}, {"GET", "/metrics", "", anybody}, {"GET", "/pair", "", anybody}, {"GET", "/dark.css", "", anybody},
+	{"GET", "/", "", anybody}, {"GET", "/index.html", "", anybody}, {"DELETE", "/", "", anybody}, {"GET", "/nothing", "", anybody},
+	{"GET", "/api/v1/nothing", "", anybody},
+	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/ws", "", watching},
+	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
+	{"GET", "/api/v1/devices", "", therapist}, {"DELETE", "/api/v1/devices/nobody", "", therapist},
 }
 
 // TestOnlyWhoHasAToken is the matrix of promise 5.
 func TestOnlyWhoHasAToken(t *testing.T) {
 	h := open(t)
-	gone, err := h.tokens.Create(t.Context(), "old tablet")
+	gone, err := h.tokens.Create(t.Context(), "old tablet", Therapist)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := h.tokens.Revoke(t.Context(), "old tablet"); err != nil {
+		t.Fatal(err)
+	}
+	watch, err := h.tokens.Create(t.Context(), "watcher", Observer)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range routes {
@@ -209,17 +226,30 @@ func TestOnlyWhoHasAToken(t *testing.T) {
 			"a revoked cookie": {"Cookie", "roomd=" + gone}, "basic auth": {"Authorization", "Basic " + h.token},
 		} {
 			resp, body := h.ask(t, r.method, r.path, r.body, append(head, "Content-Type", asJSON)...)
-			if (resp.StatusCode == http.StatusUnauthorized) == r.open {
+			if (resp.StatusCode == http.StatusUnauthorized) == (r.who == anybody) {
 				t.Errorf("%s %s for %s: %s", r.method, r.path, who, resp.Status)
 			}
-			if strings.Contains(body, "Arrival") {
+			if strings.Contains(body, "Arrival") || strings.Contains(body, "Willow") {
 				t.Errorf("%s %s tells %s of the session", r.method, r.path, who)
+			}
+		}
+		for _, head := range [][]string{{"Authorization", "Bearer " + watch}, {"Cookie", "roomd=" + watch}} {
+			if resp, _ := h.ask(t, r.method, r.path, r.body, append(head, "Content-Type", asJSON)...); (resp.StatusCode == http.StatusForbidden) != (r.who == therapist) &&
+				r.path != "/ws" { // which wants an origin with a cookie
+				t.Errorf("%s %s for an observer: %s", r.method, r.path, resp.Status)
 			}
 		}
 		// Another Host, as a page has it whose name was made to resolve to the room.
 		for _, host := range []string{"evil.example", "evil.local.example", "a.b.local", "localhost.evil.example"} {
 			if resp, _ := h.ask(t, r.method, r.path, r.body, append(h.bearer(), "Host", host)...); resp.StatusCode != http.StatusMisdirectedRequest {
 				t.Errorf("%s %s for the host %s: %s", r.method, r.path, host, resp.Status)
+			}
+		}
+		// A page of another origin, with the tablet's cookie.
+		for _, head := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Origin", "null"}} {
+			resp, _ := h.ask(t, r.method, r.path, r.body, append(head, "Cookie", "roomd="+h.token, "Content-Type", asJSON)...)
+			if changes := r.method != "GET"; changes && resp.StatusCode != http.StatusForbidden {
+				t.Errorf("%s %s with %v: %s", r.method, r.path, head, resp.Status)
 			}
 		}
 	}
@@ -229,13 +259,6 @@ func TestOnlyWhoHasAToken(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "[::1]:8080", "192.168.1.5:8080", "localhost", "willow.local:80", "room.clinic.example"} {
 		if resp, _ := h.ask(t, "GET", "/api/v1/state", "", append(h.bearer(), "Host", host)...); resp.StatusCode != http.StatusOK {
 			t.Errorf("the host %s: %s", host, resp.Status)
-		}
-	}
-	// A page of another origin, with the tablet's cookie.
-	for _, head := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
-		resp, _ := h.ask(t, "POST", "/api/v1/commands", `{"id":"1","do":"next"}`, append(head, "Cookie", "roomd="+h.token, "Content-Type", asJSON)...)
-		if resp.StatusCode != http.StatusForbidden {
-			t.Errorf("a command with %v: %s", head, resp.Status)
 		}
 	}
 }
@@ -255,7 +278,7 @@ func TestEveryAnswerIsDarkAndStrict(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range [][2]string{{"DELETE", "/api/v1/state"}, {"GET", "/api/v1/commands"}, {"PUT", "/api/v1/sessions/s"}, {"POST", "/ws"}, {"POST", "/healthz"}, {"GET", "/api/v1/pair"}} {
+	for _, c := range [][2]string{{"DELETE", "/api/v1/state"}, {"GET", "/api/v1/commands"}, {"PUT", "/api/v1/sessions/s"}, {"POST", "/ws"}, {"POST", "/healthz"}, {"GET", "/api/v1/pair"}, {"POST", "/api/v1/devices"}} {
 		if resp, _ := h.ask(t, c[0], c[1], "", h.bearer()...); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") == "" {
 			t.Errorf("%v: %s, allow %q", c, resp.Status, resp.Header.Get("Allow"))
 		}
@@ -313,10 +336,25 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("GET", "/healthz", "", 200)
 	try("GET", "/metrics", "", 200)
 	try("GET", "/metrics", "", 401, "X-Forwarded-For", "192.168.1.9")
-	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s"} {
+	watch, err := h.tokens.Create(t.Context(), "watcher", Observer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := []string{"Authorization", "Bearer " + watch}
+	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s", "/api/v1/devices"} {
 		try("GET", p, "", 200, b...)
 		try("GET", p, "", 401)
+		if p != "/api/v1/state" && p != "/api/v1/playlists" {
+			try("GET", p, "", 403, o...)
+		}
 	}
+	if _, err := h.tokens.Create(t.Context(), "lost tablet", Therapist); err != nil {
+		t.Fatal(err)
+	}
+	try("DELETE", "/api/v1/devices/lost%20tablet", "", 200, b...)
+	try("DELETE", "/api/v1/devices/lost%20tablet", "", 404, b...)
+	try("DELETE", "/api/v1/devices/tablet", "", 401)
+	try("DELETE", "/api/v1/devices/tablet", "", 403, o...)
 	try("GET", "/api/v1/sessions/t", "", 404, b...)
 	const commands, pair = "/api/v1/commands", "/api/v1/pair"
 	try("POST", commands, `{"id":"1","do":"extend","by":"5m","phase":"Arrival"}`, 200, bj...)
@@ -326,19 +364,34 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("POST", commands, `{"do":"next"}`, 422, bj...)
 	try("POST", commands, `{"id":"1","do":"next"}`, 401, j...)
 	try("POST", commands, `{"id":"1","do":"next"}`, 415, b...)
+	try("POST", commands, `{"id":"1","do":"next"}`, 403, append(slices.Clone(o), j...)...)
 	for _, bad := range []string{``, `{`, `[]`, `{"id":7}`, `{"id":"1","do":"next","loud":true}`, `{"id":"1","do":"next"} {}`} {
 		try("POST", commands, bad, 400, bj...)
 	}
 	try("POST", commands, `{"id":"`+strings.Repeat("1", maxBody)+`"}`, 413, bj...)
-	try("POST", pair, fmt.Sprintf(`{"token":%q}`, h.token), 200, j...)
-	try("POST", pair, `{"token":"guess"}`, 401, j...)
+	one, two := offer(t, h.tokens, "", Therapist), offer(t, h.tokens, "", Observer)
+	try("POST", pair, fmt.Sprintf(`{"code":%q,"name":"iPad"}`, one.Code), 200, j...)
+	try("POST", pair, fmt.Sprintf(`{"link":%q}`, two.Link), 200, j...)
+	try("POST", pair, `{"link":"guess"}`, 401, j...)
 	try("POST", pair, `{"key":"guess"}`, 400, j...)
-	try("POST", pair, `{"token":"guess"}`, 415)
+	try("POST", pair, `{"link":"guess"}`, 415)
+	for _, bad := range []string{`{}`, `{"code":"1234567"}`, `{"code":"12345x"}`, `{"link":"123456"}`, `{"code":"123456","link":"x"}`} {
+		try("POST", pair, bad, 422, j...)
+	}
 	try("POST", pair, strings.Repeat(" ", maxBody+1), 413, j...)
+	h.server.codes.SetLimit(0)
+	h.server.codes.SetBurst(0)
+	try("POST", pair, `{"code":"123456"}`, 429, j...)
 	h.room.broken = true
 	try("POST", commands, `{"id":"9","do":"next"}`, 500, bj...)
 	try("GET", "/api/v1/sessions", "", 500, b...)
 	try("GET", "/api/v1/sessions/s", "", 500, b...)
+	disk := &sick{Database: h.tokens.db}
+	disk.fails.Store(true)
+	h.tokens.db = disk
+	try("GET", "/api/v1/devices", "", 500, b...)
+	try("DELETE", "/api/v1/devices/tablet", "", 500, b...)
+	try("POST", pair, `{"link":"guess"}`, 500, j...)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
 			for status := range op.Responses.Map() {
@@ -364,22 +417,10 @@ func TestFaultNamesTheField(t *testing.T) {
 	}
 }
 
-func TestPairSetsACookieThatSteers(t *testing.T) {
-	h := open(t)
-	resp, _ := h.ask(t, "POST", "/api/v1/pair", fmt.Sprintf(`{"token":%q}`, h.token), "Content-Type", asJSON, "Host", "willow.local:8080")
-	c := resp.Cookies()
-	if len(c) != 1 || !c[0].HttpOnly || c[0].Secure || c[0].SameSite != http.SameSiteLaxMode || c[0].Path != "/" || c[0].MaxAge < 86400 {
-		t.Fatalf("the cookie is %+v", c)
-	}
-	if resp, _ := h.ask(t, "GET", "/api/v1/state", "", "Cookie", "roomd="+c[0].Value, "Host", "willow.local:8080"); resp.StatusCode != 200 {
-		t.Errorf("with the cookie: %s", resp.Status)
-	}
-}
-
 func TestTokens(t *testing.T) {
 	h := open(t)
 	for _, name := range []string{"", "  ", strings.Repeat("x", 65), "tablet"} {
-		if _, err := h.tokens.Create(t.Context(), name); err == nil {
+		if _, err := h.tokens.Create(t.Context(), name, Therapist); err == nil {
 			t.Errorf("a token called %q was made", name)
 		}
 	}
@@ -390,12 +431,12 @@ func TestTokens(t *testing.T) {
 	}
 	defer other.Close()
 	theirs := NewTokens(other)
-	token, err := theirs.Create(t.Context(), "second")
+	token, err := theirs.Create(t.Context(), "second", Observer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if name, ok := h.tokens.Check(token); !ok || name != "second" {
-		t.Errorf("a token that another process made: %q, %v", name, ok)
+	if whose, ok := h.tokens.Check(token); !ok || whose.Name != "second" || whose.Role != Observer {
+		t.Errorf("a token that another process made: %+v, %v", whose, ok)
 	}
 	until(t, "its use is noted", func() bool {
 		list, err := h.tokens.List(t.Context())
@@ -491,13 +532,20 @@ func (s *sick) Read(use func(*sql.DB) error) error {
 	return s.Database.Read(use)
 }
 
+func (s *sick) Write(ctx context.Context, change func(*sql.DB) error) (bool, error) {
+	if s.fails.Load() {
+		return false, errors.New("disk I/O error")
+	}
+	return s.Database.Write(ctx, change)
+}
+
 // A disk that does not answer keeps no tablet waiting and sends none away.
 func TestTokensWhileTheDiskIsSick(t *testing.T) {
 	h := open(t)
 	disk := &sick{Database: h.tokens.db}
 	tokens := NewTokens(disk)
-	if name, ok := tokens.Check(h.token); !ok || name != "tablet" {
-		t.Fatalf("%q, %v", name, ok)
+	if whose, ok := tokens.Check(h.token); !ok || whose.Name != "tablet" {
+		t.Fatalf("%+v, %v", whose, ok)
 	}
 	for _, x := range []struct {
 		name string

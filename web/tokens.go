@@ -29,6 +29,7 @@ type Tokens struct {
 }
 
 const (
+	maxName     = 64                     // letters
 	tokensFresh = 500 * time.Millisecond // so long what was read is taken as it is
 	tokensWait  = 50 * time.Millisecond  // for the disk, by who is known
 	tokensTime  = 5 * time.Second        // for the disk, by who is not
@@ -40,9 +41,18 @@ type Database interface {
 	Write(ctx context.Context, change func(*sql.DB) error) (saved bool, err error)
 }
 
+// Role is what a token lets its owner do.
+type Role string
+
+const (
+	Therapist Role = "therapist" // sees and steers
+	Observer  Role = "observer"  // sees the session and does nothing
+)
+
 // Token is one that was handed out.
 type Token struct {
 	Name     string
+	Role     Role
 	Created  time.Time
 	LastUsed time.Time // to the day; zero: never
 }
@@ -57,15 +67,13 @@ func hash(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) 
 
 // Create makes a token under a name of its own. It is on the disk when Create returns, unless the disk takes nothing, and
 // can't be read again.
-func (t *Tokens) Create(ctx context.Context, name string) (token string, err error) {
-	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > 64 {
-		return "", errors.New("a token needs a name of 1 to 64 letters, such as the tablet's")
+func (t *Tokens) Create(ctx context.Context, name string, role Role) (token string, err error) {
+	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > maxName {
+		return "", fmt.Errorf("a token needs a name of 1 to %d letters, such as the tablet's", maxName)
 	}
-	b := make([]byte, 32)
-	rand.Read(b)
-	token = base64.RawURLEncoding.EncodeToString(b)
+	token = secret(32)
 	h := hash(token)
-	n, err := t.exec(ctx, "INSERT INTO tokens (hash, name, created) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING", h[:], name, time.Now().Unix())
+	n, err := t.exec(ctx, "INSERT INTO tokens (hash, name, role, created) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING", h[:], name, role, time.Now().Unix())
 	if err != nil {
 		return "", fmt.Errorf("save the token: %w", err)
 	}
@@ -73,6 +81,13 @@ func (t *Tokens) Create(ctx context.Context, name string) (token string, err err
 		return "", fmt.Errorf("there is a token called %q already (roomd token revoke %q ends it)", name, name)
 	}
 	return token, nil
+}
+
+// secret is so many random bytes, as they can stand in an address.
+func secret(bytes int) string {
+	b := make([]byte, bytes)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // exec changes the table by one statement and says how many rows that has changed.
@@ -131,7 +146,7 @@ func (t *Tokens) read(ended chan struct{}) {
 
 func (t *Tokens) load(ctx context.Context) (known map[[sha256.Size]byte]Token, err error) {
 	err = t.db.Read(func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, "SELECT hash, name, created, used FROM tokens")
+		rows, err := db.QueryContext(ctx, "SELECT hash, name, role, created, used FROM tokens")
 		if err != nil {
 			return err
 		}
@@ -141,7 +156,7 @@ func (t *Tokens) load(ctx context.Context) (known map[[sha256.Size]byte]Token, e
 			var k Token
 			var h []byte
 			var created, used int64
-			if err := rows.Scan(&h, &k.Name, &created, &used); err != nil {
+			if err := rows.Scan(&h, &k.Name, &k.Role, &created, &used); err != nil {
 				return err
 			}
 			k.Created = time.Unix(created, 0)
@@ -157,7 +172,7 @@ func (t *Tokens) load(ctx context.Context) (known map[[sha256.Size]byte]Token, e
 	return known, err
 }
 
-// Revoke ends a token at once, and what is connected by it within a second.
+// Revoke ends a token. What is connected by it to another process is cut off within three seconds.
 func (t *Tokens) Revoke(ctx context.Context, name string) error {
 	n, err := t.exec(ctx, "DELETE FROM tokens WHERE name = ?", name)
 	if err != nil {
@@ -180,9 +195,9 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 
 // Check says whose token it is, as the disk had it half a second ago at the most. While the disk does not answer, whoever
 // is known stays so. A hash is looked up, so that timing tells nothing of a token.
-func (t *Tokens) Check(token string) (name string, ok bool) {
+func (t *Tokens) Check(token string) (whose Token, ok bool) {
 	if token == "" || len(token) > 128 {
-		return "", false
+		return Token{}, false
 	}
 	h := hash(token)
 	t.mu.Lock()
@@ -209,5 +224,5 @@ func (t *Tokens) Check(token string) (name string, ok bool) {
 			})
 		}()
 	}
-	return k.Name, ok
+	return k, ok
 }

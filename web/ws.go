@@ -30,9 +30,10 @@ type hub struct {
 	bye  chan struct{} // closed when roomd ends
 	all  sync.WaitGroup
 
-	mu      sync.Mutex        // guards the rest
-	open    map[string]int    // by the token's name
-	dropped map[string]uint64 // by reason
+	mu      sync.Mutex               // guards the rest
+	open    map[string]int           // by the token's name
+	gone    map[string]chan struct{} // closed to have the sockets of that name look whether they are still wanted
+	dropped map[string]uint64        // by reason
 }
 
 // Dropped is how many sockets were ended, by reason.
@@ -42,21 +43,42 @@ func (s *Server) Dropped() map[string]uint64 {
 	return maps.Clone(s.hub.dropped)
 }
 
-// enter counts a socket of who; it refuses one too many of the same tablet, and one too many of all.
-func (h *hub) enter(who string) bool {
+// enter counts a socket of who; it refuses one too many of the same tablet, and one too many of all. gone is closed when
+// who was sent away.
+func (h *hub) enter(who string) (gone chan struct{}, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {
 	case <-h.bye:
-		return false
+		return nil, false
 	default:
 	}
 	if h.open[who] >= maxSockets || h.sum() >= 2*maxSockets {
-		return false
+		return nil, false
 	}
 	h.open[who]++
 	h.all.Add(1)
-	return true
+	if h.gone[who] == nil {
+		h.gone[who] = make(chan struct{})
+	}
+	return h.gone[who], true
+}
+
+// drop has the sockets of who look whether they are still wanted.
+func (h *hub) drop(who string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c := h.gone[who]; c != nil {
+		close(c)
+		delete(h.gone, who)
+	}
+}
+
+// of is how many sockets who has open.
+func (h *hub) of(who string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open[who]
 }
 
 // Bye tells all tablets that the room is about to be started again, and returns when their sockets have ended or ctx does.
@@ -90,6 +112,7 @@ func (h *hub) leave(who, reason string) {
 	defer h.mu.Unlock()
 	if h.open[who]--; h.open[who] == 0 {
 		delete(h.open, who)
+		delete(h.gone, who)
 	}
 	h.dropped[reason]++
 	h.all.Done()
@@ -100,7 +123,9 @@ func (h *hub) leave(who, reason string) {
 type socket struct {
 	conn     *websocket.Conn
 	room     Room
-	valid    func() bool // its token still is
+	is       you
+	valid    func() bool   // its token still is
+	revoked  chan struct{} // closed when it may have been sent away
 	bye      chan struct{}
 	answers  chan any // small answers, few: see answer
 	commands chan room.Command
@@ -136,8 +161,10 @@ func sameOrigin(r *http.Request) bool {
 }
 
 func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
-	token, name, _ := s.who(r)
-	if !s.hub.enter(name) {
+	token, whose, _ := s.who(r)
+	name := whose.Name
+	left, ok := s.hub.enter(name)
+	if !ok {
 		s.fail(w, r, http.StatusServiceUnavailable, "too many tablets are connected")
 		return
 	}
@@ -149,7 +176,7 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	c := &socket{conn: conn, room: s.o.Room, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel, bye: s.hub.bye,
+	c := &socket{conn: conn, room: s.o.Room, is: you{name, whose.Role}, revoked: left, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel, bye: s.hub.bye,
 		valid: func() bool { _, ok := s.o.Tokens.Check(token); return ok }}
 	var jobs sync.WaitGroup
 	jobs.Go(c.write)
@@ -206,6 +233,10 @@ func (c *socket) read() {
 			}
 			if field, reason := decodeStrict(msg, &cmd); reason != "" {
 				c.answer(nack{"nack", cmd.ID, field, reason})
+				continue
+			}
+			if c.is.Role != Therapist {
+				c.answer(nack{"nack", cmd.ID, "", watches})
 				continue
 			}
 			select {
@@ -317,8 +348,17 @@ func (c *socket) write() {
 		second.Reset(next)
 		return changed, send(struct {
 			Type string `json:"type"`
+			You  you    `json:"you"`
 			room.Snapshot
-		}{"snapshot", snap})
+		}{"snapshot", c.is, snap})
+	}
+	revoked := func() bool {
+		if c.valid() {
+			return false
+		}
+		_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "this tablet was removed"), time.Now().Add(writeWait))
+		c.end(errRevoked)
+		return true
 	}
 	changed, ok := snapshot()
 	for ok {
@@ -335,10 +375,13 @@ func (c *socket) write() {
 			changed, ok = snapshot()
 		case <-second.C:
 			changed, ok = snapshot()
+		case <-c.revoked:
+			if revoked() {
+				return
+			}
+			c.revoked = nil
 		case <-ping.C:
-			if !c.valid() {
-				_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.ClosePolicyViolation, "this tablet was removed"), time.Now().Add(writeWait))
-				c.end(errRevoked)
+			if revoked() {
 				return
 			}
 			if err := c.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait)); err != nil && !errors.Is(err, websocket.ErrCloseSent) {

@@ -35,8 +35,9 @@ Usage:
   roomd lights test ROLE|TOPIC           find out what a light can do, gently, with no roomd running
   roomd lights simulate PLAYLIST [--out FILE.svg]
                                          tell a session's light by time, and draw it
-  roomd token create NAME | list | revoke NAME
-                                         who may steer the room
+  roomd pair [NAME] [--observer]         show a code that lets a tablet in
+  roomd token create NAME [--observer] | list | revoke NAME
+                                         who may steer the room, or only watch; a token is for a program
   roomd version
 
 Options, before or after the command, each also an environment variable:
@@ -66,7 +67,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "render": render, "sound": listSound, "lights": lightsCommand, "token": token, "version": showVersion,
+		"serve": serve, "check": check, "render": render, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {

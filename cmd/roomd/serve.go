@@ -123,6 +123,8 @@ func serve(ctx context.Context, c *call) error {
 		if err := printLink(ctx, c, tokens, cfg.Listen); err != nil {
 			return err
 		}
+	} else {
+		welcome(ctx, tokens, log)
 	}
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -277,23 +279,28 @@ func (h *house) listen(ctx context.Context, addr string, handler *web.Server) er
 	}
 }
 
-// printLink prints a link that pairs a browser on this computer. Each start makes a new one; the earlier ends.
+// printLink prints a link that lets a browser on this computer in, once, within an hour.
 func printLink(ctx context.Context, c *call, tokens *web.Tokens, listen string) error {
-	const name = "this computer"
-	if err := tokens.Revoke(ctx, name); err != nil && !errors.Is(err, web.ErrNoToken) {
-		return err
-	}
-	t, err := tokens.Create(ctx, name)
+	p, err := tokens.Offer(ctx, "This computer", web.Therapist, time.Hour)
 	if err != nil {
 		return err
 	}
-	host, port, err := net.SplitHostPort(listen)
+	addresses, err := pages(listen)
 	if err != nil {
-		return fmt.Errorf("listen address: %w", err)
+		return err
 	}
-	if host == "" || host == "0.0.0.0" || host == "::" {
-		host = "localhost"
-	}
-	fmt.Fprintf(c.stdout, "\n  The room is open. Its page, on this computer:\n\n    http://%s/pair#%s\n\n", net.JoinHostPort(host, port), t)
+	own := addresses[len(addresses)-1]
+	fmt.Fprintf(c.stdout, "\n  The room is open. Its page, on this computer:\n\n    http://%s/pair#%s\n\n  It can be opened once. roomd pair --data %s lets further devices in.\n\n", own, p.Link, c.data)
 	return nil
+}
+
+// welcome tells the log a code where no device belongs to the room yet: whoever installs it reads the log.
+func welcome(ctx context.Context, tokens *web.Tokens, log *slog.Logger) {
+	list, err := tokens.List(ctx)
+	if err != nil || len(list) > 0 {
+		return
+	}
+	if p, err := tokens.Offer(ctx, "", web.Therapist, codeTime); err == nil {
+		log.Info("no tablet belongs to the room yet: type this code on its page; roomd pair shows a new one", "code", p.Code, "until", p.Until.Format("15:04"))
+	}
 }

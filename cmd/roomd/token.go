@@ -14,28 +14,18 @@ import (
 
 // token creates, lists and revokes the tokens of who may steer the room.
 func token(ctx context.Context, c *call) error {
+	observer := c.flags.Bool("observer", false, "it may see the session and not steer it")
 	words, err := c.parse()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	store, err := room.ShareStore(filepath.Join(c.data, "roomd.db"))
+	tokens, saved, err := sharedTokens(c)
 	if err != nil {
 		return err
 	}
-	defer store.Close()
-	saved := func() error {
-		if t := store.Outage(); t != nil {
-			return fmt.Errorf("the disk does not take it: %w", t.Err)
-		}
-		return nil
-	}
-	tokens := web.NewTokens(store)
 	switch {
 	case len(words) == 2 && words[0] == "create":
-		t, err := tokens.Create(ctx, words[1])
+		t, err := tokens.Create(ctx, words[1], role(*observer))
 		if err == nil {
 			err = saved()
 		}
@@ -57,15 +47,40 @@ func token(ctx context.Context, c *call) error {
 			return err
 		}
 		w := tabwriter.NewWriter(c.stdout, 0, 8, 2, ' ', 0)
-		fmt.Fprintln(w, "NAME\tCREATED\tLAST USED")
+		fmt.Fprintln(w, "NAME\tROLE\tCREATED\tLAST USED")
 		for _, t := range list {
 			used := "never"
 			if !t.LastUsed.IsZero() {
 				used = t.LastUsed.Format("2006-01-02")
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", t.Name, t.Created.Format("2006-01-02"), used)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.Name, t.Role, t.Created.Format("2006-01-02"), used)
 		}
 		return w.Flush()
 	}
-	return usageError{errors.New("write: roomd token create NAME, list, or revoke NAME")}
+	return usageError{errors.New("write: roomd token create NAME [--observer], list, or revoke NAME")}
+}
+
+// sharedTokens are the room's tokens, beside a roomd that may be running. saved closes them, and says whether what was done
+// is on the disk.
+func sharedTokens(c *call) (tokens *web.Tokens, saved func() error, err error) {
+	if err := os.MkdirAll(c.data, 0o700); err != nil {
+		return nil, nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	store, err := room.ShareStore(filepath.Join(c.data, "roomd.db"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return web.NewTokens(store), func() error {
+		if t := store.Outage(); t != nil {
+			return fmt.Errorf("the disk does not take it: %w", t.Err)
+		}
+		return store.Close()
+	}, nil
+}
+
+func role(observer bool) web.Role {
+	if observer {
+		return web.Observer
+	}
+	return web.Therapist
 }
