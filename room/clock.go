@@ -26,7 +26,8 @@ type Anchor struct {
 
 // NewClock goes on from an anchor; the zero Anchor begins at 0. In the same boot the kernel's clock tells how much
 // time has passed, exactly. After a reboot only the wall clock can; where that has gone back, no time is assumed to
-// have passed and trusted is false.
+// have passed and trusted is false; nor where one of the two was read before the computer knew the year: a session, and
+// what is kept of others, would end by decades that never passed.
 func NewClock(a Anchor) (c *Clock, trusted bool) {
 	return newClock(a, bootID(), sinceBoot, time.Now)
 }
@@ -40,7 +41,8 @@ func newClock(a Anchor, boot string, since func() time.Duration, wall func() tim
 		passed = c.start - a.Boot
 	default:
 		// Round strips the monotonic reading: across a reboot only wall time compares.
-		if passed = wall().Round(0).Sub(a.Wall.Round(0)); passed < 0 {
+		now := wall().Round(0)
+		if passed = now.Sub(a.Wall.Round(0)); passed < 0 || (now.Year() < wrongYear) != (a.Wall.Year() < wrongYear) {
 			passed, trusted = 0, false
 		}
 	}

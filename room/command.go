@@ -6,26 +6,28 @@ import "encoding/json"
 type Verb string
 
 const (
-	Start     Verb = "start"       // a session with Playlist
-	Hold      Verb = "hold"        // keep the present phase open
-	Release   Verb = "release"     // let a held phase go on
-	Next      Verb = "next"        // end the present phase now
-	Extend    Verb = "extend"      // lengthen (or, negative, shorten) the present phase by By
-	SetLevel  Verb = "level"       // louder or softer by DB
-	Silence   Verb = "silence"     // fade the music out; the arc goes on
-	Resume    Verb = "resume"      // music again after silence or soften or emergency
-	Skip      Verb = "skip"        // the present track only
-	MarkNow   Verb = "mark"        // write the moment Name
-	BringBack Verb = "bring-back"  // a composed early return
-	Soften    Verb = "soften"      // music far down in 3 s, light stays
-	Care      Verb = "care"        // lights for care: light to see by, music goes on
-	Emergency Verb = "emergency"   // music down, lights full, the clock runs on
-	End       Verb = "end"         // fade all over 20 s and close the session
-	Abort     Verb = "abort"       // close the session now (3 s)
-	Undo      Verb = "undo"        // take back command Of
-	SetScene  Verb = "scene"       // room lights to Scene; only while no session runs
-	TestLamps Verb = "test-lights" // find out what Role's lamps can do; only while no session runs
-	Follow    Verb = "follow"      // command Role again after a hand moved it; empty: all, back to the arc after care
+	Start      Verb = "start"       // a session with Playlist
+	Hold       Verb = "hold"        // keep the present phase open
+	Release    Verb = "release"     // let a held phase go on
+	Next       Verb = "next"        // end the present phase now
+	Extend     Verb = "extend"      // lengthen (or, negative, shorten) the present phase by By
+	SetLevel   Verb = "level"       // louder or softer by DB
+	Silence    Verb = "silence"     // fade the music out; the arc goes on
+	Resume     Verb = "resume"      // music again after silence or soften or emergency
+	Skip       Verb = "skip"        // the present track only
+	MarkNow    Verb = "mark"        // write the moment Name
+	BringBack  Verb = "bring-back"  // a composed early return
+	Soften     Verb = "soften"      // music far down in 3 s, light stays
+	Care       Verb = "care"        // lights for care: light to see by, music goes on
+	Emergency  Verb = "emergency"   // music down, lights full, the clock runs on
+	End        Verb = "end"         // fade all over 20 s and close the session
+	Abort      Verb = "abort"       // close the session now (3 s)
+	Undo       Verb = "undo"        // take back command Of
+	SetScene   Verb = "scene"       // room lights to Scene; only while no session runs
+	CheckSound Verb = "check-sound" // play a piece of Playlist at its loudest level; only while no session runs; silence ends it
+	WriteNote  Verb = "note"        // write Text to mark Of of Session, or to Session
+	TestLamps  Verb = "test-lights" // find out what Role's lamps can do; only while no session runs
+	Follow     Verb = "follow"      // command Role again after a hand moved it; empty: all, back to the arc after care
 )
 
 // Command is what a person or a schedule asks for. ID makes a repeat harmless: a command whose ID has been done is
@@ -33,12 +35,14 @@ const (
 type Command struct {
 	ID       string   `json:"id"` // UUID
 	Do       Verb     `json:"do"`
-	Playlist string   `json:"playlist,omitempty"` // start: a playlist's ID
+	Playlist string   `json:"playlist,omitempty"` // start, check-sound: a playlist's ID
 	Phase    string   `json:"phase,omitempty"`    // the phase that was meant; where set and no longer present, the command is refused
 	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"
 	DB       *float64 `json:"db,omitempty"`       // level: dB, relative
 	Name     string   `json:"name,omitempty"`     // mark: one of the room's marks
-	Of       string   `json:"of,omitempty"`       // undo: the ID of the command to take back
+	Of       string   `json:"of,omitempty"`       // undo: the ID of the command to take back; note: a mark's, empty: the whole session
+	Session  string   `json:"session,omitempty"`  // note
+	Text     string   `json:"text,omitempty"`     // note: at most 1,000 letters; empty: none
 	Scene    string   `json:"scene,omitempty"`    // scene
 	Role     string   `json:"role,omitempty"`     // follow
 	Clip     string   `json:"clip,omitempty"`     // skip: the clip that was meant; where set and no longer sounding, refused
@@ -228,13 +232,24 @@ type ScheduleView struct {
 
 // SessionRecord is one session of the history.
 type SessionRecord struct {
-	ID       string          `json:"id"`
-	Playlist string          `json:"playlist"`
-	Name     string          `json:"name"`
-	State    SessionState    `json:"state"`
-	LengthMS int64           `json:"length_ms"`
-	Ending   string          `json:"ending"` // as planned, ended early, aborted, ended while the room was off
-	Events   []RecordedEvent `json:"events,omitempty"`
+	ID       string       `json:"id"`
+	Playlist string       `json:"playlist"`
+	Name     string       `json:"name"`
+	State    SessionState `json:"state"`
+	LengthMS int64        `json:"length_ms"`
+	Ending   string       `json:"ending"` // as planned, ended early, aborted, ended while the room was off
+	// ErasedInMS is until when it erases itself; nil: it stays, or has not ended.
+	ErasedInMS *int64          `json:"erased_in_ms,omitempty"`
+	Zero       string          `json:"zero,omitempty"` // the mark that times are told from
+	Events     []RecordedEvent `json:"events,omitempty"`
+	Notes      []WrittenNote   `json:"notes,omitempty"`
+	Session    *SessionView    `json:"session,omitempty"` // as it was at its end
+}
+
+// WrittenNote is what was written to a mark, or to a session.
+type WrittenNote struct {
+	Of   string `json:"of,omitempty"` // the mark's ID; empty: the session
+	Text string `json:"text"`
 }
 
 // RecordedEvent is one line of a session's journal.

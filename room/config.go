@@ -18,6 +18,7 @@ type Config struct {
 	Schedule []Job
 	Buttons  []Button
 	Sign     *Sign // nil: none
+	KeepDays int   // so many days after its end a session is erased, 1 to 365; default 30
 	// File is the file's path; empty where there is none and all is default.
 	File string
 }

@@ -51,6 +51,8 @@ func DefaultConfig() Config {
 		Audio:  AudioConfig{Reference: defaultReference, Ceiling: defaultCeiling},
 		MQTT:   MQTTConfig{Broker: defaultBroker, Base: defaultBase},
 		Marks:  []string{"Lozenge", "Spit", "Swallow", "Vitals", "Note"},
+		// Long enough to export what has to be kept elsewhere.
+		KeepDays: 30,
 	}
 	c.Lights = simulated(c.MQTT.Base)
 	c.Scenes = scenesFor(c.Lights)
@@ -137,7 +139,7 @@ type configReader struct {
 }
 
 func (p *configReader) room(root playlists.Value) {
-	f := root.Fields("the room file", "write room: Willow", "room", "listen", "audio", "mqtt", "lights", "scenes", "marks", "schedule", "buttons", "sign")
+	f := root.Fields("the room file", "write room: Willow", "room", "listen", "audio", "mqtt", "lights", "scenes", "marks", "schedule", "buttons", "sign", "history")
 	if v, ok := f.Get("room"); ok {
 		set(&p.c.Room)(v.Text(80, "write room: Willow"))
 	}
@@ -175,6 +177,13 @@ func (p *configReader) room(root playlists.Value) {
 	}
 	if v, ok := f.Get("sign"); ok {
 		p.sign(v)
+	}
+	if v, ok := f.Get("history"); ok {
+		hf := v.Fields("history", "write history: {days: 30}", "days")
+		if dv, ok := hf.Get("days"); ok {
+			n, ok := whole(dv, 1, 365)
+			set(&p.c.KeepDays)(int(n), ok)
+		}
 	}
 }
 

@@ -121,6 +121,7 @@ func TestConfigExample(t *testing.T) {
 		Schedule: []Job{{At: "0 8 * * MON-FRI", Scene: "dusk", Fade: 5 * time.Minute}, {At: "*/15 20 1,15 * *", Scene: "reading"}},
 		Buttons:  []Button{{Topic: "zigbee2mqtt/room1/button", Action: "single", Do: Care}, {Topic: "willow/bell", Payload: "pressed", Do: MarkNow, Name: "Tea"}},
 		Sign:     &Sign{Topic: "zigbee2mqtt/room1/sign/set", Session: `{"state":"ON"}`, Free: `{"state":"OFF"}`},
+		KeepDays: 90,
 	}
 	scenes := got.Scenes
 	got.Scenes = nil

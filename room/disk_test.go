@@ -235,7 +235,7 @@ func journalOf(t *testing.T, path string, n int, open bool) (marks []MarkView) {
 		a.must(t, Command{Do: MarkNow, Name: "Vitals"})
 	}
 	if err := a.store.Read(func(db *sql.DB) error {
-		_, err := db.Exec("INSERT INTO tokens VALUES (x'00', 'tablet', 1, 1)")
+		_, err := db.Exec("INSERT INTO tokens VALUES (x'00', 'tablet', 1, 1, 'therapist')")
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -76,7 +76,9 @@ type Room struct {
 	damage []Problem
 
 	// Owned by Run.
-	told *Outage // the disk's outage that the log knows of
+	told    *Outage      // the disk's outage that the log knows of
+	check   player.Score // the last sound check
+	checked time.Time    // when it began
 }
 
 // state is what readers see: replaced whole, never changed.
@@ -93,7 +95,8 @@ type state struct {
 }
 
 type request struct {
-	ping   bool // nothing is asked but an answer
+	ping   bool   // nothing is asked but an answer
+	erase  string // the session to erase
 	cmd    Command
 	begin  *Begin
 	came   time.Duration // room time
@@ -110,6 +113,7 @@ const (
 	kindBegin   = "begin"
 	kindCommand = "command"
 	kindTrouble = "trouble"
+	kindNote    = "note"
 )
 
 // New makes a room and takes up the session that its journal holds unfinished. It does no sound and no light before Run.
@@ -211,7 +215,7 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		return Ack{}, &Refused{Field: "id", Reason: "an id of its own for each command, a UUID"}
 	}
 	req := request{cmd: c, came: r.clock.Now(), answer: make(chan answer, 1)}
-	if c.Do == Start {
+	if c.Do == Start || c.Do == CheckSound {
 		b, err := r.prepare(ctx, c.Playlist)
 		if err != nil {
 			return Ack{}, err
@@ -285,6 +289,9 @@ func (r *Room) Run(ctx context.Context) error {
 	due := time.NewTimer(0)
 	defer due.Stop()
 	anchored := time.Now()
+	tidy := time.NewTicker(time.Hour)
+	defer tidy.Stop()
+	r.forgetOld(ctx)
 	for {
 		st = r.state.Load()
 		if s := st.session; s != nil {
@@ -301,12 +308,18 @@ func (r *Room) Run(ctx context.Context) error {
 				req.answer <- answer{}
 				continue
 			}
+			if req.erase != "" {
+				req.answer <- answer{err: r.erase(context.WithoutCancel(ctx), req.erase)}
+				continue
+			}
 			ack, err := r.do(context.WithoutCancel(ctx), req) // what was begun is journalled, also while roomd ends
 			req.answer <- answer{ack, err}
 		case e := <-r.o.Sound.Events():
 			r.heard(context.WithoutCancel(ctx), e)
 		case <-due.C:
 			r.step(Input{}, nil)
+		case <-tidy.C:
+			r.forgetOld(ctx)
 		case <-r.o.Lights.Changed():
 		case <-r.o.Library.Changed():
 		case <-second.C:
@@ -344,6 +357,14 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 	switch {
 	case c.Do == Start && !running:
 		return r.begin(ctx, c, req.begin)
+	case c.Do == WriteNote:
+		return r.note(ctx, c)
+	case c.Do == CheckSound && running:
+		return Ack{}, &Refused{Reason: "The sound is checked before a session, not in one."}
+	case c.Do == CheckSound:
+		return r.checkSound(ctx, c, req.begin)
+	case c.Do == Silence && !running:
+		return r.endCheck(ctx, c)
 	case c.Do == TestLamps && running:
 		return Ack{}, &Refused{Reason: "Lights are tested before a session, not in one."}
 	case c.Do == TestLamps:
@@ -651,54 +672,6 @@ func (r *Room) Changed() <-chan struct{} { return r.state.Load().changed }
 
 // Playlists are those that can be chosen.
 func (r *Room) Playlists() []PlaylistView { return r.o.Library.List() }
-
-// Sessions are the sessions of the journal, the newest first.
-func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
-	rows, err := r.o.Store.Sessions(ctx, 100)
-	if err != nil {
-		return nil, err
-	}
-	out := []SessionRecord{}
-	for _, row := range rows {
-		out = append(out, row.record())
-	}
-	return out, nil
-}
-
-// Session is one session with its events: what was asked, and what happened by itself.
-func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, error) {
-	row, ok, err := r.o.Store.Session(ctx, id)
-	if err != nil || !ok {
-		return SessionRecord{}, ok, err
-	}
-	rec := row.record()
-	events, _, err := r.o.Store.Events(ctx, id)
-	if err != nil {
-		return rec, true, err
-	}
-	for _, e := range events {
-		data := e.Data
-		if e.Kind == kindBegin {
-			data = nil // the whole playlist: its name is in the record
-		}
-		rec.Events = append(rec.Events, RecordedEvent{Seq: e.Seq, AtMS: e.AtMS - row.StartedMS, Kind: e.Kind, Data: data})
-	}
-	s, _, _, err := r.replay(ctx, id)
-	if err != nil {
-		return rec, true, nil // what the journal holds is told all the same
-	}
-	end := time.Duration(row.EndedMS-row.StartedMS) * time.Millisecond
-	if row.EndedMS == 0 {
-		end = r.clock.Now() - time.Duration(row.StartedMS)*time.Millisecond
-	}
-	s, _, _ = Step(s, Input{}, end)
-	for _, n := range s.Notes {
-		text, _ := json.Marshal(map[string]string{"text": n.Text})
-		rec.Events = append(rec.Events, RecordedEvent{AtMS: ms(n.At), Kind: n.Kind, Data: text})
-	}
-	slices.SortStableFunc(rec.Events, func(a, b RecordedEvent) int { return cmp.Compare(a.AtMS, b.AtMS) })
-	return rec, true, nil
-}
 
 // NewID is an id for a command of roomd's own: a random UUID (RFC 9562, version 4).
 func NewID() string {

@@ -13,6 +13,7 @@ import (
 
 	"roomd/player"
 	"roomd/playlists"
+	"roomd/rig"
 	"roomd/room/lights"
 )
 
@@ -113,10 +114,17 @@ func openRoom(t *testing.T, path string) *testRoom {
 // runRoom runs a room on a store.
 func runRoom(t *testing.T, store *Store) *testRoom {
 	t.Helper()
+	return runRoomWith(t, store, func(*Config) {})
+}
+
+// runRoomWith runs a room that is set differently.
+func runRoomWith(t *testing.T, store *Store, change func(*Config)) *testRoom {
+	t.Helper()
 	tr := &testRoom{sound: &fakeSound{events: make(chan player.Event)}, lamps: &fakeLamps{changed: make(chan struct{})}, store: store}
 	scene := lights.Scene{"ambient": {L: 20}}
 	cfg := Config{Room: "Test", Audio: AudioConfig{Reference: -23, Ceiling: 6}, Marks: []string{"Lozenge", "Vitals"},
 		Scenes: map[string]lights.Scene{"dusk": scene, "floor": scene, "day": scene, "care": {"ambient": {L: 60}}, "full": {"ambient": {L: 100}}}}
+	change(&cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
 	tr.Room, err = New(ctx, Options{Config: cfg, Store: store, Sound: tr.sound, Lights: tr.lamps, Library: fakeLibrary{journey()},
@@ -287,6 +295,7 @@ func TestRoomRefusesWhatCameTooLate(t *testing.T) {
 	a.must(t, Command{ID: "s", Do: Start, Playlist: "journey", BeforeMS: ms(a.Now()) + 60_000})
 	in := ms(a.Now()) + 60_000
 	a.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals", BeforeMS: in})
+	rig.Eventually(t, time.Second, "the room's clock has begun", func() bool { return ms(a.Now()) > 1 }) // 0 is never
 	late := ms(a.Now()) - 1
 	var r *Refused
 	if _, err := a.Do(t.Context(), Command{ID: "late", Do: MarkNow, Name: "Vitals", BeforeMS: late}); !errors.As(err, &r) || r.Field != "" || r.Reason == "" {

@@ -91,6 +91,7 @@ func TestConfigSchemaAgrees(t *testing.T) {
 		"buttons": {"[]", "[{topic: a, action: single, do: care}]", "[{topic: a, payload: x, do: mark, name: Note}]", "[{topic: a, payload: x, do: mark}]", "[{topic: a, do: care}]", "[{topic: a, action: x, payload: y, do: care}]",
 			"[{topic: a, action: x, do: start}]", "[{topic: a, action: x, do: start, playlist: p}]", "[{topic: '#', action: x, do: care}]", "[{action: x, do: care}]", "[{topic: a, action: x}]", "[{topic: a, action: x, do: undo}]", "[x]", "x"},
 		"sign":     {"{topic: a, session: x, free: y}", "{topic: a, session: x}", "{topic: a/#, session: x, free: y}", "{}", "x", "{topic: a, session: x, free: y, z: 1}"},
+		"history":  {"{}", "{days: 1}", "{days: 365}", "{days: 0}", "{days: 366}", "{days: 7.5}", "{days: '7'}", "{days: 30d}", "{keep: 1}", "30", "~"},
 		"nonsense": {"1"},
 	}
 	var keys []string

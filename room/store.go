@@ -117,7 +117,7 @@ func fileURI(path string, q url.Values) string {
 
 // openDB opens the file, or makes it, and brings it to the present schema. With look it is looked through first.
 func openDB(path string, look bool) (*sql.DB, error) {
-	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)",
+	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "secure_delete(1)",
 		// A short log: what is scribbled over in it can cost all that came after.
 		"wal_autocheckpoint(16)"}}
 	db, err := sql.Open("sqlite", fileURI(path, q))
@@ -368,14 +368,6 @@ type SessionRow struct {
 	ID, Playlist, Name string
 	StartedMS, EndedMS int64 // on the room's clock; EndedMS 0: not ended
 	Ending             string
-}
-
-func (r SessionRow) record() SessionRecord {
-	rec := SessionRecord{ID: r.ID, Playlist: r.Playlist, Name: r.Name, State: Running, Ending: r.Ending}
-	if r.EndedMS != 0 {
-		rec.State, rec.LengthMS = Ended, r.EndedMS-r.StartedMS
-	}
-	return rec
 }
 
 // Begin notes a session's start.

@@ -1,0 +1,225 @@
+package room
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// maxNote is how many letters a note has at most.
+const maxNote = 1000
+
+// Forget erases a session: its record, its events and its notes. On a disk the bytes are overwritten with zeros, as far as
+// the disk itself does what it is told.
+func (s *Store) Forget(ctx context.Context, id string) error {
+	return s.forget(ctx, "DELETE FROM events WHERE session = ?1", "DELETE FROM sessions WHERE id = ?1", id)
+}
+
+// ForgetBefore erases the sessions that ended before a time on the room's clock, and what was done outside of sessions
+// before it.
+func (s *Store) ForgetBefore(ctx context.Context, roomMS int64) error {
+	var n int
+	err := s.Read(func(db *sql.DB) error {
+		return db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM sessions WHERE ended_ms > 0 AND ended_ms < ?1)
+			+ (SELECT count(*) FROM events WHERE session = '' AND at_ms < ?1)`, roomMS).Scan(&n)
+	})
+	if err != nil || n == 0 {
+		return err
+	}
+	return s.forget(ctx, "DELETE FROM events WHERE session = '' AND at_ms < ?1 OR session IN (SELECT id FROM sessions WHERE ended_ms > 0 AND ended_ms < ?1)",
+		"DELETE FROM sessions WHERE ended_ms > 0 AND ended_ms < ?1", roomMS)
+}
+
+// forget does two deletions as one, and empties the log that still holds what was deleted. A copy in memory is no place to
+// delete from: the disk would still have it.
+func (s *Store) forget(ctx context.Context, events, sessions string, arg any) error {
+	if t := s.Outage(); t != nil {
+		return t.Err
+	}
+	defer s.enter()()
+	s.use.RLock()
+	defer s.use.RUnlock()
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing once it is committed
+	if _, err := tx.ExecContext(ctx, events, arg); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, sessions, arg); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	_, err = s.db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err
+}
+
+// ForgetDamaged removes the damaged journals that were set aside longer ago than age: they hold sessions too.
+func (s *Store) ForgetDamaged(age time.Duration) error {
+	files, err := filepath.Glob(s.path + ".damaged-*")
+	for _, f := range files {
+		if info, e := os.Stat(f); e == nil && time.Since(info.ModTime()) > age {
+			err = errors.Join(err, os.Remove(f))
+		}
+	}
+	return err
+}
+
+// keep is how long a session is kept after its end.
+func (c Config) keep() time.Duration { return time.Duration(c.KeepDays) * 24 * time.Hour }
+
+// forgetOld erases what is older than the room keeps. Never in a session.
+func (r *Room) forgetOld(ctx context.Context) {
+	if s := r.state.Load().session; s != nil && s.State != Ended || r.o.Config.KeepDays == 0 {
+		return
+	}
+	err := errors.Join(r.o.Store.ForgetBefore(ctx, ms(r.clock.Now()-r.o.Config.keep())), r.o.Store.ForgetDamaged(r.o.Config.keep()))
+	if err != nil {
+		r.o.Log.Warn("old sessions were not erased; that is tried again in an hour", "err", err)
+	}
+}
+
+// Erase erases a session that is over, now.
+func (r *Room) Erase(ctx context.Context, id string) error {
+	_, err := r.ask(ctx, request{erase: id, answer: make(chan answer, 1)})
+	return err
+}
+
+// erase is Erase by the owner of the session.
+func (r *Room) erase(ctx context.Context, id string) error {
+	st := r.state.Load()
+	_, ok, err := r.o.Store.Session(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return &Refused{Field: "id", Reason: "There is no such session."}
+	case st.session != nil && st.session.ID == id && st.session.State != Ended:
+		return &Refused{Reason: "This session is running. It can be erased when it is over."}
+	case r.o.Store.Outage() != nil:
+		return &Refused{Reason: "The disk takes no changes now, so nothing can be erased. Try again when it does."}
+	}
+	if err := r.o.Store.Forget(ctx, id); err != nil {
+		return err
+	}
+	r.o.Log.Info("a session was erased", "session", id)
+	if st.session != nil && st.session.ID == id {
+		r.publish(func(n *state) { n.session = nil })
+	}
+	return nil
+}
+
+// note writes text to a mark of a session, or to the session as a whole, in place of what was written there before.
+func (r *Room) note(ctx context.Context, c Command) (Ack, error) {
+	text := strings.TrimSpace(c.Text)
+	switch {
+	case utf8.RuneCountInString(text) > maxNote:
+		return Ack{}, &Refused{Field: "text", Reason: "A note has at most 1,000 letters."}
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' }):
+		return Ack{}, &Refused{Field: "text", Reason: "The note has letters that can't be read."}
+	}
+	if _, ok, err := r.o.Store.Session(ctx, c.Session); err != nil {
+		return Ack{}, err
+	} else if !ok {
+		return Ack{}, &Refused{Field: "session", Reason: "There is no such session."}
+	}
+	if c.Of != "" {
+		s, _, _, err := r.replay(ctx, c.Session)
+		if err != nil || !slices.ContainsFunc(s.Marks, func(m MarkView) bool { return m.ID == c.Of }) {
+			return Ack{}, &Refused{Field: "of", Reason: "There is no such mark in this session."}
+		}
+	}
+	ack := r.journal(ctx, Event{Session: c.Session, AtMS: ms(r.clock.Now()), Kind: kindNote, CommandID: c.ID}, WrittenNote{Of: c.Of, Text: text})
+	ack.Rev = r.state.Load().rev
+	return ack, nil
+}
+
+// Sessions are the sessions of the journal, the newest first, without what happened in them.
+func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
+	rows, err := r.o.Store.Sessions(ctx, 1000)
+	if err != nil {
+		return nil, err
+	}
+	out := []SessionRecord{}
+	for _, row := range rows {
+		out = append(out, r.record(row))
+	}
+	return out, nil
+}
+
+// record is a session as its row tells it.
+func (r *Room) record(row SessionRow) SessionRecord {
+	rec := SessionRecord{ID: row.ID, Playlist: row.Playlist, Name: row.Name, State: Running, Ending: row.Ending}
+	if row.EndedMS != 0 {
+		rec.State, rec.LengthMS = Ended, row.EndedMS-row.StartedMS
+		if r.o.Config.KeepDays > 0 {
+			left := max(0, row.EndedMS+ms(r.o.Config.keep())-ms(r.clock.Now()))
+			rec.ErasedInMS = &left
+		}
+	}
+	return rec
+}
+
+// Session is one session with its events: what was asked, and what happened by itself.
+func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, error) {
+	row, ok, err := r.o.Store.Session(ctx, id)
+	if err != nil || !ok {
+		return SessionRecord{}, ok, err
+	}
+	rec := r.record(row)
+	events, _, err := r.o.Store.Events(ctx, id)
+	if err != nil {
+		return rec, true, err
+	}
+	for _, e := range events {
+		data := e.Data
+		switch e.Kind {
+		case kindBegin:
+			data = nil // the whole playlist: its name is in the record
+		case kindNote:
+			var n WrittenNote
+			if json.Unmarshal(e.Data, &n) == nil {
+				rec.Notes = slices.DeleteFunc(rec.Notes, func(o WrittenNote) bool { return o.Of == n.Of })
+				if n.Text != "" {
+					rec.Notes = append(rec.Notes, n)
+				}
+			}
+			continue // what was written before and taken back is nobody's business
+		}
+		rec.Events = append(rec.Events, RecordedEvent{Seq: e.Seq, AtMS: e.AtMS - row.StartedMS, Kind: e.Kind, Data: data})
+	}
+	s, _, _, err := r.replay(ctx, id)
+	if err != nil {
+		return rec, true, nil // what the journal holds is told all the same
+	}
+	end := time.Duration(row.EndedMS-row.StartedMS) * time.Millisecond
+	if row.EndedMS == 0 {
+		end = r.clock.Now() - time.Duration(row.StartedMS)*time.Millisecond
+	}
+	s, _, _ = Step(s, Input{}, end)
+	for _, n := range s.Notes {
+		text, _ := json.Marshal(map[string]string{"text": n.Text})
+		rec.Events = append(rec.Events, RecordedEvent{AtMS: ms(n.At), Kind: n.Kind, Data: text})
+	}
+	slices.SortStableFunc(rec.Events, func(a, b RecordedEvent) int { return cmp.Compare(a.AtMS, b.AtMS) })
+	rec.Session = s.View(end)
+	rec.Session.StartedMS = row.StartedMS
+	if len(r.o.Config.Marks) > 0 {
+		rec.Zero = r.o.Config.Marks[0]
+	}
+	if b := s.Begin.Marks; len(b) > 0 {
+		rec.Zero = b[0]
+	}
+	return rec, true, nil
+}

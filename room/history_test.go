@@ -1,0 +1,256 @@
+package room
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"roomd/player"
+	"roomd/rig"
+)
+
+// ended runs a session with one mark to its end, and returns its and the mark's ID.
+func ended(t *testing.T, r *testRoom) (session, mark string) {
+	t.Helper()
+	mark = NewID()
+	r.must(t, Command{Do: Start, Playlist: "journey"})
+	r.must(t, Command{ID: mark, Do: MarkNow, Name: "Lozenge"})
+	session = r.Snapshot().Session.ID
+	r.must(t, Command{Do: Abort})
+	rig.Eventually(t, 5*time.Second, "it has ended", func() bool { return r.Snapshot().Session.State == Ended })
+	return session, mark
+}
+
+func refusal(err error) string {
+	var refused *Refused
+	if errors.As(err, &refused) {
+		return refused.Error()
+	}
+	return ""
+}
+
+// What was written to a session is read with it; a later note takes the place of an earlier one. It can be written after
+// the end, and after a restart.
+func TestNotes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "roomd.db")
+	r := openRoom(t, path)
+	id, mark := ended(t, r)
+	for _, c := range []struct{ session, of, text, want string }{
+		{"nothing", "", "x", "session: There is no such session."}, {id, "nothing", "x", "of: There is no such mark in this session."},
+		{id, mark, strings.Repeat("ö", maxNote+1), "text: A note has at most 1,000 letters."}, {id, mark, "a\x00b", "text: The note has letters that can't be read."},
+	} {
+		if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: WriteNote, Session: c.session, Of: c.of, Text: c.text}); refusal(err) != c.want {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	r.must(t, Command{Do: WriteNote, Session: id, Of: mark, Text: "first words"})
+	r.must(t, Command{Do: WriteNote, Session: id, Text: "calm\nthroughout"})
+	r.stop()
+	r = openRoom(t, path)
+	r.must(t, Command{Do: WriteNote, Session: id, Of: mark, Text: "  tears  "})
+	rec, ok, err := r.Session(t.Context(), id)
+	if err != nil || !ok || len(rec.Notes) != 2 || rec.Notes[0] != (WrittenNote{"", "calm\nthroughout"}) || rec.Notes[1] != (WrittenNote{mark, "tears"}) {
+		t.Fatalf("%+v, %v", rec.Notes, err)
+	}
+	if rec.Session == nil || len(rec.Session.Marks) != 1 || len(rec.Session.Phases) == 0 || rec.Zero != "Lozenge" {
+		t.Errorf("the record lacks its arc: %+v", rec)
+	}
+	for _, e := range rec.Events {
+		if bytes.Contains(e.Data, []byte("first words")) {
+			t.Error("a note that was replaced is still told")
+		}
+	}
+}
+
+// What is erased is gone from the disk, and what is older than the room keeps erases itself.
+func TestErase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "roomd.db")
+	r := openRoom(t, path)
+	keep, _ := ended(t, r)
+	id, mark := ended(t, r)
+	r.must(t, Command{Do: WriteNote, Session: id, Of: mark, Text: "unmistakable"})
+	onDisk := func(text string) bool {
+		for _, ending := range []string{"", "-wal"} {
+			if b, _ := os.ReadFile(path + ending); bytes.Contains(b, []byte(text)) {
+				return true
+			}
+		}
+		return false
+	}
+	if !onDisk("unmistakable") {
+		t.Fatal("the note is not on the disk")
+	}
+	r.must(t, Command{Do: Start, Playlist: "journey"})
+	running := r.Snapshot().Session.ID
+	if err := r.Erase(t.Context(), running); refusal(err) == "" {
+		t.Errorf("a running session was erased: %v", err)
+	}
+	if err := r.Erase(t.Context(), "nothing"); refusal(err) == "" {
+		t.Errorf("a session that is not there was erased: %v", err)
+	}
+	r.must(t, Command{Do: Abort})
+	rig.Eventually(t, 5*time.Second, "it has ended", func() bool { return r.Snapshot().Session.State == Ended })
+	for _, x := range []string{id, running} {
+		if err := r.Erase(t.Context(), x); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok, err := r.Session(t.Context(), x); ok || err != nil {
+			t.Errorf("it is still there: %v", err)
+		}
+		if onDisk(x) {
+			t.Errorf("%s is still on the disk", x)
+		}
+	}
+	if onDisk("unmistakable") {
+		t.Error("a note of it is still on the disk")
+	}
+	if r.Snapshot().Session != nil {
+		t.Error("an erased session is still shown")
+	}
+	list, err := r.Sessions(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != keep {
+		t.Fatalf("%+v, %v", list, err)
+	}
+
+	// By age, on the room's clock; what was set aside goes by its own.
+	aside := path + ".damaged-1"
+	if err := os.WriteFile(aside, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	store, _, err := OpenStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	rows, err := store.Sessions(t.Context(), 10)
+	if err != nil || len(rows) != 1 {
+		t.Fatal(rows, err)
+	}
+	for _, c := range []struct {
+		before int64
+		left   int
+	}{{rows[0].EndedMS, 1}, {rows[0].EndedMS + 1, 0}} {
+		if err := store.ForgetBefore(t.Context(), c.before); err != nil {
+			t.Fatal(err)
+		}
+		if rows, err := store.Sessions(t.Context(), 10); err != nil || len(rows) != c.left {
+			t.Errorf("before %d: %+v, %v", c.before, rows, err)
+		}
+	}
+	if onDisk(keep) {
+		t.Error("what was too old is still on the disk")
+	}
+	if err := store.ForgetDamaged(time.Hour); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(aside); err != nil {
+		t.Error("a file was removed that was set aside just now")
+	}
+	if err := store.ForgetDamaged(-time.Hour); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(aside); err == nil {
+		t.Error("an old file that was set aside is still there")
+	}
+}
+
+// A room erases by itself, but never while a session runs.
+func TestRoomErasesWhatIsOld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "roomd.db")
+	r := openRoom(t, path)
+	ended(t, r)
+	ended(t, r)
+	r.stop()
+	store, _, err := OpenStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As if it were a month later.
+	a, err := store.Anchor(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Room += 31 * 24 * time.Hour
+	if err := store.SetAnchor(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	r = runRoomWith(t, store, func(c *Config) { c.KeepDays = 30 })
+	rig.Eventually(t, 5*time.Second, "they are erased", func() bool {
+		list, err := r.Sessions(t.Context())
+		return err == nil && len(list) == 0
+	})
+	id, _ := ended(t, r)
+	list, err := r.Sessions(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != id || list[0].ErasedInMS == nil || *list[0].ErasedInMS > ms(30*24*time.Hour) || *list[0].ErasedInMS < ms(29*24*time.Hour) {
+		t.Errorf("%+v, %v", list, err)
+	}
+	r.must(t, Command{Do: Start, Playlist: "journey"})
+	r.o.Config.KeepDays = -1 // all that has ended
+	r.forgetOld(context.Background())
+	if list, err := r.Sessions(t.Context()); err != nil || len(list) != 2 {
+		t.Errorf("erased in a session: %+v, %v", list, err)
+	}
+}
+
+// The sound is checked at the loudest that the session gets, softly in and out, and only before it.
+func TestSoundCheck(t *testing.T) {
+	r := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: Silence}); refusal(err) == "" {
+		t.Errorf("silence with nothing to silence: %v", err)
+	}
+	r.must(t, Command{Do: CheckSound, Playlist: "journey"})
+	sc := played(r)
+	loudest := -100.0
+	for _, p := range journey().Phases {
+		loudest = max(loudest, p.Level-23)
+	}
+	if len(sc.Clips) != 1 || len(sc.Levels) != 1 || sc.Levels[0].Target != loudest || sc.End != checkTime || sc.Clips[0].FadeIn < 2*time.Second || sc.Clips[0].FadeOut < 2*time.Second {
+		t.Fatalf("%+v, the loudest phase is at %g", sc, loudest)
+	}
+	r.must(t, Command{Do: Silence})
+	stop := played(r)
+	if stop.Clips[0].ID != sc.Clips[0].ID || stop.End > 3*time.Second || stop.Clips[0].FadeOut != time.Second {
+		t.Errorf("ended by %+v", stop)
+	}
+	r.must(t, Command{Do: Start, Playlist: "journey"})
+	if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: CheckSound, Playlist: "journey"}); refusal(err) == "" {
+		t.Errorf("a sound check in a session: %v", err)
+	}
+	r.must(t, Command{Do: Silence}) // the session's
+	if !r.Snapshot().Session.Silent {
+		t.Error("silence does not reach the session")
+	}
+}
+
+func TestExcerpt(t *testing.T) {
+	min := time.Minute
+	sc := player.Score{Clips: []player.Clip{
+		{ID: "a", Bed: "rain", Start: 0, End: 10 * min},
+		{ID: "b", File: "/quiet.flac", Start: 10 * min, End: 20 * min, Gain: -3},
+		{ID: "c", File: "/loud.flac", Start: 20 * min, End: 22 * min, From: 5 * time.Second, Gain: -9},
+		{ID: "d", Bed: "ocean", Start: 22 * min, End: 30 * min},
+	}, Levels: []player.Level{{At: 0, Target: -20}, {At: 10 * min, Target: -29}, {At: 20 * min, Target: -26}, {At: 22 * min, Target: -18}}}
+	got, ok := excerpt(sc)
+	c := got.Clips[0]
+	if !ok || c.File != "/loud.flac" || c.From != 5*time.Second+min-checkTime/2 || c.Start != 0 || c.End != checkTime || c.Gain != -9 || got.Levels[0].Target != -26 {
+		t.Errorf("%+v", got)
+	}
+	sc.Clips = sc.Clips[:1]
+	if got, ok := excerpt(sc); !ok || got.Clips[0].Bed != "rain" || got.Levels[0].Target != -20 {
+		t.Errorf("of a bed: %+v", got)
+	}
+	if _, ok := excerpt(player.Score{}); ok {
+		t.Error("of nothing")
+	}
+}
+
+func played(r *testRoom) player.Score {
+	sc, _ := r.sound.asked()
+	return sc
+}
