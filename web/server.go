@@ -33,6 +33,8 @@ type Room interface {
 	Playlists() []room.PlaylistView
 	Sessions(ctx context.Context) ([]room.SessionRecord, error)
 	Session(ctx context.Context, id string) (room.SessionRecord, bool, error)
+	// Erase erases a session that is over. One that is running or not there gives *room.Refused.
+	Erase(ctx context.Context, id string) error
 }
 
 // Options is what a server is made of.
@@ -83,6 +85,8 @@ func New(o Options) *Server {
 	private("GET /api/v1/playlists", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Room.Playlists())) })
 	steering("GET /api/v1/sessions", s.sessions)
 	steering("GET /api/v1/sessions/{id}", s.session)
+	steering("DELETE /api/v1/sessions/{id}", s.erase)
+	steering("GET /api/v1/sessions/{id}/{file}", s.export)
 	steering("GET /api/v1/devices", s.devices)
 	steering("DELETE /api/v1/devices/{name}", s.revoke)
 	private("GET /ws", s.websocket)
@@ -97,7 +101,7 @@ func New(o Options) *Server {
 	})
 	for pattern, allow := range map[string]string{
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
-		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET", "/ws": "GET",
+		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -351,6 +355,13 @@ func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) session(w http.ResponseWriter, r *http.Request) {
+	if rec, ok := s.record(w, r); ok {
+		reply(w, http.StatusOK, rec)
+	}
+}
+
+// record is the session that a request names. Where there is none it answers the request itself.
+func (s *Server) record(w http.ResponseWriter, r *http.Request) (room.SessionRecord, bool) {
 	rec, ok, err := s.o.Room.Session(r.Context(), r.PathValue("id"))
 	switch {
 	case err != nil:
@@ -358,9 +369,8 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusInternalServerError, fault{Reason: "the session can't be read"})
 	case !ok:
 		reply(w, http.StatusNotFound, fault{Reason: "there is no such session"})
-	default:
-		reply(w, http.StatusOK, rec)
 	}
+	return rec, ok && err == nil
 }
 
 // pair lets a device in by a code or a link that the room's computer shows, and gives it a cookie.

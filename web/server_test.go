@@ -111,7 +111,27 @@ func (f *fakeRoom) Playlists() []room.PlaylistView {
 }
 
 var record = room.SessionRecord{ID: "s", Playlist: "p", Name: "P", State: room.Ended, Ending: "as planned",
-	Events: []room.RecordedEvent{{Seq: 1, Kind: "command", Data: json.RawMessage(`{"do":"hold"}`)}, {Kind: "phase"}}}
+	ErasedInMS: new(int64), Zero: "Lozenge", Notes: []room.WrittenNote{{Of: "m2", Text: "=calm, \"slow\""}, {Text: "all went well"}},
+	Events: []room.RecordedEvent{{Seq: 1, AtMS: 600_000, Kind: "command", Data: json.RawMessage(`{"do":"hold"}`)}, {Kind: "phase"},
+		{Seq: 2, AtMS: 700_000, Kind: "command", Data: json.RawMessage(`{"do":"level","db":-1}`)},
+		{Seq: 3, AtMS: 660_000, Kind: "command", Data: json.RawMessage(`{"do":"mark","name":"Lozenge"}`)}},
+	Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: room.Ended, StartedMS: 12345, ElapsedMS: 10_800_000,
+		Phase:    room.PhaseView{Name: "Arrival", Stage: "preparation", EndMS: 1000},
+		Phases:   []room.PhaseView{{Name: "Arrival", Stage: "preparation", EndMS: 1000}},
+		Timeline: []room.ClipView{{Title: "@Nuvole", EndMS: 10}}, Marks: []room.MarkView{{ID: "m1", Name: "Vitals", AtMS: 300_000}, {ID: "m2", Name: "Lozenge", AtMS: 660_000}},
+		Offer: []string{}, Reminders: []room.RemindView{}, Undo: []room.UndoView{}}}
+
+func (f *fakeRoom) Erase(_ context.Context, id string) error {
+	switch {
+	case f.broken:
+		return errors.New("disk on fire")
+	case id == "running":
+		return &room.Refused{Reason: "This session is running."}
+	case id != "s":
+		return &room.Refused{Field: "id", Reason: "There is no such session."}
+	}
+	return nil
+}
 
 func (f *fakeRoom) Sessions(context.Context) ([]room.SessionRecord, error) {
 	if f.broken {
@@ -203,6 +223,7 @@ var routes = []struct {
 	{"GET", "/api/v1/nothing", "", anybody},
 	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/ws", "", watching},
 	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
+	{"DELETE", "/api/v1/sessions/s", "", therapist}, {"GET", "/api/v1/sessions/s/session.csv", "", therapist},
 	{"GET", "/api/v1/devices", "", therapist}, {"DELETE", "/api/v1/devices/nobody", "", therapist},
 }
 
@@ -341,7 +362,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := []string{"Authorization", "Bearer " + watch}
-	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s", "/api/v1/devices"} {
+	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s", "/api/v1/devices", "/api/v1/sessions/s/session.json"} {
 		try("GET", p, "", 200, b...)
 		try("GET", p, "", 401)
 		if p != "/api/v1/state" && p != "/api/v1/playlists" {
@@ -356,6 +377,13 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("DELETE", "/api/v1/devices/tablet", "", 401)
 	try("DELETE", "/api/v1/devices/tablet", "", 403, o...)
 	try("GET", "/api/v1/sessions/t", "", 404, b...)
+	try("GET", "/api/v1/sessions/s/session.pdf", "", 404, b...)
+	try("GET", "/api/v1/sessions/t/session.csv", "", 404, b...)
+	try("DELETE", "/api/v1/sessions/s", "", 200, b...)
+	try("DELETE", "/api/v1/sessions/t", "", 404, b...)
+	try("DELETE", "/api/v1/sessions/running", "", 409, b...)
+	try("DELETE", "/api/v1/sessions/s", "", 401)
+	try("DELETE", "/api/v1/sessions/s", "", 403, o...)
 	const commands, pair = "/api/v1/commands", "/api/v1/pair"
 	try("POST", commands, `{"id":"1","do":"extend","by":"5m","phase":"Arrival"}`, 200, bj...)
 	try("POST", commands, `{"id":"1","do":"level","db":-1.5}`, 200, bj...)
@@ -386,6 +414,8 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("POST", commands, `{"id":"9","do":"next"}`, 500, bj...)
 	try("GET", "/api/v1/sessions", "", 500, b...)
 	try("GET", "/api/v1/sessions/s", "", 500, b...)
+	try("GET", "/api/v1/sessions/s/session.csv", "", 500, b...)
+	try("DELETE", "/api/v1/sessions/s", "", 500, b...)
 	disk := &sick{Database: h.tokens.db}
 	disk.fails.Store(true)
 	h.tokens.db = disk
@@ -601,5 +631,30 @@ func TestMetrics(t *testing.T) {
 		if strings.Contains(body, "Arrival") || strings.Contains(body, "Evening") {
 			t.Error("the figures tell of the session")
 		}
+	}
+}
+
+// A session as a file tells times from the lozenge, and neither a date nor when its record erases itself.
+func TestExport(t *testing.T) {
+	h := open(t)
+	resp, csv := h.ask(t, "GET", "/api/v1/sessions/s/session.csv", "", h.bearer()...)
+	want := "\ufeffsince the start,since Lozenge,kind,what,detail\r\n" +
+		"0:00:00,-0:11:00,phase,Arrival,preparation\r\n" +
+		"0:00:00,-0:11:00,music,'@Nuvole,\r\n" +
+		"0:05:00,-0:06:00,mark,Vitals,\r\n" +
+		"0:10:00,-0:01:00,change,hold,\r\n" +
+		"0:11:00,0:00:00,mark,Lozenge,\"'=calm, \"\"slow\"\"\"\r\n" +
+		"0:11:40,0:00:40,change,level,'-1 dB\r\n" +
+		"3:00:00,2:49:00,end,as planned,all went well\r\n"
+	if csv != want {
+		t.Errorf("%s\nwanted\n%s", csv, want)
+	}
+	if d := resp.Header.Get("Content-Disposition"); d != `attachment; filename="session-s.csv"` {
+		t.Error(d)
+	}
+	_, text := h.ask(t, "GET", "/api/v1/sessions/s/session.json", "", h.bearer()...)
+	var rec room.SessionRecord
+	if err := json.Unmarshal([]byte(text), &rec); err != nil || len(rec.Notes) != 2 || len(rec.Session.Marks) != 2 || rec.ErasedInMS != nil || rec.Session.StartedMS != 0 {
+		t.Errorf("%s, %v", text, err)
 	}
 }
