@@ -1,7 +1,7 @@
 import { steady, untilEdge } from "./clock";
 import { Link } from "./link";
 import { uuid, type Command, type Playlist, type Session, type Snapshot } from "./protocol";
-import { T } from "./texts";
+import { t } from "./texts.svelte";
 
 /** What became of a tap on the control that is called by the key. */
 export interface Result { id: string; what: string; state: "sending" | "slow" | "done" | "notSent" | "noAnswer" | "refused"; reason?: string }
@@ -70,7 +70,7 @@ class Room {
     const id = uuid();
     if (!this.link.command({ ...c, id })) {
       this.set(key, { id, what, state: "notSent" });
-      this.complain(T.notSentSays(what), T.notSentDo);
+      this.complain(t("tap.notSentSays", { what }), t("tap.notSentDo"));
       setTimeout(() => this.clear(key, id), 2 * noAnswerAfter);
       return;
     }
@@ -142,7 +142,7 @@ class Room {
     const r = w && this.results[w.key];
     if (!w || r?.id !== id) return;
     this.set(w.key, { ...r, state: "noAnswer" });
-    this.complain(T.noAnswerSays(r.what), T.noAnswerDo);
+    this.complain(t("tap.noAnswerSays", { what: r.what }), t("tap.noAnswerDo"));
     setTimeout(() => {
       this.waiting.delete(id);
       this.clear(w.key, id);
@@ -151,8 +151,8 @@ class Room {
 
   private line(good: boolean): void {
     this.live = good;
-    if (good && this.lost) this.say(T.lineBack);
-    this.alarm = good ? "" : T.lineLost;
+    if (good && this.lost) this.say(t("line.back"));
+    this.alarm = good ? "" : t("line.lost");
     this.lost = !good;
     if (good) {
       void this.loadPlaylists();
@@ -184,13 +184,13 @@ class Room {
   private tell(was: Snapshot | null, is: Snapshot): void {
     const a = was?.session, b = is.session;
     if (!b || a?.id !== b.id) return;
-    if (a.state !== b.state) this.say(T.sayState(b.state === "ending" ? T.ending : b.state === "ended" ? T.ended : T.running));
-    else if (a.phase.name !== b.phase.name) this.say(T.sayPhase(b.phase.name));
-    else if (a.phase.held !== b.phase.held) this.say(T.sayState(b.phase.held ? T.held : T.running));
-    else if (b.marks.length > a.marks.length) this.say(T.sayMark(b.marks.at(-1)!.name));
+    if (a.state !== b.state) this.say(t("say.state", { what: b.state === "ending" ? t("state.ending") : b.state === "ended" ? t("state.ended") : t("state.running") }));
+    else if (a.phase.name !== b.phase.name) this.say(t("say.phase", { name: b.phase.name }));
+    else if (a.phase.held !== b.phase.held) this.say(t("say.state", { what: b.phase.held ? t("state.held") : t("state.running") }));
+    else if (b.marks.length > a.marks.length) this.say(t("say.mark", { name: b.marks.at(-1)!.name }));
     else {
       const fresh = b.reminders.find((r) => !a.reminders.some((o) => o.say === r.say && o.due_ms === r.due_ms));
-      if (fresh) this.say(T.sayReminder(fresh.say));
+      if (fresh) this.say(t("say.reminder", { what: fresh.say }));
     }
   }
 

@@ -1,0 +1,65 @@
+// Every word on the page, in each of its languages, is in locales/. What the room itself says (problems, reasons, undo)
+// comes from the room.
+import i18next, { type ParseKeys } from "i18next";
+import type en from "./locales/en.json";
+
+declare module "i18next" {
+  interface CustomTypeOptions {
+    resources: { translation: typeof en };
+  }
+}
+
+/** names is each language by its own name, in the order in which its key steps through them. */
+export const names = { en: "English" };
+export type Language = keyof typeof names;
+
+const files = import.meta.glob<typeof en>("./locales/*.json", { import: "default" });
+const of = (tag: string): Language | undefined => (Object.keys(names) as Language[]).find((l) => l === tag.slice(0, 2).toLowerCase());
+
+class Words {
+  language = $state<Language>("en");
+
+  constructor() {
+    void i18next.init({
+      initAsync: false,
+      resources: {},
+      fallbackLng: false, // a test holds that no file lacks a text
+      nsSeparator: false,
+      interpolation: { escapeValue: false }, // Svelte does
+    });
+    i18next.services.formatter!.add("lower", (what: string) => what.toLowerCase());
+  }
+
+  /** start shows the language that was chosen on this tablet, or the first of the tablet's own that we have. */
+  async start(): Promise<void> {
+    await this.show([localStorage.getItem("lang") ?? "", ...navigator.languages].map(of).find(Boolean) ?? "en");
+  }
+
+  async choose(l: Language): Promise<void> {
+    await this.show(l);
+    localStorage.setItem("lang", l);
+  }
+
+  /** show fetches the language, which may fail: then all stays as it is. */
+  private async show(l: Language): Promise<void> {
+    i18next.addResourceBundle(l, "translation", await files[`./locales/${l}.json`]!());
+    await i18next.changeLanguage(l);
+    this.language = l;
+    document.documentElement.lang = l;
+  }
+}
+
+export const words = new Words();
+
+/** t is the text of a key of locales/en.json, with its {{values}}. A count chooses between its _one and _other. */
+export function t(key: ParseKeys, values?: Record<string, string | number>): string {
+  void words.language; // what shows a text changes with the language
+  return i18next.t(key, values ?? {});
+}
+
+/** word is the text for a name that the room sends, or else the name as it is. */
+export function word(group: keyof typeof en, name: string, otherwise = name): string {
+  void words.language;
+  const key = `${group}.${name}` as ParseKeys;
+  return i18next.exists(key) ? i18next.t(key) : otherwise;
+}
