@@ -83,8 +83,9 @@ type Snapshot struct {
 	Lights   map[string]LightView `json:"lights"`
 	Sound    SoundView            `json:"sound"`
 	Problems []Problem            `json:"problems"`
-	Parts    []PartView           `json:"parts"`             // each of Parts, as it is
-	Unsaved  int                  `json:"unsaved,omitempty"` // commands that only memory holds until the disk takes them
+	Parts    []PartView           `json:"parts"`              // each of Parts, as it is
+	Unsaved  int                  `json:"unsaved,omitempty"`  // commands that only memory holds until the disk takes them
+	Checking bool                 `json:"checking,omitempty"` // a sound check plays
 	Schedule []ScheduleView       `json:"schedule,omitempty"`
 	Marks    []string             `json:"marks"`  // the room's marks
 	Scenes   []string             `json:"scenes"` // the room's scenes by name
@@ -136,6 +137,19 @@ type PhaseView struct {
 	Held    bool   `json:"held"`    // by a person
 	Waiting string `json:"waiting"` // for this mark
 	Scene   string `json:"scene"`
+	// For the picture: LevelDB is the level of its music, dB against the room's reference; Light is the brightest light of
+	// its scene, L*, 0 where it leaves the lights alone.
+	LevelDB float64 `json:"level_db"`
+	Light   float64 `json:"light,omitempty"`
+}
+
+// light fills in how light each phase is.
+func (c Config) light(phases []PhaseView) {
+	for i := range phases {
+		for _, l := range c.Scenes[phases[i].Scene] {
+			phases[i].Light = max(phases[i].Light, l.L)
+		}
+	}
 }
 
 // MusicView is what sounds now.

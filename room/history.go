@@ -215,6 +215,7 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 	slices.SortStableFunc(rec.Events, func(a, b RecordedEvent) int { return cmp.Compare(a.AtMS, b.AtMS) })
 	rec.Session = s.View(end)
 	rec.Session.StartedMS = row.StartedMS
+	r.o.Config.light(rec.Session.Phases)
 	if len(r.o.Config.Marks) > 0 {
 		rec.Zero = r.o.Config.Marks[0]
 	}

@@ -206,6 +206,9 @@ func TestSoundCheck(t *testing.T) {
 	}
 	r.must(t, Command{Do: CheckSound, Playlist: "journey"})
 	sc := played(r)
+	if !r.Snapshot().Checking {
+		t.Error("the sound check is not shown")
+	}
 	loudest := -100.0
 	for _, p := range journey().Phases {
 		loudest = max(loudest, p.Level-23)
@@ -215,6 +218,9 @@ func TestSoundCheck(t *testing.T) {
 	}
 	r.must(t, Command{Do: Silence})
 	stop := played(r)
+	if r.Snapshot().Checking {
+		t.Error("a sound check is shown that was ended")
+	}
 	if stop.Clips[0].ID != sc.Clips[0].ID || stop.End > 3*time.Second || stop.Clips[0].FadeOut != time.Second {
 		t.Errorf("ended by %+v", stop)
 	}

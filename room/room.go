@@ -92,6 +92,8 @@ type state struct {
 	problems []Problem
 	parts    []PartView
 	outage   *Outage // of the disk
+	// checkEnds is until when the sound check plays.
+	checkEnds time.Duration
 }
 
 type request struct {
@@ -403,8 +405,9 @@ func (r *Room) step(in Input, journal func(*Session, time.Duration)) error {
 	if err == nil && journal != nil {
 		journal(s, now)
 	}
-	r.publish(func(n *state) { n.session = s })
-	r.act(eff)
+	next := *st
+	next.session = s
+	r.act(eff, &next)
 	if s.State == Ended && was != Ended {
 		if err := r.o.Store.Hear(context.Background(), s.files()); err != nil {
 			r.o.Log.Warn("what was heard was not saved", "err", err)
@@ -413,6 +416,7 @@ func (r *Room) step(in Input, journal func(*Session, time.Duration)) error {
 			r.o.Log.Error("the session's end was not saved", "err", err)
 		}
 	}
+	r.publish(func(n *state) { n.session = s }) // once its end can be read in its record too
 	return err
 }
 
@@ -429,8 +433,8 @@ func (r *Room) begin(ctx context.Context, c Command, b *Begin) (Ack, error) {
 	if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
 		r.o.Log.Warn("the clock's anchor was not saved", "err", err)
 	}
-	r.publish(func(n *state) { n.session, n.started = s, now })
-	r.act(eff)
+	r.publish(func(n *state) { n.session, n.started, n.checkEnds = s, now, 0 })
+	r.act(eff, r.state.Load())
 	ack.Rev = r.state.Load().rev
 	return ack, nil
 }
@@ -494,9 +498,8 @@ func (r *Room) heard(ctx context.Context, e player.Event) {
 	}
 }
 
-// act does a step's effects.
-func (r *Room) act(eff Effects) {
-	st := r.state.Load()
+// act does a step's effects, of the state that it led to.
+func (r *Room) act(eff Effects, st *state) {
 	if eff.Master != nil {
 		r.o.Sound.SetMaster(*eff.Master)
 	}
@@ -645,6 +648,7 @@ func (r *Room) Snapshot() Snapshot {
 		Lights: st.lights, Sound: st.sound, Problems: st.problems, Parts: st.parts,
 		Marks: r.o.Config.Marks, Scenes: slices.Sorted(maps.Keys(r.o.Config.Scenes)),
 	}
+	snap.Checking = now < st.checkEnds
 	if r.o.Schedule != nil {
 		snap.Schedule = r.o.Schedule()
 	}
@@ -657,6 +661,7 @@ func (r *Room) Snapshot() Snapshot {
 	if st.session != nil {
 		snap.Session = st.session.View(now - st.started)
 		snap.Session.StartedMS = ms(st.started)
+		r.o.Config.light(snap.Session.Phases)
 		for k, m := range snap.Session.Marks {
 			snap.Session.Marks[k].Unsaved = st.outage.unsaved(m.ID)
 		}
@@ -671,7 +676,13 @@ func (r *Room) Snapshot() Snapshot {
 func (r *Room) Changed() <-chan struct{} { return r.state.Load().changed }
 
 // Playlists are those that can be chosen.
-func (r *Room) Playlists() []PlaylistView { return r.o.Library.List() }
+func (r *Room) Playlists() []PlaylistView {
+	list := r.o.Library.List()
+	for _, p := range list {
+		r.o.Config.light(p.Phases)
+	}
+	return list
+}
 
 // NewID is an id for a command of roomd's own: a random UUID (RFC 9562, version 4).
 func NewID() string {

@@ -20,6 +20,7 @@ func (r *Room) checkSound(ctx context.Context, c Command, b *Begin) (Ack, error)
 	r.o.Sound.SetMaster(player.Master{})
 	r.o.Sound.SetScore(sc, time.Now())
 	r.check, r.checked = sc, time.Now()
+	r.publish(func(n *state) { n.checkEnds = r.clock.Now() + sc.End })
 	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
 	ack.Rev = r.state.Load().rev
 	return ack, nil
@@ -38,6 +39,7 @@ func (r *Room) endCheck(ctx context.Context, c Command) (Ack, error) {
 	sc.Clips, sc.End = []player.Clip{clip}, clip.End
 	r.o.Sound.SetScore(sc, r.checked)
 	r.check = player.Score{}
+	r.publish(func(n *state) { n.checkEnds = 0 })
 	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
 	ack.Rev = r.state.Load().rev
 	return ack, nil

@@ -23,7 +23,7 @@ func (s *Session) View(now time.Duration) *SessionView {
 			continue
 		}
 		pv := PhaseView{Name: s.phase(i).Name, Stage: string(s.phase(i).Stage), StartMS: ms(sp.Start), EndMS: ms(sp.End),
-			Held: sp.Held, Waiting: sp.Waiting}
+			Held: sp.Held, Waiting: sp.Waiting, LevelDB: s.phase(i).Level}
 		if l := s.phase(i).Lights; l != nil {
 			pv.Scene = l.Scene
 		}

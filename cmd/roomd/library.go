@@ -160,7 +160,7 @@ func (l *library) List() []room.PlaylistView {
 		}
 		at := time.Duration(0)
 		for _, ph := range pl.Phases {
-			pv := room.PhaseView{Name: ph.Name, Stage: string(ph.Stage), StartMS: at.Milliseconds(), EndMS: (at + ph.Length).Milliseconds(), Waiting: ph.Until}
+			pv := room.PhaseView{Name: ph.Name, Stage: string(ph.Stage), StartMS: at.Milliseconds(), EndMS: (at + ph.Length).Milliseconds(), Waiting: ph.Until, LevelDB: ph.Level}
 			if ph.Lights != nil {
 				pv.Scene = ph.Lights.Scene
 			}

@@ -63,8 +63,9 @@ func showPairing(out io.Writer, p web.Pairing, addresses []string, observer bool
 	for _, a := range addresses {
 		fmt.Fprintf(out, "      http://%s\n", a)
 	}
-	fmt.Fprint(out, "\n  Or point the tablet's camera here:\n\n")
-	qrterminal.GenerateWithConfig("http://"+addresses[0]+"/pair#"+p.Link, qrterminal.Config{
+	link := "http://" + addresses[0] + "/pair#" + p.Link
+	fmt.Fprintf(out, "\n  Or open %s\n  or point the tablet's camera here:\n\n", link)
+	qrterminal.GenerateWithConfig(link, qrterminal.Config{
 		Level: qrterminal.L, Writer: out, HalfBlocks: true, QuietZone: 2,
 		BlackChar: qrterminal.BLACK_BLACK, WhiteBlackChar: qrterminal.WHITE_BLACK, WhiteChar: qrterminal.WHITE_WHITE, BlackWhiteChar: qrterminal.BLACK_WHITE,
 	})

@@ -14,7 +14,7 @@ const key = (page, label) => page.locator(".key", { has: page.getByText(label, {
 const seconds = (t) => t.split(":").reduce((s, n) => s * 60 + Number(n), 0);
 
 async function sign(page, url = willow.url) {
-  await page.goto(`${url}/pair#${willow.token}`);
+  await page.goto(url + (await willow.pair()).link);
   await page.locator("header h1").waitFor();
   await page.waitForTimeout(450);
 }
@@ -95,7 +95,7 @@ test("two tablets flip within 100 ms, and see what the other does", async () => 
 
 test("a tablet that was removed is sent to the sign-in page", async () => {
   const { page, context } = await running();
-  await willow.revoke("Tablet");
+  await willow.revoke("Linux");
   await page.getByText("does not belong to the room").waitFor({ timeout: 10_000 });
   assert.ok(light(await page.screenshot()).y <= 1.5);
   await context.close();

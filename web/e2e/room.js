@@ -81,6 +81,11 @@ export async function room(files = { "short.yaml": short }, yaml = config) {
       if (!res.ok) throw new Error(`${path}: ${res.status} ${await res.text()}`);
       return res.json();
     },
+    /** pair makes a code and a link that let one device in. */
+    async pair(...args) {
+      const { stdout } = await promisify(execFile)(binary, ["pair", ...args, "--data", data, "--listen", `127.0.0.1:${port}`]);
+      return { code: /\b\d{3} \d{3}\b/.exec(stdout)[0].replace(" ", ""), link: /\/pair#\S+/.exec(stdout)[0] };
+    },
     revoke: (name) => promisify(execFile)(binary, ["token", "revoke", name, "--data", data]),
     state: () => r.get("/api/v1/state"),
     async command(c) {

@@ -1,5 +1,6 @@
 // A session on the real binary, from a tablet that does not belong to the room yet to its summary.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { light } from "./png.js";
 import { eventually, room } from "./room.js";
@@ -25,7 +26,7 @@ async function tap(page, label) {
 }
 
 async function sign(page) {
-  await page.goto(`${willow.url}/pair#${willow.token}`);
+  await page.goto(willow.url + (await willow.pair()).link);
   await page.locator(".card").first().waitFor();
   await page.waitForTimeout(450);
 }
@@ -49,6 +50,7 @@ async function press(page, label, ms, { slide = false, second = false } = {}) {
 test("a session, from sign-in to summary", async (t) => {
   const { page, context, faults } = await tablet();
   let going = true;
+  let watcher;
   const step = (name, does) => t.test(name, async () => {
     assert.ok(going, "a step before this one failed");
     going = false;
@@ -57,19 +59,32 @@ test("a session, from sign-in to summary", async (t) => {
   });
 
   await step("a tablet that does not belong sees a dark page, and nothing of the room", async () => {
-    const answer = await page.goto(willow.url);
-    assert.equal(answer.status(), 401);
+    await page.goto(willow.url);
+    await page.getByText("does not belong").waitFor();
     const { y, blue } = light(await page.screenshot());
     assert.ok(y <= 1.5 && blue <= 0.1, `${y} ${blue}`);
     assert.doesNotMatch(await page.content(), /Willow|Short/);
     await page.goto(`${willow.url}/pair#wrong`);
     await page.getByText("not valid").waitFor();
     assert.ok(light(await page.screenshot()).y <= 1.5);
-    await page.goto(willow.url);
   });
 
-  await step("a link signs it in, and leaves nothing in the address", async () => {
-    await sign(page);
+  await step("a code lets it in, once, and leaves nothing in the address", async () => {
+    const { code, link } = await willow.pair();
+    const wrong = code === "000000" ? "000001" : "000000";
+    for (const d of wrong) await page.locator(".pad").getByText(d, { exact: true }).click();
+    await page.getByText("not valid").waitFor();
+    await page.keyboard.type(code.slice(0, 3));
+    for (const d of code.slice(3)) await page.locator(".pad").getByText(d, { exact: true }).click();
+    await page.locator(".card").first().waitFor();
+    const other = await tablet();
+    await other.page.goto(willow.url + link); // the same pairing
+    await other.page.getByText("not valid").waitFor();
+    await other.context.close();
+    assert.doesNotMatch(willow.log(), new RegExp(`${code}|${link.slice(6)}`));
+    const [cookie] = await context.cookies();
+    assert.ok(cookie.httpOnly && !cookie.secure && cookie.value.length > 30);
+    await page.waitForTimeout(450);
     assert.equal(page.url(), willow.url + "/");
     assert.equal(await page.getByRole("heading", { level: 1 }).innerText(), "Willow");
   });
@@ -91,12 +106,47 @@ test("a session, from sign-in to summary", async (t) => {
     });
   });
 
+  await step("the sound is checked, and falls silent when it is told to", async () => {
+    await tap(page, "Sound check");
+    assert.equal((await willow.state()).checking, true);
+    await tap(page, "Stop");
+    assert.equal((await willow.state()).checking, undefined);
+    assert.equal(await key(page, "Stop").getAttribute("aria-disabled"), "true");
+  });
+
+  await step("devices are listed, and sent away at once", async () => {
+    const watcher = await tablet();
+    await watcher.page.goto(willow.url + (await willow.pair("Supervision", "--observer")).link);
+    await watcher.page.getByText("only watches").waitFor();
+    assert.equal(await key(watcher.page, "Start").count(), 0);
+    await page.waitForTimeout(450);
+    await key(page, "Devices").click();
+    const row = page.locator("li", { hasText: "Supervision" });
+    assert.match(await text(row), /only watches · connected now/);
+    assert.match(await text(page.locator("li", { hasText: "this one" })), /Linux .* steers/);
+    await page.waitForTimeout(450);
+    const box = await row.getByRole("button").boundingBox();
+    await page.mouse.move(box.x + 20, box.y + 20);
+    await page.mouse.down();
+    await page.waitForTimeout(1400);
+    await page.mouse.up();
+    await row.waitFor({ state: "detached" });
+    await watcher.page.getByText("does not belong").waitFor({ timeout: 2000 });
+    assert.doesNotMatch(await watcher.page.content(), /Willow/);
+    await watcher.context.close();
+    await key(page, "Back to the start").click();
+  });
+
   await step("a playlist is chosen and started", async () => {
     await page.locator(".card", { hasText: "Short" }).click();
     assert.match(await text(page.locator(".chosen")), /Short 33 min For tests.*Preparation.*Administration.*Integration/);
     await page.waitForTimeout(450);
     await key(page, "Start").click();
     await page.locator(".elapsed").waitFor();
+    watcher = await tablet({ size: [1024, 768] });
+    await watcher.page.goto(willow.url + (await willow.pair("Supervision", "--observer")).link);
+    await watcher.page.locator(".elapsed").waitFor();
+    assert.equal(await watcher.page.locator(".keys .key, .leave .key").count(), 0);
     const { session } = await willow.state();
     assert.equal(session.name, "Short");
     assert.equal(await page.locator(".phase .name").innerText(), "Arrival");
@@ -298,12 +348,68 @@ test("a session, from sign-in to summary", async (t) => {
     assert.ok(light(await page.screenshot()).y <= 1.5);
   });
 
+  await step("a note is written to a mark and to the whole, and asks for no names", async () => {
+    await page.waitForTimeout(450);
+    await key(page, "Note").click();
+    await page.getByText("No names or initials").waitFor();
+    await page.locator("textarea").fill("=calm, \"slow\"");
+    await page.waitForTimeout(450);
+    await page.locator(".which .key", { hasText: "Lozenge" }).click();
+    await page.locator("textarea").fill("grimace");
+    await page.waitForTimeout(450);
+    await key(page, "Save").click();
+    await page.locator(".note", { hasText: "grimace" }).waitFor();
+    await page.locator("p.note", { hasText: "calm" }).waitFor();
+    assert.ok(light(await page.screenshot()).y <= 1.5);
+  });
+
+  await step("it is exported as CSV and JSON, without a date, and printed dark on white", async () => {
+    const { session } = await willow.state();
+    for (const kind of ["CSV", "JSON"]) {
+      const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: kind }).click()]);
+      assert.equal(file.suggestedFilename(), `session-${session.id}.${kind.toLowerCase()}`);
+      const got = await readFile(await file.path(), "utf8");
+      assert.match(got, /grimace/);
+      assert.doesNotMatch(got, /20\d\d-\d\d|(?<![:\d])\d\d:\d\d(?![:\d])/);
+      if (kind === "CSV") assert.match(got, /\d:\d\d:\d\d,0:00:00,mark,Lozenge,grimace\r\n/);
+    }
+    await page.emulateMedia({ media: "print" });
+    const paper = light(await page.screenshot({ fullPage: true }));
+    assert.ok(paper.y > 80, `${paper.y} % of white`);
+    for (const words of ["Lozenge", "grimace", "Journey"]) assert.ok((await page.locator("main").innerText()).includes(words), words);
+    await page.emulateMedia({ media: "screen" });
+  });
+
+  await step("the session is in the history, and erased when it is told to", async () => {
+    await key(page, "Back to the start").click();
+    await page.locator(".card").first().waitFor();
+    await page.waitForTimeout(450);
+    await key(page, "Sessions").click();
+    const card = page.locator(".card", { hasText: "Short" });
+    assert.match(await text(card), /It was aborted\. Erases itself in (29|30) days/);
+    await page.waitForTimeout(450);
+    await card.click();
+    await page.getByText("A session that is over").waitFor();
+    await page.waitForTimeout(450);
+    await press(page, "Erase now", 1500);
+    await page.getByText("No session is kept").waitFor();
+    assert.deepEqual(await willow.get("/api/v1/sessions"), []);
+    await page.waitForTimeout(450);
+  });
+
   await step("back at the start, and a reload stays there", async () => {
     await page.waitForTimeout(450);
     await key(page, "Back to the start").click();
     await page.locator(".card").first().waitFor();
     await page.reload();
     await page.locator(".card").first().waitFor();
+  });
+
+  await step("the observer saw it all, and has nothing to press", async () => {
+    await watcher.page.locator(".card").first().waitFor();
+    assert.equal(await key(watcher.page, "Start").count(), 0);
+    assert.deepEqual(watcher.faults, []);
+    await watcher.context.close();
   });
 
   await step("nothing broke the content security policy, and no error was thrown", () => assert.deepEqual(faults, []));

@@ -53,6 +53,15 @@ export function curve(cols: Column[]): { line: string; area: string } {
   return { line, area: `${line}V100H${n(cols[0]!.at * 10)}Z` };
 }
 
+/** loudness is the line of the phases' levels, in the same box: a step each, from -18 dB at the ground to 6 dB at the top. */
+export function loudness(phases: Phase[], of: number): string {
+  const n = (v: number) => +v.toFixed(1);
+  return phases.map((p, i) => {
+    const y = n(100 - Math.min(96, Math.max(4, ((p.level_db ?? 0) + 18) * (100 / 24))));
+    return `${i ? "L" : "M"}${n(share(p.start_ms, of) * 10)} ${y}H${n(share(p.end_ms, of) * 10)}`;
+  }).join("");
+}
+
 /** flags are the marks, their names to the right or, where that would run into the next one, to the left; where there
  * is room for neither, without. letter is how much of the line a letter takes. */
 export function flags(marks: Mark[], of: number, letter = 1.15): Flag[] {

@@ -35,6 +35,8 @@ export class Link {
   private looked = 0; // when look last ran
   private slept = 0; // by how much the time of day was ahead of our clock then
   private asked = 0;
+  private ended = false;
+  private looking: ReturnType<typeof setInterval> | undefined;
   private burst = 0; // questions of the first burst still to ask
 
   constructor(private url: string, private to: Heard) {}
@@ -42,12 +44,19 @@ export class Link {
   start(): void {
     this.looked = performance.now();
     this.slept = Date.now() - this.looked;
-    setInterval(() => this.look(), 250);
+    this.looking = setInterval(() => this.look(), 250);
     const wake = () => { if (!document.hidden) this.wake(); };
     document.addEventListener("visibilitychange", wake);
     addEventListener("pageshow", wake);
     addEventListener("online", wake);
     this.connect();
+  }
+
+  /** stop ends it for good. */
+  stop(): void {
+    clearInterval(this.looking);
+    this.ended = true;
+    this.drop();
   }
 
   /** now is the room's clock; null before it was heard once. */
@@ -117,6 +126,7 @@ export class Link {
 
   private connect(): void {
     clearTimeout(this.again);
+    if (this.ended) return;
     this.began = performance.now();
     const s = new WebSocket(this.url);
     this.socket = s;

@@ -3,10 +3,17 @@ import "./app.css";
 import App from "./App.svelte";
 import { room } from "./room.svelte";
 import { screen } from "./screen.svelte";
+import { ui } from "./ui.svelte";
 import { words } from "./texts.svelte";
 
 screen.start();
 // Without its words the page is of no use: asked for again, as when the page itself had not come.
 await words.start().catch(() => new Promise(() => setTimeout(() => location.reload(), 2000)));
-room.start();
+// A link that lets this tablet in: what stands behind the # is never sent, and stays in no history.
+if (location.pathname === "/pair") {
+  ui.link = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", "/");
+}
+if (ui.link) room.out = true;
+else room.start();
 mount(App, { target: document.getElementById("app")! });

@@ -2,7 +2,7 @@
 
 export type Verb =
   | "start" | "hold" | "release" | "next" | "extend" | "level" | "silence" | "resume" | "skip" | "mark" | "bring-back"
-  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "scene" | "follow" | "test-lights";
+  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "scene" | "follow" | "test-lights" | "check-sound" | "note";
 
 export interface Command {
   id: string;
@@ -16,6 +16,8 @@ export interface Command {
   scene?: string;
   role?: string;
   clip?: string;
+  session?: string;
+  text?: string;
 }
 
 export interface Phase {
@@ -26,7 +28,8 @@ export interface Phase {
   held: boolean;
   waiting: string;
   scene: string;
-  light?: number; // L* of the phase's scene, where the room says
+  level_db?: number; // of its music, against the room's reference
+  light?: number; // the brightest light of its scene, L*
 }
 
 export interface Clip { title: string; start_ms: number; end_ms: number; bed: boolean }
@@ -69,12 +72,14 @@ export interface Part { part: string; state: "working" | "degraded"; since_ms?: 
 export interface Problem { part: string; says: string; do: string }
 
 export interface Snapshot {
+  you?: { name: string; role: "therapist" | "observer" };
   boot: string;
   rev: number;
   now_ms: number;
   version: string;
   room: string;
   session: Session | null;
+  checking?: boolean; // a sound check plays
   lights: Record<string, Role>;
   sound: { output: string; state: string; underruns: number; reopened: number; latency_ms: number };
   problems: Problem[];
@@ -98,7 +103,14 @@ export interface Playlist {
 
 export interface SessionRecord {
   id: string;
+  name: string;
+  state: string;
+  length_ms: number;
   ending: string;
+  erased_in_ms?: number;
+  zero?: string; // the mark that times are told from
+  notes?: { of?: string; text: string }[];
+  session?: Session;
   events?: { seq: number; at_ms: number; kind: string; data?: Record<string, unknown> }[];
 }
 

@@ -37,8 +37,14 @@ class Room {
   left = $state(localStorage.getItem("left") ?? "");
 
   session = $derived<Session | null>(this.snap?.session ?? null);
-  view = $derived<"connecting" | "before" | "session" | "after">(
-    !this.snap ? "connecting" : !this.session || this.session.id === this.left ? "before" : this.session.state === "ended" ? "after" : "session",
+  /** out is true where this tablet does not belong to the room, or no longer. */
+  out = $state(false);
+  /** steers is false for who may only watch. */
+  steers = $derived(this.snap?.you?.role !== "observer");
+  /** plain is true where whoever is on the network can read what is sent. */
+  readonly plain = location.protocol === "http:";
+  view = $derived<"pair" | "connecting" | "before" | "session" | "after">(
+    this.out ? "pair" : !this.snap ? "connecting" : !this.session || this.session.id === this.left ? "before" : this.session.state === "ended" ? "after" : "session",
   );
 
   private link: Link;
@@ -54,7 +60,11 @@ class Room {
       ack: (id) => this.answered(id, "done"),
       nack: (id, reason) => this.answered(id, "refused", reason),
       live: (good) => this.line(good),
-      gone: () => location.reload(), // to the sign-in page, which is dark too
+      gone: () => {
+        this.link.stop();
+        this.snap = null; // nothing of the session stays on the screen of who was sent away
+        this.out = true;
+      },
     });
   }
 
@@ -88,6 +98,25 @@ class Room {
   leave(): void {
     this.left = this.session?.id ?? "";
     localStorage.setItem("left", this.left);
+  }
+
+  /** request asks by HTTP for what is no command, and tells the key's result. */
+  async request(key: string, what: string, method: string, path: string): Promise<boolean> {
+    const id = uuid();
+    this.set(key, { id, what, state: "sending" });
+    let state: Result["state"] = "noAnswer", reason: string | undefined;
+    try {
+      const r = await fetch(path, { method, signal: AbortSignal.timeout(noAnswerAfter) });
+      state = r.ok ? "done" : "refused";
+      if (!r.ok) reason = ((await r.json()) as { reason?: string }).reason;
+    } catch {
+      // no answer
+    }
+    this.set(key, { id, what, state, reason });
+    if (state === "refused") this.complain(reason ?? "", "");
+    if (state === "noAnswer") this.complain(t("tap.noAnswerSays", { what }), t("tap.noAnswerDo"));
+    setTimeout(() => this.clear(key, id), state === "done" ? doneFor : 2 * noAnswerAfter);
+    return state === "done";
   }
 
   settle(): void {

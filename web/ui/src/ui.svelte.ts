@@ -3,6 +3,10 @@ export interface Asked { what: string; yes: () => void; from: HTMLElement }
 
 class Ui {
   asked = $state.raw<Asked | null>(null);
+  /** link is what stood behind the # of the address that was opened: it lets this tablet in. */
+  link = "";
+  /** page is what is shown in place of the start. */
+  page = $state<"" | "history" | "devices" | "trust">("");
   /** short is the control that was let go too early. */
   short = $state("");
 }
