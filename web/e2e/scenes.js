@@ -71,7 +71,7 @@ export const record = {
 const mark = (name, at_ms) => ({ id: name + at_ms, name, at_ms });
 const given = [mark("Vitals", 12 * min), mark("Lozenge", 39 * min + 12_000), mark("Swallow", 46 * min), mark("Vitals", 79 * min)];
 
-/** scenes: what a room sends, and what is done then. */
+/** scenes: what a room sends, and what is done then, by the words (a file of ui/src/locales) that the page shows. */
 export const scenes = {
   connecting: { snap: () => null },
   before: { snap: () => snapshot(null) },
@@ -101,19 +101,19 @@ export const scenes = {
   },
   asked: {
     snap: () => snapshot(session(84 * min + 7000, { marks: given })),
-    then: async (page) => {
-      await page.getByRole("button", { name: "Emergency" }).focus();
+    then: async (page, line, words) => {
+      await page.getByRole("button", { name: words.key.emergency }).focus();
       await page.keyboard.press("Enter");
-      await page.getByRole("group", { name: "Emergency?" }).waitFor();
+      await page.getByRole("group", { name: words.tap.sure.replace("{{what}}", words.key.emergency) }).waitFor();
     },
   },
   stale: {
     snap: () => snapshot(session(84 * min + 7000, { marks: given })),
-    then: async (page, line) => {
+    then: async (page, line, words) => {
       line.mute();
-      await page.getByText("Last known").waitFor();
-      await page.getByRole("button", { name: "Soften" }).click();
-      await page.getByText("Soften: not sent").first().waitFor();
+      await page.getByText(words.line.lastKnown.split("{{")[0].trim()).waitFor();
+      for (const key of [words.key.hold, words.key.soften, "Vitals"]) await page.locator(".key", { has: page.locator(".label", { hasText: new RegExp(`^${key}$`) }) }).click();
+      await page.getByText(words.tap.notSentSays.replace("{{what}}", "Vitals")).first().waitFor();
     },
   },
   ended: { snap: () => snapshot(session(174 * min, { state: "ended", ends_at_ms: 174 * min, marks: given, music: null })) },

@@ -12,6 +12,10 @@ after(close);
 
 const axe = await readFile(new URL("./node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
+const words = {};
+for (const l of ["en", "de", "fr", "es", "nl"]) words[l] = JSON.parse(await readFile(new URL(`../ui/src/locales/${l}.json`, import.meta.url), "utf8"));
+const { en, ...others } = words;
+
 /** unfit is what is wrong with the layout, in words. Runs in the page. */
 function unfit() {
   const out = [];
@@ -30,6 +34,13 @@ function unfit() {
     const key = e.closest(".key").getBoundingClientRect(), r = e.getBoundingClientRect();
     if (e.scrollWidth > key.width || r.left < key.left || r.right > key.right || r.top < key.top || r.bottom > key.bottom) out.push(`“${text(e)}” is wider or higher than its key`);
   }
+  for (const e of document.querySelectorAll(".key")) {
+    const label = e.querySelector(".label"), sub = e.querySelector(".sub");
+    for (const part of [label, sub]) {
+      if (part && part.offsetHeight > 2.5 * parseFloat(getComputedStyle(part).lineHeight)) out.push(`“${text(part)}” has more than two lines`);
+    }
+    if (sub && sub.getBoundingClientRect().top < label.getBoundingClientRect().bottom - 1) out.push(`“${text(sub)}” lies on “${text(label)}”`);
+  }
   const list = document.querySelector(".cards")?.getBoundingClientRect();
   const shown = (e) => !e.matches(".card") || e.getBoundingClientRect().bottom <= list.bottom + 1;
   const keys = [...document.querySelectorAll("button")].filter(shown).map((e) => [text(e), e.getBoundingClientRect()]);
@@ -47,7 +58,7 @@ for (const [name, scene] of Object.entries(scenes)) {
   test(`${name}: dark, whole, and fit for a thumb`, async () => {
     const { page, context, faults } = await tablet();
     const line = await show(page, scene.snap());
-    await scene.then?.(page, line);
+    await scene.then?.(page, line, en);
     for (const palette of palettes) {
       await page.evaluate((p) => (document.documentElement.dataset.palette = p), palette);
       for (const [width, height] of sizes) {
@@ -63,6 +74,22 @@ for (const [name, scene] of Object.entries(scenes)) {
       const wrong = await page.evaluate(async () => (await globalThis.axe.run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`));
       assert.deepEqual(wrong, [], palette);
     }
+    const unfitWords = [];
+    for (const [language, own] of Object.entries(others)) {
+      await page.evaluate((l) => {
+        localStorage.setItem("lang", l);
+        dispatchEvent(new Event("languagechange"));
+      }, language);
+      await page.locator(`html[lang=${language}]`).waitFor();
+      if (scene.then) await page.waitForTimeout(450); // from then on taps count again
+      await scene.then?.(page, line, own);
+      for (const [width, height] of sizes) {
+        await page.setViewportSize({ width, height });
+        if (width * height < 800_000) await writeFile(new URL(`${name}-${language}-${width}x${height}.png`, shots), await page.screenshot());
+        unfitWords.push(...(await page.evaluate(unfit)).map((what) => `${language} ${width}×${height}: ${what}`));
+      }
+    }
+    assert.deepEqual(unfitWords, []);
     assert.deepEqual(faults, []);
     await context.close();
   });

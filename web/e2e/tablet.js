@@ -25,7 +25,7 @@ export async function close() {
 /** tablet is a page of its own, with its own cookies. faults collects what must not happen on any page: errors, and
  * whatever the content security policy blocked. */
 export async function tablet({ size = [1180, 820], palette = "amber", ...more } = {}) {
-  const context = await (await launch()).newContext({ viewport: { width: size[0], height: size[1] }, hasTouch: true, ...more });
+  const context = await (await launch()).newContext({ viewport: { width: size[0], height: size[1] }, hasTouch: true, locale: "en-US", ...more });
   await context.addInitScript((p) => {
     localStorage.setItem("palette", p);
     document.addEventListener("securitypolicyviolation", (e) => console.error(`csp: ${e.violatedDirective} ${e.blockedURI}`));

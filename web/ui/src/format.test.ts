@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { about, clock, hms, length, minutes, signed, wall } from "./format";
+import { words } from "./texts.svelte";
 
 test("clock", () => {
   expect(clock(0)).toBe("0:00:00");
@@ -32,6 +33,15 @@ test("signed has a true minus, and no minus zero", () => {
   expect(signed(1)).toBe("+1");
   expect(signed(-2.5)).toBe("−2.5");
   expect(signed(-0.01)).toBe("0");
+});
+
+test("signed has the comma of the language", () => {
+  const written = { en: "−2.5", de: "−2,5", fr: "−2,5", es: "−2,5", nl: "−2,5" };
+  for (const [language, text] of Object.entries(written)) {
+    words.language = language as keyof typeof written;
+    expect(signed(-2.5), language).toBe(text);
+  }
+  words.language = "en";
 });
 
 test("minutes", () => {

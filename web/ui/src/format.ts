@@ -1,4 +1,5 @@
 // Times and levels as they are read. Seconds in, unless said otherwise.
+import { words } from "./texts.svelte";
 
 const two = (n: number) => String(n).padStart(2, "0");
 
@@ -37,10 +38,11 @@ export function wall(ms: number): string {
   return `${two(d.getHours())}:${two(d.getMinutes())}`;
 }
 
-/** signed is +5 or −5, with a true minus */
+/** signed is +5 or −2.5, with a true minus, and a comma where the language has one */
 export function signed(n: number): string {
   const r = Math.round(n * 10) / 10;
-  return r < 0 ? `−${-r}` : r > 0 ? `+${r}` : "0";
+  const number = new Intl.NumberFormat(words.language).format(Math.abs(r));
+  return r < 0 ? `−${number}` : r > 0 ? `+${number}` : "0";
 }
 
 /** minutes is how much later (or earlier) the end is than planned, in whole minutes */

@@ -10,7 +10,7 @@ declare module "i18next" {
 }
 
 /** names is each language by its own name, in the order in which its key steps through them. */
-export const names = { en: "English" };
+export const names = { en: "English", de: "Deutsch", fr: "Français", es: "Español", nl: "Nederlands" };
 export type Language = keyof typeof names;
 
 const files = import.meta.glob<typeof en>("./locales/*.json", { import: "default" });
@@ -30,8 +30,13 @@ class Words {
     i18next.services.formatter!.add("lower", (what: string) => what.toLowerCase());
   }
 
-  /** start shows the language that was chosen on this tablet, or the first of the tablet's own that we have. */
+  /** start shows the language that was chosen for this page, or the first of the tablet's own that we have. */
   async start(): Promise<void> {
+    addEventListener("languagechange", () => void this.own().catch(() => {}));
+    await this.own();
+  }
+
+  private async own(): Promise<void> {
     await this.show([localStorage.getItem("lang") ?? "", ...navigator.languages].map(of).find(Boolean) ?? "en");
   }
 
