@@ -61,7 +61,8 @@ export function session(elapsed, more = {}, change = {}) {
 }
 
 export const record = {
-  id: "s1", ending: "ended early",
+  id: "s1", name: "Three hours", state: "ended", length_ms: 174 * min, ending: "ended early", erased_in_ms: 29.5 * 24 * 60 * min, zero: "Lozenge",
+  notes: [{ of: "Lozenge2352000", text: "Settled after ten minutes, hands still." }, { text: "Quiet throughout. Wept once, in the return, and smiled." }],
   events: [
     { seq: 1, at_ms: 45_000, kind: "command", data: { do: "hold" } }, { seq: 2, at_ms: 95_000, kind: "command", data: { do: "release" } },
     { seq: 3, at_ms: 70 * min, kind: "command", data: { do: "extend", by: "5m" } }, { seq: 4, at_ms: 174 * min, kind: "command", data: { do: "end" } },
@@ -70,6 +71,20 @@ export const record = {
 
 const mark = (name, at_ms) => ({ id: name + at_ms, name, at_ms });
 const given = [mark("Vitals", 12 * min), mark("Lozenge", 39 * min + 12_000), mark("Swallow", 46 * min), mark("Vitals", 79 * min)];
+
+export const past = [record, { ...record, id: "s2", name: "Evening, strings", ending: "as planned", length_ms: 150 * min, erased_in_ms: 3 * 60 * min }];
+export const devices = [
+  { name: "iPad", role: "therapist", created: "2026-05-01", last_used: "2026-05-04", connected: 1, this: true },
+  { name: "Android", role: "therapist", created: "2026-05-01", last_used: "2026-05-03", connected: 0, this: false },
+  { name: "Supervision room", role: "observer", created: "2026-05-02", connected: 0, this: false },
+];
+export const trust = { https: "https://room.local:8443", fingerprint: Array.from({ length: 32 }, (_, i) => (i * 37 % 256).toString(16).toUpperCase().padStart(2, "0")).join(":"), own: false };
+
+/** tap presses a control by its words */
+const tap = async (page, words) => {
+  await page.locator(".key", { has: page.getByText(words, { exact: true }) }).first().click();
+  await page.waitForTimeout(450);
+};
 
 /** scenes: what a room sends, and what is done then, by the words (a file of ui/src/locales) that the page shows. */
 export const scenes = {
@@ -115,6 +130,32 @@ export const scenes = {
       for (const key of [words.key.hold, words.key.soften, "Vitals"]) await page.locator(".key", { has: page.locator(".label", { hasText: new RegExp(`^${key}$`) }) }).click();
       await page.getByText(words.tap.notSentSays.replace("{{what}}", "Vitals")).first().waitFor();
     },
+  },
+  pair: {
+    snap: () => "out",
+    then: async (page, line, w) => {
+      await page.keyboard.press("Backspace");
+      await page.keyboard.press("Backspace");
+      await page.keyboard.type("123456");
+      await page.getByText(w.pair.codeWrong).waitFor();
+      await page.keyboard.type("48");
+    },
+  },
+  trust: {
+    snap: () => "out",
+    then: async (page, line, w) => {
+      if (await page.getByText(w.trust.why).count()) return;
+      await tap(page, w.trust.make);
+      await page.getByText(w.trust.notYet).waitFor();
+    },
+  },
+  devices: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.getByText(w.devices.this).count())) await tap(page, w.devices.title); } },
+  sessions: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.getByRole("heading", { name: w.history.title }).count())) await tap(page, w.history.title); await page.locator(".card").first().waitFor(); } },
+  observer: { snap: () => snapshot(session(84 * min + 7000, { marks: given }), { you: { name: "Supervision", role: "observer" } }) },
+  "observer-before": { snap: () => snapshot(null, { you: { name: "Supervision", role: "observer" } }) },
+  writing: {
+    snap: () => snapshot(session(174 * min, { state: "ended", ends_at_ms: 174 * min, marks: given, music: null })),
+    then: async (page, line, w) => { if (!(await page.locator("textarea").count())) await tap(page, w.after.write); },
   },
   ended: { snap: () => snapshot(session(174 * min, { state: "ended", ends_at_ms: 174 * min, marks: given, music: null })) },
 };

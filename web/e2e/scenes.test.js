@@ -42,7 +42,7 @@ function unfit() {
     if (sub && sub.getBoundingClientRect().top < label.getBoundingClientRect().bottom - 1) out.push(`“${text(sub)}” lies on “${text(label)}”`);
   }
   const list = document.querySelector(".cards")?.getBoundingClientRect();
-  const shown = (e) => !e.matches(".card") || e.getBoundingClientRect().bottom <= list.bottom + 1;
+  const shown = (e) => !e.matches(".card") || !list || e.getBoundingClientRect().bottom <= list.bottom + 1;
   const keys = [...document.querySelectorAll("button")].filter(shown).map((e) => [text(e), e.getBoundingClientRect()]);
   keys.forEach(([name, a], i) => {
     if (a.width < 56 || a.height < 56) out.push(`“${name}” is ${a.width}×${a.height}`);

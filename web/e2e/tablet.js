@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
-import { playlists, record } from "./scenes.js";
+import { devices, past, playlists, record, trust } from "./scenes.js";
 
 export const sizes = [[768, 1024], [1024, 768], [1180, 820], [800, 1280]];
 export const palettes = ["amber", "red", "neutral"];
@@ -53,18 +53,26 @@ export async function policy() {
 /** show gives a page a snapshot as if a room had sent it; null: there is no room. With late, the style comes that many
  * ms late. It returns the line: commands are what the page sent, mute lets nothing through any more. */
 export async function show(page, snap, { csp, late = 0, wait = true } = {}) {
+  const out = snap === "out"; // the tablet does not belong to the room
+  if (out) snap = null;
   const line = { commands: [], mute: () => (line.muted = true), muted: !snap };
   const began = Date.now();
   const now = () => snap.now_ms + Date.now() - began;
   await page.route("http://room.local/**", async (route) => {
     const path = new URL(route.request().url()).pathname;
     if (path === "/api/v1/playlists") return route.fulfill({ json: playlists() });
+    if (out && path === "/api/v1/state") return route.fulfill({ status: 401, json: { reason: "" } });
+    if (path === "/api/v1/sessions") return route.fulfill({ json: past });
+    if (path === "/api/v1/devices") return route.fulfill({ json: devices });
+    if (path === "/api/v1/pair") return route.fulfill({ status: 401, json: { reason: "" } });
+    if (path === "/api/v1/trust") return route.fulfill({ json: trust });
     if (path.startsWith("/api/v1/sessions/")) return route.fulfill({ json: record });
     if (path.endsWith(".css")) await new Promise((ok) => setTimeout(ok, late));
     const file = path === "/" ? "/index.html" : path;
     return route.fulfill({ body: await readFile(dist + file), contentType: types[extname(file)], headers: csp ? { "Content-Security-Policy": csp } : {} });
   });
   await page.routeWebSocket("ws://room.local/ws", (ws) => {
+    if (out) return ws.close({ code: 1008 });
     if (!line.muted) ws.send(JSON.stringify({ type: "snapshot", ...snap, now_ms: now() }));
     ws.onMessage((text) => {
       const m = JSON.parse(String(text));
