@@ -32,7 +32,7 @@ function unfit() {
   }
   for (const e of document.querySelectorAll(".key .label, .key .sub")) {
     const key = e.closest(".key").getBoundingClientRect(), r = e.getBoundingClientRect();
-    if (e.scrollWidth > key.width || r.left < key.left || r.right > key.right || r.top < key.top || r.bottom > key.bottom) out.push(`“${text(e)}” is wider or higher than its key`);
+    if (e.scrollWidth > e.clientWidth + 1 || r.left < key.left || r.right > key.right || r.top < key.top || r.bottom > key.bottom) out.push(`“${text(e)}” is wider or higher than its key`);
   }
   for (const e of document.querySelectorAll(".key")) {
     const label = e.querySelector(".label"), sub = e.querySelector(".sub");
@@ -40,6 +40,9 @@ function unfit() {
       if (part && part.offsetHeight > 2.5 * parseFloat(getComputedStyle(part).lineHeight)) out.push(`“${text(part)}” has more than two lines`);
     }
     if (sub && sub.getBoundingClientRect().top < label.getBoundingClientRect().bottom - 1) out.push(`“${text(sub)}” lies on “${text(label)}”`);
+  }
+  for (const e of document.querySelectorAll(".table")) {
+    if (e.scrollWidth > e.clientWidth) out.push(`the table “${e.querySelector("h2").innerText}” is cut off`);
   }
   const list = document.querySelector(".cards")?.getBoundingClientRect();
   const shown = (e) => !e.matches(".card") || !list || e.getBoundingClientRect().bottom <= list.bottom + 1;
