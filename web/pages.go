@@ -50,7 +50,11 @@ func (s *Server) ui(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
-	h.Set("Content-Type", mime.TypeByExtension(path.Ext(name)))
+	kind := mime.TypeByExtension(path.Ext(name))
+	if path.Ext(name) == ".webmanifest" {
+		kind = "application/manifest+json" // which few systems know
+	}
+	h.Set("Content-Type", kind)
 	h.Set("Vary", "Accept-Encoding")
 	if strings.HasPrefix(name, "assets/") {
 		h.Set("Cache-Control", "private, max-age=31536000, immutable")

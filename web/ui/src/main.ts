@@ -17,3 +17,6 @@ if (location.pathname === "/pair") {
 if (ui.link) room.out = true;
 else room.start();
 mount(App, { target: document.getElementById("app")! });
+
+// Over https the page stays at hand while the room can't be reached.
+if (isSecureContext && "serviceWorker" in navigator) void navigator.serviceWorker.register("/sw.js").catch(() => {});

@@ -48,6 +48,7 @@ class Room {
   );
 
   private link: Link;
+  private version = ""; // of the roomd that this page came from
   private text = "";
   private waiting = new Map<string, { key: string; timers: ReturnType<typeof setTimeout>[] }>();
   private edge: ReturnType<typeof setTimeout> | undefined;
@@ -206,7 +207,9 @@ class Room {
     this.snap = s;
     this.tell(was, s);
     this.tick();
-    if (was && was.version !== s.version && this.view !== "session") location.reload(); // the page of the new version
+    // The page of a newer roomd, though never in a session: this one goes on until then.
+    this.version ||= s.version;
+    if (s.version !== this.version && this.view !== "session") location.reload();
   }
 
   /** tell says to who listens what has changed. */

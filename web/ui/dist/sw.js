@@ -1,0 +1,25 @@
+// Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
+// error. It keeps nothing of the room: no API, no state.
+const files = ["/","/assets/HoldKey-D2t7_Akc.js","/assets/aside-DH_TcG-2.js","/assets/de-9GE6ke3I.js","/assets/en-RlizUG8n.js","/assets/es-CEyx1fBe.js","/assets/fr-C3DeLY4B.js","/assets/index-C_kyc742.js","/assets/nl-D0-MBHPU.js","/assets/style-BXzh9DId.css"]; // both are filled in by the build; another build is another worker
+const name = "046424b6abdbbcf2bc1c304f2989bb357b75c93e96c3f0c9b5f8075519d89e83";
+
+self.addEventListener("install", (e) => {
+  self.skipWaiting();
+  e.waitUntil(caches.open(name).then((c) => c.addAll(files.map((f) => new Request(f, { cache: "reload" })))));
+});
+
+self.addEventListener("activate", (e) => {
+  e.waitUntil(caches.keys().then((all) => Promise.all(all.filter((n) => n !== name).map((n) => caches.delete(n)))).then(() => self.clients.claim()));
+});
+
+self.addEventListener("fetch", (e) => {
+  const { method, mode, url } = e.request;
+  const { origin, pathname } = new URL(url);
+  if (method !== "GET" || origin !== location.origin) return;
+  if (mode === "navigate" && (pathname === "/" || pathname === "/pair")) {
+    // The room's own page where it answers within three seconds.
+    e.respondWith(fetch(e.request, { signal: AbortSignal.timeout(3000) }).catch(async (err) => (await caches.match("/")) ?? Promise.reject(err)));
+  } else if (files.includes(pathname) && pathname !== "/") {
+    e.respondWith(caches.match(pathname).then((hit) => hit ?? fetch(e.request)));
+  }
+});
