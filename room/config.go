@@ -10,6 +10,7 @@ import (
 type Config struct {
 	Room     string
 	Listen   string // host:port; default ":8080"
+	HTTPS    HTTPSConfig
 	Audio    AudioConfig
 	MQTT     MQTTConfig
 	Lights   map[string][]lights.Lamp // by role
@@ -21,6 +22,14 @@ type Config struct {
 	KeepDays int   // so many days after its end a session is erased, 1 to 365; default 30
 	// File is the file's path; empty where there is none and all is default.
 	File string
+}
+
+// HTTPSConfig is where the page is served privately. Without a certificate the room makes its own.
+type HTTPSConfig struct {
+	Off              bool
+	Listen           string   // host:port; empty: the default, ":8443", where the page's own address is the default too
+	Certificate, Key string   // PEM files; empty: the room's own
+	Names            []string // what the room is also called, beside this computer's names
 }
 
 // AudioConfig is the speaker.

@@ -139,12 +139,15 @@ type configReader struct {
 }
 
 func (p *configReader) room(root playlists.Value) {
-	f := root.Fields("the room file", "write room: Willow", "room", "listen", "audio", "mqtt", "lights", "scenes", "marks", "schedule", "buttons", "sign", "history")
+	f := root.Fields("the room file", "write room: Willow", "room", "listen", "https", "audio", "mqtt", "lights", "scenes", "marks", "schedule", "buttons", "sign", "history")
 	if v, ok := f.Get("room"); ok {
 		set(&p.c.Room)(v.Text(80, "write room: Willow"))
 	}
 	if v, ok := f.Get("listen"); ok {
-		p.listen(v)
+		set(&p.c.Listen)(address(v, "listen", defaultListen))
+	}
+	if v, ok := f.Get("https"); ok {
+		p.https(v)
 	}
 	if v, ok := f.Get("audio"); ok {
 		p.audio(v)
@@ -198,22 +201,66 @@ func set[T any](to *T) func(T, bool) {
 
 var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
 
-func (p *configReader) listen(v playlists.Value) {
-	const write = `write listen: ":8080", or "192.168.1.20:8080"`
+// address reads where something is served.
+func address(v playlists.Value, what, such string) (string, bool) {
+	write := fmt.Sprintf(`write %s: %q, or "192.168.1.20%s"`, what, such, such)
 	s, ok := v.Text(200, write)
 	if !ok {
-		return
+		return "", false
 	}
 	host, port, err := net.SplitHostPort(s)
 	if n, bad := strconv.Atoi(s); bad == nil && n > 0 && n < 65536 {
-		v.Error("listen is a port alone", fmt.Sprintf(`write listen: ":%d"`, n))
-		return
+		v.Error(what+" is a port alone", fmt.Sprintf(`write %s: ":%d"`, what, n))
+		return "", false
 	}
 	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 1 || n > 65535 || host != "" && net.ParseIP(host) == nil && !hostForm.MatchString(host) {
-		v.Error(fmt.Sprintf("listen is %q, which is no address", s), write)
+		v.Error(fmt.Sprintf("%s is %q, which is no address", what, s), write)
+		return "", false
+	}
+	return s, true
+}
+
+func (p *configReader) https(v playlists.Value) {
+	const write = `write https: {listen: ":8443"}, or https: off`
+	h := &p.c.HTTPS
+	if !v.IsMap() {
+		if _, ok := v.Word("off"); ok {
+			h.Off = true
+		}
 		return
 	}
-	p.c.Listen = s
+	f := v.Fields("https", write, "listen", "certificate", "key", "names")
+	if lv, ok := f.Get("listen"); ok {
+		set(&h.Listen)(address(lv, "listen", ":8443"))
+	}
+	file := func(name string, to *string) (there bool) {
+		fv, there := f.Get(name)
+		if !there {
+			return false
+		}
+		if s, ok := fv.Text(1000, "write "+name+": FILE, in PEM"); ok {
+			if !filepath.IsAbs(s) {
+				s = filepath.Join(p.dir, s)
+			}
+			*to = s
+		}
+		return true
+	}
+	if cert, key := file("certificate", &h.Certificate), file("key", &h.Key); cert != key {
+		v.Error("https has one of certificate and key", "write both, or neither for the room's own")
+		h.Certificate, h.Key = "", ""
+	} else if h.Certificate == "" || h.Key == "" {
+		h.Certificate, h.Key = "", ""
+	}
+	if nv, ok := f.Get("names"); ok {
+		for _, e := range nv.Entries(false, "write names: [room.clinic.example]") {
+			if s, ok := e.Text(253, "write names: [room.clinic.example]"); ok && !hostForm.MatchString(s) {
+				e.Error(fmt.Sprintf("%q is no name of a computer", s), "write names: [room.clinic.example]")
+			} else if ok {
+				h.Names = append(h.Names, s)
+			}
+		}
+	}
 }
 
 func (p *configReader) audio(v playlists.Value) {

@@ -43,8 +43,11 @@ type Options struct {
 	Tokens *Tokens
 	// Dropped counts messages that were refused or not looked at, by where they came from; nil: nowhere.
 	Dropped map[string]func() map[string]uint64
-	Hosts   []string // names it answers to beside IP addresses, localhost, this computer's name and NAME.local
-	Log     *slog.Logger
+	// Certs are what https is served with, on HTTPSPort; nil: there is no https.
+	Certs     *Certs
+	HTTPSPort string
+	Hosts     []string // names it answers to beside IP addresses, localhost, this computer's name and NAME.local
+	Log       *slog.Logger
 }
 
 // Limits.
@@ -78,6 +81,10 @@ func New(o Options) *Server {
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.local(newMetrics(s)))
 	mux.HandleFunc("POST /api/v1/pair", s.pair)
+	mux.HandleFunc("GET /api/v1/trust", s.trust)
+	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /ca.crt", s.authority)
+	mux.HandleFunc("GET /ca.mobileconfig", s.authority)
 	private := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(h)) }
 	steering := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(s.steers(h))) }
 	private("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, o.Room.Snapshot()) })
@@ -100,7 +107,7 @@ func New(o Options) *Server {
 		s.ui(w, r)
 	})
 	for pattern, allow := range map[string]string{
-		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/state": "GET", "/api/v1/commands": "POST",
+		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 	} {
@@ -124,7 +131,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "+
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"+s.elsewhere(r)+"; img-src 'self' data:; "+
 			"manifest-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
 			"require-trusted-types-for 'script'; trusted-types svelte-trusted-html")
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -140,13 +147,17 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	})
 }
 
+// bare is a Host header without its port and brackets.
+func bare(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		return h
+	}
+	return strings.Trim(host, "[]")
+}
+
 // ours says whether a Host header names this room.
 func (s *Server) ours(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	name := strings.ToLower(strings.TrimSuffix(bare(host), "."))
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true // there is no answer of a name server to poison
 	}
@@ -154,6 +165,49 @@ func (s *Server) ours(host string) bool {
 		return true
 	}
 	return slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// elsewhere is the room's https address, which a page that came over http looks for.
+func (s *Server) elsewhere(r *http.Request) string {
+	if at := s.https(r); at != "" && r.TLS == nil && s.ours(r.Host) {
+		return " " + at
+	}
+	return ""
+}
+
+// https is the room's https address by the name that a request used; empty: there is none.
+func (s *Server) https(r *http.Request) string {
+	if s.o.Certs == nil {
+		return ""
+	}
+	return "https://" + net.JoinHostPort(bare(r.Host), s.o.HTTPSPort)
+}
+
+// trust tells how a tablet comes to trust the room.
+func (s *Server) trust(w http.ResponseWriter, r *http.Request) {
+	var t struct {
+		HTTPS       string `json:"https"`       // empty: there is none
+		Fingerprint string `json:"fingerprint"` // of the room's authority, SHA-256
+		Own         bool   `json:"own"`         // the certificate is the owner's: there is nothing to install
+	}
+	if c := s.o.Certs; c != nil {
+		t.HTTPS, t.Fingerprint, t.Own = s.https(r), c.Fingerprint(), c.Own()
+	}
+	reply(w, http.StatusOK, t)
+}
+
+// authority gives the room's authority to who is to trust it, as a certificate or as Apple's profile.
+func (s *Server) authority(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s.o.Certs == nil:
+		s.fail(w, r, http.StatusNotFound, "there is no https here")
+	case r.URL.Path == "/ca.crt":
+		w.Header().Set("Content-Type", "application/x-x509-ca-cert")
+		_, _ = w.Write(s.o.Certs.Authority())
+	default:
+		w.Header().Set("Content-Type", "application/x-apple-aspen-config")
+		_, _ = w.Write(s.o.Certs.Profile())
+	}
 }
 
 // who owns the token that a request carries.
@@ -207,7 +261,7 @@ type fault struct {
 
 // fail answers a request that can't be done: JSON below /api, a dark page elsewhere.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, reason string) {
-	if r.URL.Path == "/ws" || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/healthz" || r.URL.Path == "/metrics" {
+	if r.URL.Path == "/ws" || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/healthz" || r.URL.Path == "/metrics" || r.URL.Path == "/ping" {
 		reply(w, status, fault{Reason: reason})
 		return
 	}

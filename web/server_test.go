@@ -220,7 +220,7 @@ var routes = []struct {
 }{
 	{"GET", "/healthz", "", anybody}, {"GET", "/metrics", "", anybody}, {"GET", "/pair", "", anybody}, {"GET", "/dark.css", "", anybody},
 	{"GET", "/", "", anybody}, {"GET", "/index.html", "", anybody}, {"DELETE", "/", "", anybody}, {"GET", "/nothing", "", anybody},
-	{"GET", "/api/v1/nothing", "", anybody},
+	{"GET", "/api/v1/nothing", "", anybody}, {"GET", "/api/v1/trust", "", anybody}, {"GET", "/ping", "", anybody}, {"GET", "/ca.crt", "", anybody}, {"GET", "/ca.mobileconfig", "", anybody},
 	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/ws", "", watching},
 	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
 	{"DELETE", "/api/v1/sessions/s", "", therapist}, {"GET", "/api/v1/sessions/s/session.csv", "", therapist},
@@ -356,6 +356,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	bj := append(slices.Clone(b), j...)
 	try("GET", "/healthz", "", 200)
 	try("GET", "/metrics", "", 200)
+	try("GET", "/api/v1/trust", "", 200)
 	try("GET", "/metrics", "", 401, "X-Forwarded-For", "192.168.1.9")
 	watch, err := h.tokens.Create(t.Context(), "watcher", Observer)
 	if err != nil {

@@ -84,7 +84,11 @@ func (h *hub) of(who string) int {
 // Bye tells all tablets that the room is about to be started again, and returns when their sockets have ended or ctx does.
 func (s *Server) Bye(ctx context.Context) {
 	s.hub.mu.Lock()
-	close(s.hub.bye)
+	select {
+	case <-s.hub.bye: // another listener's end has said so
+	default:
+		close(s.hub.bye)
+	}
 	s.hub.mu.Unlock()
 	gone := make(chan struct{})
 	go func() { s.hub.all.Wait(); close(gone) }()

@@ -44,7 +44,8 @@ Options, before or after the command, each also an environment variable:
   --config FILE      the room file            ROOMD_CONFIG     (default: room.yaml in the data folder)
   --data DIR         journal, keys, caches    ROOMD_DATA       (default: ~/.local/share/roomd)
   --playlists DIR    the playlists            ROOMD_PLAYLISTS  (default: playlists in the data folder)
-  --listen ADDRESS   where the page is served ROOMD_LISTEN     (default: as the room file says, else :8080)
+  --listen ADDRESS   where the page is served ROOMD_LISTEN     (default: as the room file says, else :8080, and
+                     by https on :8443; with --listen, https only where the room file says)
 
 Exit codes: 0 done; 1 it could not be done, or a checked file has errors; 2 the command line is wrong.
 `

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -61,8 +62,18 @@ func serve(ctx context.Context, c *call) error {
 		log.Warn("room file", "problem", p.String())
 		h.always("room", "The room file has an error: "+p.String(), "Correct it and start roomd again. Until then the default is used there.")
 	}
+	plain, secure := h.door(cfg.Listen), h.door(cfg.HTTPS.Listen)
 	if c.listen != "" {
-		cfg.Listen = c.listen
+		plain.addr = c.listen
+	} else if secure.addr == "" {
+		secure.addr = ":8443"
+	}
+	var certs *web.Certs
+	if !cfg.HTTPS.Off && secure.addr != "" {
+		certs = h.certificates(cfg.HTTPS, filepath.Join(c.data, "tls"))
+	}
+	if certs != nil {
+		secure.tls = &tls.Config{GetCertificate: certs.GetCertificate, MinVersion: tls.VersionTLS12}
 	}
 
 	store, warning, err := room.OpenStore(filepath.Join(c.data, "roomd.db"))
@@ -116,11 +127,11 @@ func serve(ctx context.Context, c *call) error {
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
 	tokens := web.NewTokens(store)
-	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log, Dropped: map[string]func() map[string]uint64{
+	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
 	if *link {
-		if err := printLink(ctx, c, tokens, cfg.Listen); err != nil {
+		if err := printLink(ctx, c, tokens, plain.addr); err != nil {
 			return err
 		}
 	} else {
@@ -140,7 +151,11 @@ func serve(ctx context.Context, c *call) error {
 			status: func() string { return status(r.Snapshot().Parts) }}
 		return w.run(ctx)
 	}))
-	g.Go(job("page", func() error { return h.listen(ctx, cfg.Listen, server) }))
+	g.Go(job("page", func() error { return h.listen(ctx, plain, server) }))
+	if certs != nil {
+		g.Go(job("https page", func() error { return h.listen(ctx, secure, server) }))
+		g.Go(job("certificates", func() error { return certs.Run(ctx) }))
+	}
 	return g.Wait()
 }
 
@@ -159,7 +174,7 @@ type house struct {
 	log     *slog.Logger
 	fixed   []room.Problem
 	sources []func() []room.Problem
-	page    atomic.Pointer[room.Problem]
+	doors   []*door
 }
 
 // always notes a problem that stays until roomd is started again.
@@ -175,8 +190,10 @@ func (h *house) problems() []room.Problem {
 	for _, f := range h.sources {
 		out = append(out, f()...)
 	}
-	if p := h.page.Load(); p != nil {
-		out = append(out, *p)
+	for _, d := range h.doors {
+		if p := d.wrong.Load(); p != nil {
+			out = append(out, *p)
+		}
 	}
 	return out
 }
@@ -242,9 +259,45 @@ func (h *house) connect(cfg room.Config, data, boot string) connection {
 	}, client.Dropped}
 }
 
-// listen serves the page until ctx ends. A port that is in use is tried again: the session goes on without the page.
-func (h *house) listen(ctx context.Context, addr string, handler *web.Server) error {
+// door is where the page is served.
+type door struct {
+	addr  string      // host:port; empty: nowhere
+	tls   *tls.Config // nil: over plain http
+	wrong atomic.Pointer[room.Problem]
+}
+
+// door makes one whose trouble is said. It is called before the room runs, never after.
+func (h *house) door(addr string) *door {
+	d := &door{addr: addr}
+	h.doors = append(h.doors, d)
+	return d
+}
+
+func (d *door) port() string {
+	_, port, _ := net.SplitHostPort(d.addr) // the room file was checked
+	return port
+}
+
+// certificates are what https is served with; nil where there can be none.
+func (h *house) certificates(cfg room.HTTPSConfig, dir string) *web.Certs {
+	const do = "Tablets that trusted the room have to trust it again: the page says how."
+	certs, warning, err := web.NewCerts(web.CertOptions{Dir: dir, Names: cfg.Names, File: cfg.Certificate, Key: cfg.Key, Log: h.log})
+	if err != nil {
+		h.log.Error("there is no https", "err", err)
+		h.always("link", "The page can't be served privately: the room's certificate can't be made or read.", "Check that "+dir+" can be written, and start roomd again. Plain http works.")
+		return nil
+	}
+	if warning != "" {
+		h.always("link", warning, do)
+	}
+	h.also(certs.Problems)
+	return certs
+}
+
+// listen serves the page at a door until ctx ends. A port that is in use is tried again: the session goes on without the page.
+func (h *house) listen(ctx context.Context, d *door, handler *web.Server) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		TLSConfig: d.tls, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // no HTTP/2: it has no websockets here
 		ErrorLog: slog.NewLogLogger(h.log.Handler(), slog.LevelDebug)}
 	told := make(chan struct{})
 	stopped := context.AfterFunc(ctx, func() {
@@ -261,16 +314,21 @@ func (h *house) listen(ctx context.Context, addr string, handler *web.Server) er
 		}
 	}()
 	for {
-		l, err := net.Listen("tcp", addr)
+		l, err := net.Listen("tcp", d.addr)
 		if err == nil {
-			h.page.Store(nil)
-			h.log.Info("the page is served", "address", l.Addr().String())
-			if err = server.Serve(l); errors.Is(err, http.ErrServerClosed) {
+			d.wrong.Store(nil)
+			h.log.Info("the page is served", "address", l.Addr().String(), "https", d.tls != nil)
+			if d.tls != nil {
+				err = server.ServeTLS(l, "", "")
+			} else {
+				err = server.Serve(l)
+			}
+			if errors.Is(err, http.ErrServerClosed) {
 				return nil
 			}
 		}
-		h.page.Store(&room.Problem{Part: "link", Says: "The page can't be served on " + addr + ".", Do: "Another program may use the port: end it, or choose another with --listen."})
-		h.log.Error("the page can't be served; trying again", "address", addr, "err", err)
+		d.wrong.Store(&room.Problem{Part: "link", Says: "The page can't be served on " + d.addr + ".", Do: "Another program may use the port: end it, or choose another in the room file."})
+		h.log.Error("the page can't be served; trying again", "address", d.addr, "err", err)
 		select {
 		case <-ctx.Done():
 			return nil
