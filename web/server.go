@@ -82,7 +82,10 @@ func New(o Options) *Server {
 	mux.Handle("GET /metrics", s.local(newMetrics(s)))
 	mux.HandleFunc("POST /api/v1/pair", s.pair)
 	mux.HandleFunc("GET /api/v1/trust", s.trust)
-	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin") // the page over http asks whether https is trusted
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("GET /ca.crt", s.authority)
 	mux.HandleFunc("GET /ca.mobileconfig", s.authority)
 	private := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(h)) }
@@ -133,7 +136,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"+s.elsewhere(r)+"; img-src 'self' data:; "+
 			"manifest-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
-			"require-trusted-types-for 'script'; trusted-types svelte-trusted-html")
+			"require-trusted-types-for 'script'; trusted-types svelte-trusted-html roomd")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")

@@ -29,7 +29,7 @@ remind:
   - {after: Lozenge, in: 2s, say: Spit or swallow, marks: [Spit, Swallow]}
 `;
 
-async function freePort() {
+export async function freePort() {
   const s = createServer();
   await new Promise((ok) => s.listen(0, "127.0.0.1", ok));
   const { port } = s.address();

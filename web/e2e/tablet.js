@@ -9,11 +9,13 @@ export const palettes = ["amber", "red", "neutral"];
 
 let browser;
 
+export const options = () => ({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--host-resolver-rules=MAP room.local 127.0.0.1"],
+});
+
 export async function launch() {
-  browser ??= await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--host-resolver-rules=MAP room.local 127.0.0.1"],
-  });
+  browser ??= await chromium.launch(options());
   return browser;
 }
 

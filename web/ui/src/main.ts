@@ -18,5 +18,9 @@ if (ui.link) room.out = true;
 else room.start();
 mount(App, { target: document.getElementById("app")! });
 
-// Over https the page stays at hand while the room can't be reached.
-if (isSecureContext && "serviceWorker" in navigator) void navigator.serviceWorker.register("/sw.js").catch(() => {});
+// Over https the page stays at hand while the room can't be reached. A worker's address has to be vouched for (Trusted Types).
+if (isSecureContext && "serviceWorker" in navigator) {
+  const policy = (globalThis as { trustedTypes?: { createPolicy(n: string, r: object): { createScriptURL(u: string): string } } }).trustedTypes
+    ?.createPolicy("roomd", { createScriptURL: (u: string) => u });
+  void navigator.serviceWorker.register(policy ? policy.createScriptURL("/sw.js") : "/sw.js").catch((e: unknown) => console.error("service worker:", e));
+}
