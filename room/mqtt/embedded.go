@@ -106,6 +106,11 @@ func embed(o BrokerOptions, store string) (*Broker, error) {
 	}
 	o.Port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
+	// Each start makes a reader of the retained messages for itself, which a kill leaves behind for five minutes of running:
+	// hundreds of them, after many kills, are more than the store takes.
+	if err := os.RemoveAll(filepath.Join(store, "jetstream", "$G", "streams", "$MQTT_rmsgs", "obs")); err != nil {
+		return nil, fmt.Errorf("broker's store: %w", err)
+	}
 	ns, err := server.NewServer(&server.Options{
 		ServerName: "roomd",
 		DontListen: true, // nobody speaks NATS to it

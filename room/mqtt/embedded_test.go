@@ -2,6 +2,7 @@ package mqtt_test
 
 import (
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"os/exec"
@@ -225,5 +226,40 @@ func TestEmbeddedOnADiskThatTakesNothing(t *testing.T) {
 				t.Errorf("a store that is whole was set aside: %v", broken)
 			}
 		})
+	}
+}
+
+// A broker that is killed leaves nothing behind that grows: after hundreds of kills it would start no more.
+func TestEmbeddedKilledOftenDoesNotGrow(t *testing.T) {
+	dir := t.TempDir()
+	readers := func() int {
+		found, err := filepath.Glob(filepath.Join(dir, "store", "jetstream", "$G", "streams", "$MQTT_rmsgs", "obs", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	for range 4 {
+		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := dial(t, mqtt.Options{Broker: b.URL()})
+		open(t, c)
+		var in box
+		c.Subscribe("kept/#", in.put)
+		c.Retain("kept/one", []byte("here"))
+		rig.Eventually(t, 3*time.Second, "what is retained is there", func() bool { return in.count("kept/one") > 0 })
+		// As a kill leaves it: the files as they are, the end of the process without a word.
+		next := t.TempDir()
+		if err := os.CopyFS(filepath.Join(next, "copy"), os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if n := readers(); n != 1 {
+			t.Fatalf("%d readers of the retained messages", n)
+		}
+		c.Close()
+		b.Close()
+		dir = filepath.Join(next, "copy")
 	}
 }

@@ -38,14 +38,15 @@ export async function freePort() {
 }
 
 /** room starts one. */
-export async function room(files = { "short.yaml": short }, yaml = config) {
+export async function room(files = { "short.yaml": short }, yaml = config, listen = "127.0.0.1:0") {
   const data = await mkdtemp(join(tmpdir(), "roomd-e2e-"));
   await mkdir(join(data, "playlists"));
   await writeFile(join(data, "room.yaml"), yaml);
   for (const [name, text] of Object.entries(files)) await writeFile(join(data, "playlists", name), text);
   const { stdout } = await promisify(execFile)(binary, ["token", "create", "Tablet", "--data", data]);
   const token = stdout.trim();
-  const port = await freePort();
+  let [host, port] = listen.split(":");
+  if (port === "0") port = await freePort();
   let child;
   let log = "";
 
@@ -55,7 +56,7 @@ export async function room(files = { "short.yaml": short }, yaml = config) {
     url: `http://room.local:${port}`,
     log: () => log,
     async start() {
-      child = spawn(binary, ["serve", "--data", data, "--listen", `127.0.0.1:${port}`], { stdio: ["ignore", "pipe", "pipe"] });
+      child = spawn(binary, ["serve", "--data", data, "--listen", `${host}:${port}`], { stdio: ["ignore", "pipe", "pipe"] });
       for (const out of [child.stdout, child.stderr]) out.on("data", (d) => (log += d));
       await eventually("the room answers", async () => {
         if (child.exitCode !== null) throw new Error(`roomd ended with ${child.exitCode}:\n${log}`);
