@@ -88,7 +88,7 @@ async function watch() {
 }
 
 /** outage cuts the tablet off for s seconds, and judges what it showed and did. */
-async function outage(what, s, cut, mend, late = 3000) {
+async function outage(what, s, cut, mend) {
   const clock = await watch();
   const marks = (await willow.state()).session.marks.length;
   const began = Date.now();
@@ -110,7 +110,7 @@ async function outage(what, s, cut, mend, late = 3000) {
   await page.waitForTimeout(1200);
   const off = await clock.stop();
   console.log(`${what} ${s} s: live ${(back / 1000).toFixed(1)} s after, clock at most ${Math.max(0, off)} ms off`);
-  assert.ok(back < late, `${what}: live after ${back} ms`);
+  assert.ok(back < 3000, `${what}: live after ${back} ms`);
   assert.ok(off < 250, `${what}: the clock was ${off} ms off`);
   assert.equal((await willow.state()).session.marks.length, marks, `${what}: what was tapped in the outage was done later`);
   await page.waitForTimeout(450);
@@ -125,14 +125,29 @@ for (const s of [2, 8, 25, ...(long ? [120] : [])]) {
 
 test("the link is up and every packet is lost for 12 s", () => outage("all lost", 12, () => wrong(true), () => wrong(false)));
 
-test("the tablet gets another address", () => outage("another address", 0, () => {
+test("the tablet gets another address", async () => {
+  const clock = await watch();
+  const marks = (await willow.state()).session.marks.length;
   inside(`addr del ${net}.2/24 dev ${id}b`);
   inside(`addr add ${net}.3/24 dev ${id}b`);
-}, () => {}, 8000));
+  const began = Date.now();
+  // Some browsers notice by themselves, others after three seconds of silence: a tap that is done is the proof.
+  await eventually("a tap is done", async () => {
+    await key("Note").click();
+    await page.waitForTimeout(450);
+    return (await willow.state()).session.marks.length > marks;
+  });
+  const back = Date.now() - began;
+  await page.waitForTimeout(1200);
+  const off = await clock.stop();
+  console.log(`another address: live ${(back / 1000).toFixed(1)} s after, clock at most ${Math.max(0, off)} ms off`);
+  assert.ok(back < 8000, `live after ${back} ms`);
+  assert.ok(off < 250, `the clock was ${off} ms off`);
+});
 
 test("a third of the time every packet is lost", async () => {
   const clock = await watch();
-  let marks = (await willow.state()).session.marks.length;
+  const marks = (await willow.state()).session.marks.length;
   let sent = 0;
   const until = Date.now() + 15_000;
   let lost = false;

@@ -2,21 +2,21 @@
 const min = 60_000;
 
 const phases = [
-  ["Arrival", "preparation", 25, "dusk"],
-  ["Intention", "preparation", 15, "dusk"],
-  ["Onset", "administration", 20, "dim"],
-  ["Journey", "administration", 50, "floor"],
-  ["Return", "administration", 20, "return"],
-  ["Integration", "integration", 40, "day"],
-  ["Leaving", "integration", 10, "day"],
+  ["Arrival", "preparation", 25, "dusk", 40, -6],
+  ["Intention", "preparation", 15, "dusk", 40, -8],
+  ["Onset", "administration", 20, "dim", 25, -4],
+  ["Journey", "administration", 50, "floor", 12, 0],
+  ["Return", "administration", 20, "return", 20, -3],
+  ["Integration", "integration", 40, "day", 70, -10],
+  ["Leaving", "integration", 10, "day", 70, -12],
 ];
 
 function laid(change = {}) {
   let at = 0;
-  return phases.map(([name, stage, long, scene]) => {
+  return phases.map(([name, stage, long, scene, light, level_db]) => {
     const start_ms = at;
     at += long * min;
-    return { name, stage, start_ms, end_ms: at, held: false, waiting: "", scene, ...change[name] };
+    return { name, stage, start_ms, end_ms: at, held: false, waiting: "", scene, light, level_db, ...change[name] };
   });
 }
 

@@ -106,6 +106,21 @@ test("a session, from sign-in to summary", async (t) => {
     });
   });
 
+  await step("its language is changed by one key, and kept over a reload", async () => {
+    await page.waitForTimeout(450);
+    await page.getByRole("button", { name: "Language: English" }).click();
+    await page.getByText("Ist der Raum bereit?").waitFor();
+    await page.reload();
+    await page.getByText("Ist der Raum bereit?").waitFor();
+    assert.equal(await page.locator("html").getAttribute("lang"), "de");
+    for (const name of ["Deutsch", "Français", "Español", "Nederlands"]) {
+      await page.waitForTimeout(450);
+      await page.locator(".screen .key", { hasText: name }).click();
+    }
+    await page.getByText("Is the room ready?").waitFor();
+    await page.waitForTimeout(450);
+  });
+
   await step("the sound is checked, and falls silent when it is told to", async () => {
     await tap(page, "Sound check");
     assert.equal((await willow.state()).checking, true);

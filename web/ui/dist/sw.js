@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/HoldKey-D2t7_Akc.js","/assets/aside-DH_TcG-2.js","/assets/de-9GE6ke3I.js","/assets/en-RlizUG8n.js","/assets/es-CEyx1fBe.js","/assets/fr-C3DeLY4B.js","/assets/index-IfNdr6XW.js","/assets/nl-D0-MBHPU.js","/assets/style-C_hdBTY2.css"]; // both are filled in by the build; another build is another worker
-const name = "9619d8b5a6ea096f2a77827a80374225a377cd1aac6f52046792cce0a5cbaaa7";
+const files = ["/","/assets/HoldKey-CUFTslw3.js","/assets/aside-Cq2ctiFm.js","/assets/de-C7iU6EFE.js","/assets/en-CZOKydEB.js","/assets/es-VXlPNcCG.js","/assets/fr-BBehcjID.js","/assets/index-2ULbGXAX.js","/assets/nl-Dm2pZHcs.js","/assets/style-D7pydknB.css"]; // both are filled in by the build; another build is another worker
+const name = "e759fb74c564abffeb77dfba7c5a108a819a68ef0969ebcff7bbc5c9b3982711";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
