@@ -47,6 +47,8 @@ test("who does not trust the room is told how over http, and warned by the brows
   await assert.rejects(warned.goto(secure), /ERR_CERT_AUTHORITY_INVALID/);
   await warned.close();
   await page.goto(willow.url);
+  await page.getByRole("button", { name: "Make it private" }).waitFor();
+  await page.waitForTimeout(450); // from then on taps count
   await page.getByRole("button", { name: "Make it private" }).click();
   await page.getByText("Not trusted yet").waitFor();
   assert.equal(await page.getByRole("button", { name: "Go on privately" }).getAttribute("aria-disabled"), "true");
@@ -60,6 +62,8 @@ test("who trusts it goes over, stays signed in, is kept awake, and keeps the pag
   const { page, context } = await trusting();
   await page.goto(willow.url + (await willow.pair()).link);
   await page.locator(".card").first().waitFor();
+  await page.waitForTimeout(450);
+  await page.getByRole("button", { name: "Devices" }).click();
   await page.waitForTimeout(450);
   await page.getByRole("button", { name: "Make it private" }).click();
   await page.getByText("This tablet trusts the room").waitFor();

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/HoldKey-CUFTslw3.js","/assets/aside-Cq2ctiFm.js","/assets/de-C7iU6EFE.js","/assets/en-CZOKydEB.js","/assets/es-VXlPNcCG.js","/assets/fr-BBehcjID.js","/assets/index-2ULbGXAX.js","/assets/nl-Dm2pZHcs.js","/assets/style-D7pydknB.css"]; // both are filled in by the build; another build is another worker
-const name = "e759fb74c564abffeb77dfba7c5a108a819a68ef0969ebcff7bbc5c9b3982711";
+const files = ["/","/assets/HoldKey-BxC1S9v3.js","/assets/aside-CKXrlOiZ.js","/assets/de-BdKDcPnu.js","/assets/en-D9PF_oAV.js","/assets/es-DD7ePFc3.js","/assets/fr-CeMjsC3b.js","/assets/index-BlgBWqxx.js","/assets/nl-C8JtT-11.js","/assets/style-bztFGu_c.css"]; // both are filled in by the build; another build is another worker
+const name = "41d289db117a20e76dc965090ba21962b45ec6acc300f16220dc94f91983e31a";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
