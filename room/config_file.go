@@ -229,8 +229,10 @@ func (p *configReader) https(v playlists.Value) {
 	const write = `write https: {listen: ":8443"}, or https: off`
 	h := &p.c.HTTPS
 	if !v.IsMap() {
-		if _, ok := v.Word("off"); ok {
+		if s, ok := v.Text(10, write); ok && s == "off" {
 			h.Off = true
+		} else if ok {
+			v.Error(fmt.Sprintf("https is %q", s), write)
 		}
 		return
 	}
