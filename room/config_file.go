@@ -199,7 +199,12 @@ func set[T any](to *T) func(T, bool) {
 	}
 }
 
-var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+var (
+	hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+	// A name that a certificate can hold, and a browser does not take for an address.
+	nameForm     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
+	endsInNumber = regexp.MustCompile(`(^|\.)[0-9]+$`)
+)
 
 // address reads where something is served.
 func address(v playlists.Value, what, such string) (string, bool) {
@@ -224,8 +229,10 @@ func (p *configReader) https(v playlists.Value) {
 	const write = `write https: {listen: ":8443"}, or https: off`
 	h := &p.c.HTTPS
 	if !v.IsMap() {
-		if _, ok := v.Word("off"); ok {
+		if s, ok := v.Text(10, write); ok && s == "off" {
 			h.Off = true
+		} else if ok {
+			v.Error(fmt.Sprintf("https is %q", s), write)
 		}
 		return
 	}
@@ -253,10 +260,15 @@ func (p *configReader) https(v playlists.Value) {
 		h.Certificate, h.Key = "", ""
 	}
 	if nv, ok := f.Get("names"); ok {
-		for _, e := range nv.Entries(false, "write names: [room.clinic.example]") {
-			if s, ok := e.Text(253, "write names: [room.clinic.example]"); ok && !hostForm.MatchString(s) {
-				e.Error(fmt.Sprintf("%q is no name of a computer", s), "write names: [room.clinic.example]")
-			} else if ok {
+		const write = "write names: [room.clinic.example]"
+		for _, e := range nv.Entries(false, write) {
+			switch s, ok := e.Text(253, write); {
+			case !ok:
+			case net.ParseIP(s) != nil:
+				e.Error(fmt.Sprintf("%q is an address, and the room goes by its addresses as it is", s), "leave it out, or "+write)
+			case !nameForm.MatchString(s) || endsInNumber.MatchString(s):
+				e.Error(fmt.Sprintf("%q is no name of a computer", s), write)
+			default:
 				h.Names = append(h.Names, s)
 			}
 		}

@@ -21,6 +21,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -65,8 +66,9 @@ type CertOptions struct {
 	Names     []string // beside this computer's own
 	File, Key string   // the owner's certificate and key, PEM; empty: none
 	Log       *slog.Logger
-	Now       func() time.Time // nil: the wall clock
-	Addresses func() []net.IP  // nil: this computer's
+	Now       func() time.Time       // nil: the wall clock
+	Addresses func() []net.IP        // nil: this computer's
+	Hostname  func() (string, error) // nil: this computer's
 }
 
 // privateNets are addresses that are nobody's on the internet (RFC 1918, 3927, 4193, 4291).
@@ -92,6 +94,9 @@ func NewCerts(o CertOptions) (c *Certs, warning string, err error) {
 	}
 	if o.Addresses == nil {
 		o.Addresses = addresses
+	}
+	if o.Hostname == nil {
+		o.Hostname = os.Hostname
 	}
 	c = &Certs{o: o}
 	path := filepath.Join(o.Dir, "authority.pem")
@@ -130,7 +135,9 @@ func (c *Certs) read(path string) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
-	if !ok || !pair.Leaf.IsCA {
+	// One that could vouch for anything is not ours to hand out, even if somebody put it there.
+	if !ok || !pair.Leaf.IsCA || !pair.Leaf.MaxPathLenZero || !pair.Leaf.PermittedDNSDomainsCritical ||
+		!slices.Contains(pair.Leaf.PermittedDNSDomains, "localhost") || len(pair.Leaf.PermittedIPRanges) != len(privateNets) {
 		return fmt.Errorf("%s: not the authority that roomd makes", path)
 	}
 	c.key, c.ca = key, pair.Leaf
@@ -176,16 +183,29 @@ func (c *Certs) create(path string) (err error) {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(path+".new", path)
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	// After a power cut the name has to be there too: tablets would have to trust another authority. Not every system can.
+	for _, dir := range []string{c.o.Dir, filepath.Dir(c.o.Dir)} {
+		if d, err := os.Open(dir); err == nil {
+			_ = d.Sync()
+			d.Close()
+		}
+	}
+	return nil
 }
 
 func serial() (*big.Int, error) { return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)) }
 
+// certifiable are the names that a certificate can hold. One that it can't would leave the room without any.
+var certifiable = regexp.MustCompile(`^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*$`)
+
 // names are those of this computer, the likeliest first.
 func (c *Certs) names() []string {
 	var out []string
-	if h, err := os.Hostname(); err == nil && h != "" {
-		h = strings.ToLower(h)
+	if h, err := c.o.Hostname(); err == nil {
+		h = strings.TrimSuffix(strings.ToLower(h), ".")
 		if out = append(out, h); !strings.Contains(h, ".") {
 			out = []string{h + ".local", h}
 		}
@@ -195,7 +215,7 @@ func (c *Certs) names() []string {
 			out = append(out, n)
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(n string) bool { return !certifiable.MatchString(n) || net.ParseIP(n) != nil })
 }
 
 // addresses are this computer's.

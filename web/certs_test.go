@@ -169,6 +169,49 @@ func TestCertificateInTheWrongYear(t *testing.T) {
 	}
 }
 
+// boundless is an authority that can vouch for any name.
+func boundless(t *testing.T) []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: authorityFrom, NotAfter: authorityTo, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true}
+	der, err := x509.CreateCertificate(rand.Reader, a, a, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
+}
+
+// A name that no certificate can hold does not cost the room the others.
+func TestOddNames(t *testing.T) {
+	for _, host := range []string{"", "garden..house", "gärten", "192.168.7.20", "-", "Garden.", strings.Repeat("x", 64), "a b", "*"} {
+		m := newMachine(t)
+		o := m.options()
+		o.Hostname, o.Names = func() (string, error) { return host, nil }, append(o.Names, host)
+		c, _, err := NewCerts(o)
+		if err != nil {
+			t.Errorf("%q: %v", host, err)
+			continue
+		}
+		for _, name := range []string{"willow.local", "localhost", "192.168.7.20"} {
+			if err := trusts(t, c, c.present(t), name, m.now); err != nil {
+				t.Errorf("on %q: %s: %v", host, name, err)
+			}
+		}
+		if p := c.Problems(); len(p) > 0 {
+			t.Errorf("on %q: %+v", host, p)
+		}
+		if host == "Garden." && (trusts(t, c, c.present(t), "garden", m.now) != nil || trusts(t, c, c.present(t), "garden.local", m.now) != nil) {
+			t.Errorf("%v", c.present(t).DNSNames)
+		}
+	}
+}
+
 func TestDamagedAuthority(t *testing.T) {
 	m := newMachine(t)
 	old := m.certs(t).Authority()
@@ -177,7 +220,7 @@ func TestDamagedAuthority(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, broken := range [][]byte{nil, whole[:len(whole)/2], bytes.ReplaceAll(whole, []byte("A"), []byte("B")), []byte("x")} {
+	for _, broken := range [][]byte{nil, whole[:len(whole)/2], bytes.ReplaceAll(whole, []byte("A"), []byte("B")), []byte("x"), boundless(t)} {
 		if err := os.WriteFile(path, broken, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +230,7 @@ func TestDamagedAuthority(t *testing.T) {
 			t.Errorf("%q: %q, %v", broken[:min(9, len(broken))], warning, err)
 		}
 	}
-	if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 4 {
+	if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 5 {
 		t.Errorf("set aside: %v", aside)
 	}
 	if os.Geteuid() != 0 {

@@ -1,12 +1,18 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -86,6 +92,63 @@ func TestPortInUse(t *testing.T) {
 		}
 		return err == nil
 	})
+}
+
+// TestHTTPSPortInUse: the page is there over http, says so, and is there over https as soon as the port is free; over a
+// kill tablets go on trusting it.
+func TestHTTPSPortInUse(t *testing.T) {
+	t.Parallel()
+	private := fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\nhttps: {listen: " + strconv.Quote(private) + "}\n"})
+	l, err := net.Listen("tcp", private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	rig.Eventually(t, 10*time.Second, "the page says that it is not served privately", func() bool {
+		return slices.ContainsFunc(d.snapshot().Problems, func(p room.Problem) bool { return p.Part == "link" && strings.Contains(p.Says, private) })
+	})
+	resp, err := http.Get("http://" + d.addr + "/ca.crt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(ca)
+	shake := func(most uint16) (tls.ConnectionState, error) {
+		c, err := tls.Dial("tcp", private, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10, MaxVersion: most, NextProtos: []string{"h2", "http/1.1"}})
+		if err != nil {
+			return tls.ConnectionState{}, err
+		}
+		defer c.Close()
+		return c.ConnectionState(), nil
+	}
+	l.Close()
+	served := func() bool { _, err := shake(tls.VersionTLS13); return err == nil }
+	rig.Eventually(t, 10*time.Second, "the page is served privately", served)
+	rig.Eventually(t, 10*time.Second, "and is no problem any more", func() bool {
+		return !slices.ContainsFunc(d.snapshot().Problems, func(p room.Problem) bool { return strings.Contains(p.Says, private) })
+	})
+	if s, err := shake(tls.VersionTLS12); err != nil || s.NegotiatedProtocol != "http/1.1" {
+		t.Errorf("TLS 1.2, where websockets need HTTP/1.1: %q, %v", s.NegotiatedProtocol, err)
+	}
+	if _, err := shake(tls.VersionTLS11); err == nil {
+		t.Error("TLS 1.1 is taken")
+	}
+	if err := d.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-d.Done()
+	d.start()
+	rig.Eventually(t, 10*time.Second, "the same authority vouches for it after a kill", served)
 }
 
 // TestOneRoomAtATime: a second daemon on the same data refuses to start.

@@ -1,7 +1,8 @@
 // Over https, in a browser that trusts the room's authority, and in one that does not.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -12,6 +13,7 @@ import { eventually, freePort, room } from "./room.js";
 import { close, options, tablet } from "./tablet.js";
 
 const run = promisify(execFile);
+const foreign = "bank.example";
 let willow, secure, home;
 const browsers = [];
 
@@ -35,7 +37,8 @@ after(async () => {
 
 /** trusting is a page of a browser that trusts the room's authority. */
 async function trusting() {
-  const browser = await chromium.launch({ ...options(), env: { ...process.env, HOME: home } });
+  const { args, ...more } = options();
+  const browser = await chromium.launch({ ...more, args: args.map((a) => a.replace("room.local 127.0.0.1", `$&, MAP ${foreign} 127.0.0.1`)), env: { ...process.env, HOME: home } });
   browsers.push(browser);
   const context = await browser.newContext({ viewport: { width: 1180, height: 820 }, hasTouch: true });
   return { context, page: await context.newPage() };
@@ -47,9 +50,10 @@ test("who does not trust the room is told how over http, and warned by the brows
   await assert.rejects(warned.goto(secure), /ERR_CERT_AUTHORITY_INVALID/);
   await warned.close();
   await page.goto(willow.url);
-  await page.getByRole("button", { name: "Make it private" }).waitFor();
+  const way = page.getByRole("button", { name: "Make it private" });
+  await way.waitFor();
   await page.waitForTimeout(450); // from then on taps count
-  await page.getByRole("button", { name: "Make it private" }).click();
+  await way.click();
   await page.getByText("Not trusted yet").waitFor();
   assert.equal(await page.getByRole("button", { name: "Go on privately" }).getAttribute("aria-disabled"), "true");
   const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Load the certificate" }).click()]);
@@ -87,13 +91,44 @@ test("who trusts it goes over, stays signed in, is kept awake, and keeps the pag
 
 test("paired over https, the cookie is for https alone", async () => {
   const { page, context } = await trusting();
+  const sockets = [];
+  page.on("websocket", (ws) => sockets.push(ws));
   await page.goto(secure + (await willow.pair()).link);
   await page.locator(".card").first().waitFor();
+  await eventually("a websocket is open", () => sockets.some((ws) => !ws.isClosed()));
+  assert.deepEqual(sockets.map((ws) => ws.url()).filter((u) => u !== `${secure.replace("https", "wss")}/ws`), []);
   const [cookie] = await context.cookies();
   assert.ok(cookie.secure && cookie.httpOnly);
   assert.equal(await page.getByRole("button", { name: "Make it private" }).count(), 0);
   await page.goto(willow.url);
   await page.getByText("does not belong").waitFor();
+  await context.close();
+});
+
+/** forged is a server elsewhere, with a certificate for a name that the room's stolen key signed. */
+async function forged(name) {
+  const at = (f) => join(home, `${name}.${f}`), authority = join(willow.data, "tls", "authority.pem");
+  await writeFile(at("ext"), `subjectAltName=DNS:${name}\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n`);
+  await run("openssl", ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", at("key"), "-subj", `/CN=${name}`, "-out", at("csr")]);
+  await run("openssl", ["x509", "-req", "-in", at("csr"), "-CA", authority, "-CAkey", authority, "-set_serial", "7", "-days", "30", "-extfile", at("ext"), "-out", at("crt")]);
+  const server = createServer({ cert: await readFile(at("crt")), key: await readFile(at("key")) }, (_, res) => res.end("hello"));
+  await new Promise((ok) => server.listen(0, "127.0.0.1", ok));
+  return server;
+}
+
+test("whoever steals the room's key is the room to a browser that trusts it, and nobody else", async () => {
+  const { page, context } = await trusting();
+  for (const name of ["room.local", foreign]) {
+    const server = await forged(name);
+    try {
+      const visit = page.goto(`https://${name}:${server.address().port}/`);
+      if (name === foreign) await assert.rejects(visit, /ERR_CERT/);
+      else assert.ok((await visit).ok());
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
   await context.close();
 });
 

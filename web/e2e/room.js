@@ -52,6 +52,7 @@ export async function room(files = { "short.yaml": short }, yaml = config, liste
 
   const r = {
     token,
+    data,
     /** where the page is, at a name as a room's network has it */
     url: `http://room.local:${port}`,
     log: () => log,
