@@ -1,4 +1,4 @@
-// Package web serves the tablet's page, the HTTP API and the websocket to who has a token, and to nobody else.
+// Package web serves the tablet's page, and the HTTP API and the websocket to who was let in and to nobody else.
 package web
 
 import (

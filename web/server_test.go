@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +30,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"roomd/room"
+	"roomd/web/ui"
 )
 
 // fakeRoom answers with every field filled, and keeps the commands that it was given.
@@ -658,4 +662,42 @@ func TestExport(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &rec); err != nil || len(rec.Notes) != 2 || len(rec.Session.Marks) != 2 || rec.ErasedInMS != nil || rec.Session.StartedMS != 0 {
 		t.Errorf("%s, %v", text, err)
 	}
+}
+
+// A session's page is under 60 KB as it travels: its HTML, style, script and one language.
+func TestPageIsSmall(t *testing.T) {
+	size := func(name string) int {
+		b, err := ui.Files.ReadFile("dist/" + name + ".gz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(b)
+	}
+	page, err := ui.Files.ReadFile("dist/index.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, found := size("index.html"), 0
+	for _, m := range regexp.MustCompile(`(?:src|href)="/(assets/[^"]+)"`).FindAllSubmatch(page, -1) {
+		sum += size(string(m[1]))
+		found++
+	}
+	// What the first script fetches before anything is shown is named in it.
+	all, err := fs.Glob(ui.Files, "dist/assets/*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	language := 0
+	for _, f := range all {
+		name := strings.TrimPrefix(f, "dist/")
+		if base := path.Base(name); len(base) > 3 && base[2] == '-' {
+			language = max(language, size(name))
+		} else if !strings.Contains(string(page), name) && !strings.HasPrefix(base, "aside-") {
+			t.Errorf("%s is fetched, and counted nowhere", name)
+		}
+	}
+	if sum += language; found < 2 || language == 0 || sum > 60_000 {
+		t.Errorf("the page is %d bytes in %d files", sum, found+2)
+	}
+	t.Logf("%d bytes", sum)
 }
