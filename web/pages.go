@@ -7,6 +7,7 @@ import (
 	"html"
 	"io/fs"
 	"mime"
+	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -66,4 +67,39 @@ func (s *Server) ui(w http.ResponseWriter, r *http.Request) {
 		b = zipped
 	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+}
+
+// https is the room's https address by the name that a request used; empty: there is none.
+func (s *Server) https(r *http.Request) string {
+	if s.o.Certs == nil {
+		return ""
+	}
+	return "https://" + net.JoinHostPort(bare(r.Host), s.o.HTTPSPort)
+}
+
+// trust tells how a tablet comes to trust the room.
+func (s *Server) trust(w http.ResponseWriter, r *http.Request) {
+	var t struct {
+		HTTPS       string `json:"https"`       // empty: there is none
+		Fingerprint string `json:"fingerprint"` // of the room's authority, SHA-256
+		Own         bool   `json:"own"`         // the certificate is the owner's: there is nothing to install
+	}
+	if c := s.o.Certs; c != nil {
+		t.HTTPS, t.Fingerprint, t.Own = s.https(r), c.Fingerprint(), c.Own()
+	}
+	reply(w, http.StatusOK, t)
+}
+
+// authority gives the room's authority to who is to trust it, as a certificate or as Apple's profile.
+func (s *Server) authority(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s.o.Certs == nil:
+		s.fail(w, r, http.StatusNotFound, "there is no https here")
+	case r.URL.Path == "/ca.crt":
+		w.Header().Set("Content-Type", "application/x-x509-ca-cert")
+		_, _ = w.Write(s.o.Certs.Authority())
+	default:
+		w.Header().Set("Content-Type", "application/x-apple-aspen-config")
+		_, _ = w.Write(s.o.Certs.Profile())
+	}
 }

@@ -64,6 +64,9 @@ test("a session, from sign-in to summary", async (t) => {
     const { y, blue } = light(await page.screenshot());
     assert.ok(y <= 1.5 && blue <= 0.1, `${y} ${blue}`);
     assert.doesNotMatch(await page.content(), /Willow|Short/);
+    const lost = await page.goto(`${willow.url}/nothing`);
+    assert.equal(lost.status(), 404);
+    assert.ok(light(await page.screenshot()).y <= 1.5, "an error is dark too");
     await page.goto(`${willow.url}/pair#wrong`);
     await page.getByText("not valid").waitFor();
     assert.ok(light(await page.screenshot()).y <= 1.5);
