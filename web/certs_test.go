@@ -167,6 +167,14 @@ func TestCertificateInTheWrongYear(t *testing.T) {
 	if err := c.Renew(); err != nil || trusts(t, c, c.present(t), "willow.local", right) != nil {
 		t.Errorf("after the clock was set: %v", err)
 	}
+	m.now = right.AddDate(3, 0, 0)
+	if err := c.Renew(); err != nil {
+		t.Fatal(err)
+	}
+	m.now = right
+	if err := c.Renew(); err != nil || trusts(t, c, c.present(t), "willow.local", right) != nil {
+		t.Errorf("after a clock that was ahead was set back: %v", err)
+	}
 }
 
 // boundless is an authority that can vouch for any name.
