@@ -29,13 +29,14 @@ func pair(ctx context.Context, c *call) error {
 	if len(words) > 1 {
 		return usageError{errors.New("write: roomd pair [NAME] [--observer]; a name of several words in quotes")}
 	}
-	tokens, saved, err := sharedTokens(c)
+	store, err := sharedStore(c)
 	if err != nil {
 		return err
 	}
-	p, err := tokens.Offer(ctx, strings.Join(words, ""), role(*observer), codeTime)
+	defer store.Close()
+	p, err := web.NewTokens(store).Offer(ctx, strings.Join(words, ""), role(*observer), codeTime)
 	if err == nil {
-		err = saved()
+		err = onDisk(store)
 	}
 	if err != nil {
 		return err

@@ -19,15 +19,17 @@ func token(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	tokens, saved, err := sharedTokens(c)
+	store, err := sharedStore(c)
 	if err != nil {
 		return err
 	}
+	defer store.Close()
+	tokens := web.NewTokens(store)
 	switch {
 	case len(words) == 2 && words[0] == "create":
 		t, err := tokens.Create(ctx, words[1], role(*observer))
 		if err == nil {
-			err = saved()
+			err = onDisk(store)
 		}
 		if err != nil {
 			return err
@@ -40,7 +42,7 @@ func token(ctx context.Context, c *call) error {
 		} else if err != nil {
 			return err
 		}
-		return saved()
+		return onDisk(store)
 	case len(words) == 1 && words[0] == "list":
 		list, err := tokens.List(ctx)
 		if err != nil {
@@ -60,22 +62,20 @@ func token(ctx context.Context, c *call) error {
 	return usageError{errors.New("write: roomd token create NAME [--observer], list, or revoke NAME")}
 }
 
-// sharedTokens are the room's tokens, beside a roomd that may be running. saved closes them, and says whether what was done
-// is on the disk.
-func sharedTokens(c *call) (tokens *web.Tokens, saved func() error, err error) {
+// sharedStore opens the room's journal beside a roomd that may be running.
+func sharedStore(c *call) (*room.Store, error) {
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
-		return nil, nil, fmt.Errorf("make the data folder: %w", err)
+		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	store, err := room.ShareStore(filepath.Join(c.data, "roomd.db"))
-	if err != nil {
-		return nil, nil, err
+	return room.ShareStore(filepath.Join(c.data, "roomd.db"))
+}
+
+// onDisk says where what was done is not on the disk.
+func onDisk(store *room.Store) error {
+	if t := store.Outage(); t != nil {
+		return fmt.Errorf("the disk does not take it: %w", t.Err)
 	}
-	return web.NewTokens(store), func() error {
-		if t := store.Outage(); t != nil {
-			return fmt.Errorf("the disk does not take it: %w", t.Err)
-		}
-		return store.Close()
-	}, nil
+	return nil
 }
 
 func role(observer bool) web.Role {
