@@ -19,7 +19,7 @@ setup:
 # The program's own tests listen to real sound: they run when no other tests keep the processors busy.
 test: setup check
 	ROOMD_LONG=1 go test -race -shuffle=on -parallel 4 $$(go list ./... | grep -v cmd/roomd)
-	ROOMD_LONG=1 go test -race -shuffle=on -parallel 4 ./cmd/roomd -kills 100
+	ROOMD_LONG=1 go test -race -shuffle=on -parallel 4 ./cmd/roomd -kills 50
 	$(MAKE) browser
 
 check:
