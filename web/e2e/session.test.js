@@ -293,6 +293,27 @@ test("a session, from sign-in to summary", async (t) => {
     await page.waitForTimeout(450);
   });
 
+  await step("loaded anew with its style three seconds late it is black until the style is there", async () => {
+    await page.route("**/*.css", async (route) => {
+      await new Promise((ok) => setTimeout(ok, 3000));
+      await route.continue();
+    });
+    const shots = [];
+    let loading = true;
+    const loaded = page.reload().finally(() => (loading = false));
+    while (loading) {
+      shots.push(light(await page.screenshot()).y);
+      await page.waitForTimeout(250);
+    }
+    await loaded;
+    await page.locator(".elapsed").waitFor();
+    shots.push(light(await page.screenshot()).y);
+    await page.unroute("**/*.css");
+    assert.ok(shots.length > 4 && Math.max(...shots) <= 1.5, shots.map((y) => y.toFixed(2)).join(" "));
+    assert.ok(shots.at(-1) > 0.3, "its style came");
+    await page.waitForTimeout(450);
+  });
+
   await step("bring back goes to the return", async () => {
     await tap(page, "Bring back");
     const { session } = await willow.state();

@@ -45,16 +45,9 @@ export async function tablet({ size = [1180, 820], palette = "amber", ...more } 
 const dist = join(import.meta.dirname, "..", "ui", "dist");
 const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 
-/** policy is the content security policy that the server sends. */
-export async function policy() {
-  const source = await readFile(join(import.meta.dirname, "..", "server.go"), "utf8");
-  const text = /"Content-Security-Policy", ([^)]*)\)/.exec(source)[1];
-  return [...text.matchAll(/"([^"]*)"/g)].map((m) => m[1]).join("");
-}
-
-/** show gives a page a snapshot as if a room had sent it; null: there is no room. With late, the style comes that many
- * ms late. It returns the line: commands are what the page sent, mute lets nothing through any more. */
-export async function show(page, snap, { csp, late = 0, wait = true } = {}) {
+/** show gives a page a snapshot as if a room had sent it; null: there is no room. It
+ * returns the line: commands are what the page sent, mute lets nothing through any more. */
+export async function show(page, snap) {
   const out = snap === "out"; // the tablet does not belong to the room
   if (out) snap = null;
   const line = { commands: [], mute: () => (line.muted = true), muted: !snap };
@@ -69,9 +62,8 @@ export async function show(page, snap, { csp, late = 0, wait = true } = {}) {
     if (path === "/api/v1/pair") return route.fulfill({ status: 401, json: { reason: "" } });
     if (path === "/api/v1/trust") return route.fulfill({ json: trust });
     if (path.startsWith("/api/v1/sessions/")) return route.fulfill({ json: record });
-    if (path.endsWith(".css")) await new Promise((ok) => setTimeout(ok, late));
     const file = path === "/" ? "/index.html" : path;
-    return route.fulfill({ body: await readFile(dist + file), contentType: types[extname(file)], headers: csp ? { "Content-Security-Policy": csp } : {} });
+    return route.fulfill({ body: await readFile(dist + file), contentType: types[extname(file)] });
   });
   await page.routeWebSocket("ws://room.local/ws", (ws) => {
     if (out) return ws.close({ code: 1008 });
@@ -83,9 +75,7 @@ export async function show(page, snap, { csp, late = 0, wait = true } = {}) {
     });
   });
   await page.goto("http://room.local/", { waitUntil: "commit" });
-  if (wait) {
-    await page.locator(snap ? "header h1" : "main h1").waitFor();
-    await page.waitForTimeout(450); // from then on taps count
-  }
+  await page.locator(snap ? "header h1" : "main h1").waitFor();
+  await page.waitForTimeout(450); // from then on taps count
   return line;
 }
