@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -229,6 +230,14 @@ func (f *folder) near(rel string) string {
 	return nearest(path.Base(rel), names)
 }
 
+var digits = regexp.MustCompile(`\d+`)
+
+// counted writes a 1 before each number, without its leading zeros: their order is the same, and none is 0, which the
+// collation puts after all others (golang.org/x/text v0.43).
+func counted(name string) string {
+	return digits.ReplaceAllStringFunc(name, func(n string) string { return "1" + strings.TrimLeft(n, "0") })
+}
+
 // naturally sorts paths as people count: 2 before 10, whatever the case, folder by folder.
 func naturally(paths []string) {
 	c := collate.New(language.Und, collate.Numeric, collate.IgnoreCase)
@@ -238,7 +247,7 @@ func naturally(paths []string) {
 		var key [][]byte
 		for _, part := range strings.Split(p, "/") {
 			if utf8.ValidString(part) {
-				key = append(key, slices.Clone(c.KeyFromString(&buf, part)))
+				key = append(key, slices.Clone(c.KeyFromString(&buf, counted(part))))
 			} else {
 				key = append(key, []byte(part))
 			}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bmatcuk/doublestar/v4"
 	"github.com/fsnotify/fsnotify"
 )
 
@@ -49,8 +50,9 @@ type LibraryOptions struct {
 }
 
 // Library is the playlists of one folder and its subfolders, and the starters, which are there whatever becomes of the
-// folder. Every .yaml and .yml file is a playlist but room.yaml, hidden files and what is in hidden folders. Files are
-// read at once and their music is measured in the background, one playlist after the other.
+// folder. Every .yaml and .yml file is a playlist but room.yaml, hidden files and what is in hidden folders. So is a
+// folder of music that has no such file in it, and a music player's list, unless a playlist names them: see Draft. The
+// folders "music" and "usb" are shelves: not they are playlists, but the folders in them. Files are read at once and their music is measured in the background, one playlist after the other.
 //
 // Its methods may be called from anywhere.
 type Library struct {
@@ -72,6 +74,7 @@ type Library struct {
 // shelved is one playlist as last read. Guarded by Library.mu; the playlists it points to are never changed.
 type shelved struct {
 	file     string
+	drafted  bool   // the file is a folder or a list
 	stamp    string // size and time of the file
 	raw      *Playlist
 	problems Problems // of the file
@@ -287,14 +290,35 @@ func (l *Library) watch(w *fsnotify.Watcher) (more bool, err error) {
 // found is what a look at the folder has seen.
 type found struct {
 	playlists []string // below the folder, with slashes
+	lists     []string
+	folders   map[string]holds // those that may be playlists
 	infos     map[string]fs.FileInfo
 	music     uint64
 	dirs      []string
 	problems  Problems
 }
 
+// holds is what is somewhere in a folder.
+type holds struct{ music, playlist bool }
+
+// shelves are folders that hold what may be playlists.
+var shelves = []string{"music", "usb"}
+
+// folderOf is the folder that a file would be a playlist with; empty: none.
+func folderOf(rel string) string {
+	parts := strings.Split(rel, "/")
+	n := 1
+	if slices.Contains(shelves, fold(parts[0])) {
+		n = 2
+	}
+	if len(parts) <= n {
+		return ""
+	}
+	return path.Join(parts[:n]...)
+}
+
 func (l *Library) walk() (*found, error) {
-	f := &found{infos: map[string]fs.FileInfo{}}
+	f := &found{infos: map[string]fs.FileInfo{}, folders: map[string]holds{}}
 	sum := fnv.New64a()
 	root, err := filepath.EvalSymlinks(l.o.Folder)
 	if err != nil {
@@ -349,7 +373,16 @@ func (l *Library) walk() (*found, error) {
 				f.playlists = append(f.playlists, rel)
 				f.infos[rel] = info
 			}
+			in := f.folders[folderOf(rel)]
+			in.playlist = true
+			f.folders[folderOf(rel)] = in
 			return nil
+		}
+		if isList(rel) {
+			f.lists = append(f.lists, rel)
+		} else if in := f.folders[folderOf(rel)]; !in.music {
+			in.music = true
+			f.folders[folderOf(rel)] = in
 		}
 		fmt.Fprintln(sum, rel, info.Size(), info.ModTime().UnixNano())
 		return nil
@@ -387,7 +420,7 @@ func (l *Library) scan() {
 	l.mu.Unlock()
 	slices.Sort(f.playlists)
 	read := map[string]*shelved{}
-	for _, rel := range f.playlists {
+	name := func(rel string) string {
 		// The name without its ending; where two files share it, the second keeps its ending.
 		id := strings.ToValidUTF8(strings.TrimSuffix(rel, path.Ext(rel)), "?")
 		if taken[id] {
@@ -397,10 +430,22 @@ func (l *Library) scan() {
 			id = fmt.Sprintf("%s-%d", base, n)
 		}
 		taken[id], ids[rel] = true, id
-		info := f.infos[rel]
+		return id
+	}
+	for _, rel := range f.playlists {
+		id, info := name(rel), f.infos[rel]
 		stamp := fmt.Sprint(id, " ", info.Size(), " ", info.ModTime().UnixNano())
 		if old[rel] != stamp {
 			read[id] = l.readFile(id, rel, stamp)
+		}
+	}
+	for _, rel := range l.unwritten(f, read) {
+		id := name(rel)
+		if stamp := fmt.Sprint(id, " ", f.music); old[rel] != stamp {
+			s := &shelved{file: rel, drafted: true, stamp: stamp}
+			s.raw, s.problems = l.draft(context.Background(), id, rel, nil)
+			s.problems = unplaced(s.problems, rel)
+			read[id] = s
 		}
 	}
 	l.mu.Lock()
@@ -434,6 +479,80 @@ func (l *Library) scan() {
 	if change {
 		poke(l.changed)
 	}
+}
+
+// unwritten are the folders and lists that are playlists without a file. read are the playlist files that are new.
+func (l *Library) unwritten(f *found, read map[string]*shelved) []string {
+	var named []string // folders and files that playlists name, folded
+	note := func(s *shelved) {
+		for _, ph := range s.raw.Phases {
+			if ph.Written == nil {
+				continue
+			}
+			for _, src := range ph.Written.Music {
+				if src.Path != "" {
+					p := path.Join(path.Dir(s.file), strings.ReplaceAll(src.Path, `\`, "/"))
+					if strings.ContainsAny(p, "*?[{") {
+						p, _ = doublestar.SplitPattern(p)
+					}
+					named = append(named, fold(path.Clean(p)))
+				}
+			}
+		}
+	}
+	l.mu.Lock()
+	for id, s := range l.shelf {
+		if _, again := read[id]; !again && s.file != "" && !s.drafted && slices.Contains(f.playlists, s.file) {
+			note(s)
+		}
+	}
+	l.mu.Unlock()
+	for _, s := range read {
+		note(s)
+	}
+	slices.Sort(named)
+	named = slices.Compact(named)
+	used := func(rel string) bool {
+		rel = fold(rel)
+		return slices.ContainsFunc(named, func(n string) bool {
+			return n == "." || n == rel || strings.HasPrefix(n, rel+"/") || strings.HasPrefix(rel, n+"/")
+		})
+	}
+	var out []string
+	for dir, in := range f.folders {
+		if dir != "" && in.music && !in.playlist && !used(dir) {
+			out = append(out, dir)
+		}
+	}
+	for _, rel := range f.lists {
+		if in := f.folders[folderOf(rel)]; (folderOf(rel) == "" || in.playlist || !in.music) && !used(rel) {
+			out = append(out, rel)
+		}
+	}
+	slices.Sort(out)
+	return out[:min(len(out), maxPlaylists)]
+}
+
+// draft is the playlist that a folder or list stands for. Without measure it is a first idea of it.
+func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) (*Playlist, Problems) {
+	text, problems, err := Draft(ctx, l.o.Folder, rel, measure)
+	if err != nil {
+		return &Playlist{ID: id, Name: id}, append(problems, Problem{Place{File: rel}, Error, err.Error(), "put music into it"})
+	}
+	pl, wrong := Parse(id, draftFile(rel), text)
+	return pl, append(problems, wrong...)
+}
+
+// unplaced has problems of a file that nobody wrote stand at what it was made from.
+func unplaced(problems Problems, rel string) Problems {
+	var out Problems
+	for _, p := range problems {
+		if p.File == draftFile(rel) {
+			p.Place = Place{File: rel}
+		}
+		out = append(out, p)
+	}
+	return out.Sorted()
 }
 
 // readFile reads one playlist file. It never waits for music.
@@ -504,8 +623,13 @@ func (l *Library) measureAll(ctx context.Context) {
 // resolve measures one playlist's music. It is false where ctx has ended before that.
 func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 	l.mu.Lock()
-	raw, file, due := s.raw, s.file, s.due
+	raw, file, drafted, due := s.raw, s.file, s.drafted, s.due
 	l.mu.Unlock()
+	var written Problems
+	if drafted {
+		raw, written = l.draft(ctx, id, file, l.o.Measure)
+		file = draftFile(file)
+	}
 	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure)
 	if ctx.Err() != nil {
 		return false
@@ -513,6 +637,9 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 	heard := append(l.check(raw), music...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if drafted {
+		s.raw, s.problems, heard = raw, nil, unplaced(append(heard, written...), s.file)
+	}
 	s.resolved, s.heard = pl, heard
 	if s.due.Equal(due) { // else it has changed meanwhile, and is due again
 		s.due = time.Time{}

@@ -360,7 +360,7 @@ func TestForms(t *testing.T) {
 }
 
 func TestNaturally(t *testing.T) {
-	want := []string{"01 a.flac", "1 b.flac", "2.flac", "10.flac", "a/2.flac", "A/10.flac", "b 1.flac", "b 1a.flac", "b 9.flac", "b 10.flac", "Élan.flac", "zebra.flac"}
+	want := []string{"0 z.flac", "00 z.flac", "000.flac", "01 a.flac", "1 b.flac", "2.flac", "10.flac", "a/2.flac", "A/10.flac", "b 0.flac", "b 1.flac", "b 1a.flac", "b 9.flac", "b 10.flac", "Élan.flac", "zebra.flac"}
 	got := slices.Clone(want)
 	slices.Reverse(got)
 	naturally(got)
