@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -89,8 +90,8 @@ type draft struct {
 // guess is a phase's length where nothing is known of it.
 const guess = 30 * time.Minute
 
-// arrange are the phases of the standard arc.
-func arrange() []Phase { return Starters()[0].Phases }
+// standard is the playlist with the standard arc.
+var standard = sync.OnceValue(func() *Playlist { return Starters()[0] })
 
 var (
 	number = regexp.MustCompile(`^(\d{1,4})(?:[\s._-]+|$)`)
@@ -242,7 +243,7 @@ func (d *drafter) lengths(ns []named) []time.Duration {
 func (d *drafter) lay(ns []named) {
 	ns = slices.DeleteFunc(ns, func(n named) bool { return n.rel == "" })
 	d.found = len(ns)
-	for _, ph := range arrange() {
+	for _, ph := range standard().Phases {
 		d.phases = append(d.phases, draft{Phase: ph})
 	}
 	lengths := d.lengths(ns)
@@ -291,7 +292,7 @@ func silent(ph Phase) bool {
 // stages gives each phase that is not of the standard arc its stage, level, light and marks.
 func (d *drafter) stages() {
 	order := []Stage{Preparation, Administration, Integration}
-	known := arrange()
+	known := standard().Phases
 	latest := 0
 	for i := range d.phases {
 		ph := &d.phases[i]
@@ -395,7 +396,7 @@ func (d *drafter) text() []byte {
 	if waits {
 		b.WriteString("\n# Silent, on the tablet only.\n")
 		first := true
-		for _, rm := range Starters()[0].Remind {
+		for _, rm := range standard().Remind {
 			if rm.In > total {
 				continue
 			}

@@ -30,8 +30,14 @@ func check(ctx context.Context, c *call) error {
 	}
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), slog.New(slog.DiscardHandler))
 	defer lib.Close()
-	ids := words
-	if len(ids) == 0 {
+	var ids []string
+	for _, w := range words {
+		if same(w, c.config) {
+			continue // it is checked anyway
+		}
+		ids = append(ids, lib.called(w))
+	}
+	if len(words) == 0 {
 		for _, p := range lib.List() {
 			ids = append(ids, p.ID)
 		}
@@ -90,4 +96,26 @@ func progress(to io.Writer) func(loudness.Progress) {
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&fs.ModeCharDevice != 0
+}
+
+// same says whether two paths lead to one file.
+func same(a, b string) bool {
+	x, err := os.Stat(a)
+	y, bad := os.Stat(b)
+	return err == nil && bad == nil && os.SameFile(x, y)
+}
+
+// called is the ID of the playlist that a word of the command line names: by its ID, or by its file as a shell
+// completes it. A word that names none is given back.
+func (l *library) called(word string) string {
+	if _, ok := l.Get(word); ok {
+		return word
+	}
+	rel := filepath.ToSlash(filepath.Clean(word))
+	for _, e := range l.Library.List() {
+		if e.File != "" && (e.File == rel || same(word, filepath.Join(l.folder, filepath.FromSlash(e.File)))) {
+			return e.ID
+		}
+	}
+	return word
 }

@@ -22,9 +22,10 @@ import (
 // library is the playlists and what is known of their music, as the room needs them.
 type library struct {
 	*playlists.Library
-	log   *slog.Logger
-	cache *loudness.Cache   // nil: what is found out is not kept
-	scan  *loudness.Scanner // nil with the cache
+	log    *slog.Logger
+	folder string            // of the playlists
+	cache  *loudness.Cache   // nil: what is found out is not kept
+	scan   *loudness.Scanner // nil with the cache
 
 	mu     sync.Mutex                    // guards what follows
 	probed map[string]decode.Info        // by path, size and time
@@ -32,7 +33,7 @@ type library struct {
 }
 
 func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *library {
-	l := &library{log: log, probed: map[string]decode.Info{}, loud: map[string]*loudness.Analysis{}}
+	l := &library{log: log, folder: dir, probed: map[string]decode.Info{}, loud: map[string]*loudness.Analysis{}}
 	c, err := loudness.OpenCache(cache)
 	if err != nil {
 		log.Warn("what is found out about the music is not kept", "err", err)
@@ -222,7 +223,12 @@ func sentence(s string) string {
 func (l *library) check(ctx context.Context, id string) (*playlists.Playlist, playlists.Problems) {
 	e, ok := l.Library.Resolve(ctx, id)
 	if !ok {
-		return nil, playlists.Problems{{Place: playlists.Place{File: id}, Severity: playlists.Error, Says: "there is no such playlist"}}
+		var ids []string
+		for _, e := range l.Library.List() {
+			ids = append(ids, e.ID)
+		}
+		return nil, playlists.Problems{{Place: playlists.Place{File: id}, Severity: playlists.Error, Says: "there is no such playlist",
+			Write: playlists.Suggest(id, ids, "roomd check without a name lists them all")}}
 	}
 	if !e.Ready {
 		return nil, e.Problems

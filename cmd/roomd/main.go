@@ -29,6 +29,8 @@ const usage = `roomd plays a session's music, moves the room's lights and shows 
 Usage:
   roomd [serve]                          run the room
   roomd check [FILE…]                    check playlists and the room file; all without FILE
+  roomd playlist new FOLDER|LIST         write the playlist file for a folder of music or a music player's list
+  roomd schema playlist|room             print the JSON Schema of a playlist or of the room file
   roomd render PLAYLIST --out FILE.wav   write a session's sound to a file
   roomd sound                            list the sound devices
   roomd lights                           list the lights that the room's broker offers
@@ -68,7 +70,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "render": render, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
+		"serve": serve, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/HoldKey-BxC1S9v3.js","/assets/aside-CKXrlOiZ.js","/assets/de-BdKDcPnu.js","/assets/en-D9PF_oAV.js","/assets/es-DD7ePFc3.js","/assets/fr-CeMjsC3b.js","/assets/index-BlgBWqxx.js","/assets/nl-C8JtT-11.js","/assets/style-bztFGu_c.css"]; // both are filled in by the build; another build is another worker
-const name = "41d289db117a20e76dc965090ba21962b45ec6acc300f16220dc94f91983e31a";
+const files = ["/","/assets/HoldKey-CzwnabdM.js","/assets/aside-CgDzhM0Y.js","/assets/de-BdKDcPnu.js","/assets/en-D9PF_oAV.js","/assets/es-DD7ePFc3.js","/assets/fr-CeMjsC3b.js","/assets/index-CiTrfZNJ.js","/assets/nl-C8JtT-11.js","/assets/style-bztFGu_c.css"]; // both are filled in by the build; another build is another worker
+const name = "3a14e0bfc4b7a7cfe72bea813056c272761bb295edb7b26e4f2f60a50b0d87d9";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

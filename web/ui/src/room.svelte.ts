@@ -234,7 +234,7 @@ class Room {
   private tick(): void {
     clearTimeout(this.edge);
     const at = this.link.now();
-    let ms = at ?? 0;
+    let ms = 0; // without a session: what its clock begins with
     const s = this.session;
     if (s && at !== null) ms = s.state === "ended" ? s.elapsed_ms : Math.max(0, at - s.started_ms);
     this.now = steady(this.now, Math.floor(ms / 1000));
