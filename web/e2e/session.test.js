@@ -299,13 +299,14 @@ test("a session, from sign-in to summary", async (t) => {
       await route.continue();
     });
     const shots = [];
-    let loading = true;
-    const loaded = page.reload().finally(() => (loading = false));
-    while (loading) {
-      shots.push(light(await page.screenshot()).y);
+    const cdp = await context.newCDPSession(page); // page.screenshot waits for the style
+    const shoot = async () => shots.push(light(Buffer.from((await cdp.send("Page.captureScreenshot")).data, "base64")).y);
+    await page.reload({ waitUntil: "commit" });
+    while (!(await page.locator(".elapsed").isVisible()) || shots.length < 5) {
+      await shoot();
       await page.waitForTimeout(250);
     }
-    await loaded;
+    await cdp.detach();
     await page.locator(".elapsed").waitFor();
     shots.push(light(await page.screenshot()).y);
     await page.unroute("**/*.css");
