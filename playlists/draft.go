@@ -427,14 +427,18 @@ func scalar(s string) string {
 	return strings.TrimSuffix(string(plain), "\n")
 }
 
-// WriteNew writes the file of a draft beside what it was made of, and tells its path below root. It never writes over
-// a file: the error is fs.ErrExist.
+// WriteNew writes the file of a draft beside what it was made of, and tells its path below root. Its first line leads
+// editors to the schema, which is written below root too. It never writes over a file: the error is fs.ErrExist.
 func WriteNew(ctx context.Context, root, from string, measure Measure) (file string, problems Problems, err error) {
 	text, problems, err := Draft(ctx, root, from, measure)
 	if err != nil {
 		return "", problems, err
 	}
 	file = draftFile(path.Clean(from))
+	if err := writeSchema(root); err != nil {
+		return "", problems, err
+	}
+	text = append([]byte("# yaml-language-server: $schema="+strings.Repeat("../", strings.Count(file, "/"))+schemaFile+"\n"), text...)
 	f, err := os.OpenFile(filepath.Join(root, filepath.FromSlash(file)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return file, problems, err

@@ -221,6 +221,13 @@ func TestWriteNew(t *testing.T) {
 			t.Error(from, file, err)
 		}
 	}
+	text, err := os.ReadFile(filepath.Join(root, "evening.yaml"))
+	if err != nil || !strings.HasPrefix(string(text), "# yaml-language-server: $schema=.schema/playlist.json\n") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if kept, err := os.ReadFile(filepath.Join(root, ".schema", "playlist.json")); err != nil || string(kept) != string(Schema) {
+		t.Error("the schema is not where the file says:", err)
+	}
 	if _, _, err := WriteNew(context.Background(), root, "evening", nil); !errors.Is(err, fs.ErrExist) {
 		t.Error("a file is written over:", err)
 	}
