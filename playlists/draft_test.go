@@ -25,7 +25,7 @@ func draftOf(t *testing.T, root, from string) ([]string, Problems) {
 	if len(wrong) > 0 {
 		t.Fatalf("the file that was made is wrong:\n%s\n%s", strings.Join(wrong.Strings(), "\n"), text)
 	}
-	pl, found := Resolve(context.Background(), root, draftFile(from), pl, m.measure)
+	pl, found := Resolve(context.Background(), root, draftFile(from), pl, m.measure, nil)
 	var out []string
 	for _, ph := range pl.Phases {
 		s := fmt.Sprintf("%s %s %s", ph.Name, ph.Stage, FormatLength(ph.Length))

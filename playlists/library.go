@@ -43,6 +43,7 @@ type Entry struct {
 type LibraryOptions struct {
 	Folder  string
 	Measure Measure
+	Moved   Moved // nil: a file that was moved is missing
 	// Check finds what else is wrong with a playlist as written; nil: nothing.
 	Check  func(*Playlist) Problems
 	Rescan time.Duration // how often the folder is looked through without being told of a change; default 30 s
@@ -630,7 +631,7 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 		raw, written = l.draft(ctx, id, file, l.o.Measure)
 		file = draftFile(file)
 	}
-	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure)
+	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure, l.o.Moved)
 	if ctx.Err() != nil {
 		return false
 	}

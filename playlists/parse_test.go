@@ -271,7 +271,7 @@ func FuzzParse(f *testing.F) {
 		checkProblems(t, problems)
 		if len(problems.Errors()) == 0 {
 			checkRules(t, pl)
-			Resolve(context.Background(), "", "x.yaml", pl, nil)
+			Resolve(context.Background(), "", "x.yaml", pl, nil, nil)
 		}
 	})
 }

@@ -101,14 +101,17 @@ type Track struct {
 	LeadIn  time.Duration `json:"lead_in,omitempty"`  // silence before the first sound
 	LeadOut time.Duration `json:"lead_out,omitempty"` // silence after the last
 	// Loudness is the integrated loudness in LUFS (EBU R128); HasLoudness is false until something is known of it.
-	Loudness    float64 `json:"loudness,omitempty"`
-	HasLoudness bool    `json:"has_loudness,omitempty"`
-	TruePeak    float64 `json:"true_peak,omitempty"` // dBTP
-	Measured    bool    `json:"measured,omitempty"`  // it was heard through: the figures are its own, not its tags'
-	Rate        int     `json:"rate,omitempty"`      // of the file, Hz; 0: not known
-	Joined      bool    `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album)
-	Damaged     bool    `json:"damaged,omitempty"`   // not all of it can be heard
-	Problem     string  `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
+	Loudness    float64       `json:"loudness,omitempty"`
+	HasLoudness bool          `json:"has_loudness,omitempty"`
+	TruePeak    float64       `json:"true_peak,omitempty"` // dBTP
+	Measured    bool          `json:"measured,omitempty"`  // it was heard through: the figures are its own, not its tags'
+	Rate        int           `json:"rate,omitempty"`      // of the file, Hz; 0: not known
+	Joined      bool          `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album)
+	Voice       bool          `json:"voice,omitempty"`     // its tags say that somebody speaks or sings
+	Levelled    float64       `json:"levelled,omitempty"`  // dB that its steepest rise is taken down by, so that it does not startle
+	LevelledAt  time.Duration `json:"-"`                   // where that is, in the track
+	Damaged     bool          `json:"damaged,omitempty"`   // not all of it can be heard
+	Problem     string        `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
 }
 
 // Light is the scene a phase fades to, from its start.

@@ -21,6 +21,10 @@ import (
 // file that can't be played. It is called from several goroutines.
 type Measure func(ctx context.Context, path string) (Track, error)
 
+// Moved finds a file that is not there any more by what was in it, among files that are there; paths are absolute. It is
+// empty where it was never known or is nowhere.
+type Moved func(ctx context.Context, path string, among []string) string
+
 // maxTracks is how many tracks a playlist may name.
 const maxTracks = 10_000
 
@@ -29,12 +33,13 @@ const maxTold = 12
 
 // Resolve finds and measures the music of a playlist that Parse has read without an error. root is the playlists
 // folder and file the playlist's own file below it, with slashes; what the playlist names is relative to that file
-// and stays below root. root is empty for an embedded playlist, which names no files.
+// and stays below root. root is empty for an embedded playlist, which names no files. moved may be nil: then a file that
+// was moved is missing.
 //
 // The playlist that it returns is a new one with Music in place of Written. A track that is missing or broken keeps
 // its place there, with Problem set, and is a warning: the bed covers it.
-func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measure) (*Playlist, Problems) {
-	r := &resolver{ctx: ctx, base: path.Dir(filepath.ToSlash(file)), measure: measure, tracks: map[string]*Track{}}
+func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measure, moved Moved) (*Playlist, Problems) {
+	r := &resolver{ctx: ctx, base: path.Dir(filepath.ToSlash(file)), measure: measure, moved: moved, tracks: map[string]*Track{}}
 	if root != "" {
 		if f, err := openFolder(root); err == nil {
 			r.folder = f
@@ -56,7 +61,7 @@ func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measu
 		if ph.Written == nil {
 			continue
 		}
-		ph.Music = r.items(named[i])
+		ph.Music = r.items(named[i], ph.Stage)
 		r.enough(ph)
 		ph.Written = nil
 	}
@@ -71,10 +76,12 @@ type resolver struct {
 	folder   *folder // nil: there is none
 	base     string  // the playlist's folder, relative to the root
 	measure  Measure
+	moved    Moved
 	tracks   map[string]*Track // by path relative to the root
 	count    int
 	problems Problems
-	told     int // problems of this phase
+	all      []string // every music file, absolute; nil: not looked yet
+	told     int      // problems of this phase
 	untold   int
 }
 
@@ -90,7 +97,7 @@ func (r *resolver) say(at Place, s Severity, says, write string) {
 	r.problems = append(r.problems, Problem{at, s, says, write})
 }
 
-// warn tells of a piece that can't be played, unless this phase has many.
+// warn tells what is wrong with a piece, unless this phase has many.
 func (r *resolver) warn(at Place, says, write string) {
 	if r.told++; r.told > maxTold {
 		r.untold++
@@ -113,7 +120,7 @@ func (r *resolver) name(sources []Source) []named {
 		}
 	}
 	if r.untold > 0 {
-		r.say(sources[len(sources)-1].Place, Warning, fmt.Sprintf("%d more files of this phase can't be played", r.untold), "")
+		r.say(sources[len(sources)-1].Place, Warning, fmt.Sprintf("%d more problems with this phase's music", r.untold), "")
 	}
 	return out
 }
@@ -196,6 +203,14 @@ func (r *resolver) path(s Source) []named {
 		r.warn(s.Place, fmt.Sprintf("no music file matches %q", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
 		return []named{r.missing(s.Place, r.base, p, "No file matches.")}
 	}
+	if by := r.elsewhere(path.Join(r.base, p)); by != "" {
+		near, bad := filepath.Rel(filepath.FromSlash(r.base), filepath.FromSlash(by))
+		if bad != nil {
+			near = by
+		}
+		r.warn(s.Place, fmt.Sprintf("%q is not there; %s holds the same and is taken", clip(p), by), "write "+filepath.ToSlash(near))
+		return r.file(named{Place: s.Place, rel: by}, 0, nil)
+	}
 	write := "check its name; it is looked for beside this file"
 	if b := strings.ToLower(p); b == string(Drone) || b == string(Ocean) || b == string(Rain) {
 		write = "write {bed: " + b + "} for the bed"
@@ -204,6 +219,25 @@ func (r *resolver) path(s Source) []named {
 	}
 	r.warn(s.Place, fmt.Sprintf("%q is not there", clip(p)), write)
 	return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
+}
+
+// elsewhere is where a music file went that was moved or renamed; empty: nowhere that is known. Paths are relative to the root.
+func (r *resolver) elsewhere(rel string) string {
+	if r.moved == nil || !isAudio(rel) || !filepath.IsLocal(filepath.FromSlash(rel)) {
+		return ""
+	}
+	if r.all == nil {
+		r.folder.walk(".", func(rel string) { r.all = append(r.all, r.folder.abs(rel)) })
+	}
+	now := r.moved(r.ctx, r.folder.abs(rel), r.all)
+	if now == "" {
+		return ""
+	}
+	by, err := filepath.Rel(r.folder.root, now)
+	if err != nil {
+		return ""
+	}
+	return filepath.ToSlash(by)
 }
 
 // find looks for a path relative to the playlist, as written and then with a Windows computer's slashes.
@@ -316,6 +350,13 @@ func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []
 	} else if in, bad := filepath.Rel(r.folder.root, filepath.FromSlash(p)); bad == nil && filepath.IsLocal(in) {
 		rel, info, err = r.folder.find(filepath.ToSlash(in))
 	}
+	if errors.Is(err, fs.ErrNotExist) && !isAbsolute(p) {
+		if by := r.elsewhere(path.Join(dir, p)); by != "" {
+			if rel, info, err = r.folder.find(by); err == nil {
+				r.warn(at, fmt.Sprintf("%q is not there; %s holds the same and is taken", clip(e.Path), by), "export the list anew")
+			}
+		}
+	}
 	linked := errors.Is(err, errLeaves) && filepath.IsLocal(filepath.FromSlash(path.Join(dir, p)))
 	if err != nil && !linked {
 		by, parts := r.folder.tail(p)
@@ -392,7 +433,7 @@ func (r *resolver) track(ctx context.Context, rel string) Track {
 }
 
 // items are the pieces with what was measured.
-func (r *resolver) items(ns []named) []Item {
+func (r *resolver) items(ns []named, stage Stage) []Item {
 	var out []Item
 	r.told, r.untold = 0, 0
 	for _, n := range ns {
@@ -422,16 +463,25 @@ func (r *resolver) items(ns []named) []Item {
 		} else if t.Damaged {
 			r.warn(n.Place, fmt.Sprintf("%q is damaged: not all of it can be heard", clip(path.Base(n.rel))), "copy it again; until then what is sound of it is played")
 		}
+		if t.Problem == "" && t.Voice && stage == Administration {
+			r.warn(n.Place, fmt.Sprintf("%q has a voice in it, as its tags say", clip(path.Base(n.rel))), "in the administration words lead the mind: take one without, or remove the tag")
+		}
+		if t.Problem == "" && t.Levelled >= muchLevelled {
+			r.warn(n.Place, fmt.Sprintf("%q rises steeply at %s: it is taken down by %.0f dB there", clip(path.Base(n.rel)), FormatLength(t.LevelledAt), t.Levelled), "listen to it there, or take another")
+		}
 		if t.Problem == "" && len(out) > 0 {
 			t.Joined = joined(out[len(out)-1].Track, &t)
 		}
 		out = append(out, Item{Track: &t})
 	}
 	if r.untold > 0 {
-		r.say(ns[len(ns)-1].Place, Warning, fmt.Sprintf("%d more files of this phase can't be played", r.untold), "")
+		r.say(ns[len(ns)-1].Place, Warning, fmt.Sprintf("%d more problems with this phase's music", r.untold), "")
 	}
 	return out
 }
+
+// muchLevelled is from how many dB on a person should know that a track is levelled.
+const muchLevelled = 10
 
 // joinEdge is the most silence at an edge where two tracks run into each other.
 const joinEdge = 20 * time.Millisecond

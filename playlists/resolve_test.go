@@ -74,7 +74,7 @@ func resolve(t *testing.T, root, sub, music string) (got []string, problems Prob
 		t.Fatalf("%s: %v", music, problems.Strings())
 	}
 	var m meter
-	out, problems := Resolve(context.Background(), root, file, pl, m.measure)
+	out, problems := Resolve(context.Background(), root, file, pl, m.measure, nil)
 	checkProblems(t, problems)
 	if out.Phases[0].Written != nil || pl.Phases[0].Written == nil || pl.Phases[0].Music != nil {
 		t.Errorf("%s: the written form is in the wrong playlist", music)
@@ -290,7 +290,7 @@ func TestManyMissing(t *testing.T) {
 	if len(got) != 500 || len(problems) > maxTold+3 {
 		t.Fatalf("%d places kept, %d problems", len(got), len(problems))
 	}
-	if all := strings.Join(problems.Strings(), "\n"); !strings.Contains(all, "488 more files") {
+	if all := strings.Join(problems.Strings(), "\n"); !strings.Contains(all, "488 more problems") {
 		t.Error(all)
 	}
 }
@@ -303,7 +303,7 @@ func TestInterrupted(t *testing.T) {
 	_, problems := Resolve(ctx, root, "x.yaml", pl, func(ctx context.Context, _ string) (Track, error) {
 		cancel()
 		return Track{}, ctx.Err()
-	})
+	}, nil)
 	if len(problems.Errors()) != 1 || !strings.Contains(problems.Errors()[0].Says, "interrupted") {
 		t.Error(problems.Strings())
 	}
@@ -326,7 +326,7 @@ func TestNothingOutside(t *testing.T) {
 				rt.Fatalf("%q leads to %s", p, real)
 			}
 			return Track{Length: time.Minute}, nil
-		})
+		}, nil)
 		if out == nil {
 			rt.Fatal("nothing")
 		}
@@ -457,7 +457,7 @@ func BenchmarkResolveTenThousand(b *testing.B) {
 	}
 	pl, _ := Parse("x", "x.yaml", []byte("name: X\nphases: [{name: A, stage: preparation, length: 1m, music: '**'}]\n"))
 	for b.Loop() {
-		out, _ := Resolve(context.Background(), root, "x.yaml", pl, func(context.Context, string) (Track, error) { return Track{Length: time.Minute}, nil })
+		out, _ := Resolve(context.Background(), root, "x.yaml", pl, func(context.Context, string) (Track, error) { return Track{Length: time.Minute}, nil }, nil)
 		if len(out.Phases[0].Music) != maxTracks {
 			b.Fatal(len(out.Phases[0].Music))
 		}

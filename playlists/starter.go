@@ -35,6 +35,6 @@ func StarterFile(name string) ([]byte, error) {
 
 // resolveStarter gives a starter its beds. It names no files, so nothing is measured and nothing can be wrong.
 func resolveStarter(pl *Playlist) *Playlist {
-	out, _ := Resolve(context.Background(), "", pl.ID+".yaml", pl, nil)
+	out, _ := Resolve(context.Background(), "", pl.ID+".yaml", pl, nil, nil)
 	return out
 }

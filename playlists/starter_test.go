@@ -29,7 +29,7 @@ func TestStarters(t *testing.T) {
 		if length == 3*time.Hour && (before != 40*time.Minute || after != 140*time.Minute) {
 			t.Errorf("%s: %v before the lozenge, %v after it", pl.ID, before, after)
 		}
-		got, problems := Resolve(context.Background(), "", pl.ID+".yaml", pl, nil)
+		got, problems := Resolve(context.Background(), "", pl.ID+".yaml", pl, nil, nil)
 		if len(problems) > 0 {
 			t.Errorf("%s: %v", pl.ID, problems.Strings())
 		}

@@ -41,7 +41,7 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 		l.cache = c
 		l.scan = &loudness.Scanner{Cache: c, Open: openToMeasure, Done: l.analysed, Workers: max(1, runtime.NumCPU()-1)}
 	}
-	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Folder: dir, Measure: l.measure, Check: cfg.CheckPlaylist, Log: log})
+	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Folder: dir, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, Log: log})
 	return l
 }
 
@@ -83,6 +83,14 @@ func (l *library) analysed(path string, _ loudness.Analysis, err error) {
 	l.Again(path)
 }
 
+// moved finds a file that has been heard through by what is in it.
+func (l *library) moved(ctx context.Context, path string, among []string) string {
+	if l.cache == nil {
+		return ""
+	}
+	return l.cache.Moved(ctx, path, among)
+}
+
 // measure tells what a track is: from its analysis where it has been heard through; until then from its headers and
 // tags, and it is asked to be analysed.
 func (l *library) measure(ctx context.Context, path string) (playlists.Track, error) {
@@ -102,7 +110,7 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 		l.probed[key] = p
 		l.mu.Unlock()
 	}
-	t := playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration, Rate: p.Rate, Loudness: p.Loudness, HasLoudness: p.HasLoudness}
+	t := playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration, Rate: p.Rate, Voice: p.Voice, Loudness: p.Loudness, HasLoudness: p.HasLoudness}
 	if l.cache == nil {
 		return t, nil
 	}
@@ -110,6 +118,7 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 		t.Length, t.LeadIn, t.LeadOut = a.Length(), a.LeadIn, a.LeadOut
 		t.Loudness, t.HasLoudness, t.TruePeak = a.Integrated, a.Integrated > loudness.Silent, a.TruePeak
 		t.Measured, t.Damaged = true, a.Damaged
+		t.Levelled, t.LevelledAt = a.Levelled, a.LevelledAt
 		if t.LeadIn >= t.Length {
 			t.Problem = decode.Says(decode.ErrNoSound)
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,6 +58,71 @@ func TestPlaylistNew(t *testing.T) {
 	for _, of := range []string{"playlist", "room"} {
 		if code, out, _ := roomd(t, env, "schema", of); code != exitOK || !json.Valid([]byte(out)) {
 			t.Error(of, code)
+		}
+	}
+}
+
+// TestCheckHears holds what check says of music that it has heard through: a steep rise, a voice, a file that was moved.
+func TestCheckHears(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	root := filepath.Join(data, "playlists")
+	env := []string{"ROOMD_DATA=" + data}
+	music(t, root, map[string]tone{"calm.flac": {300, 60, -20}, "other.flac": {310, 60, -20}})
+	for name, arg := range map[string][]string{
+		"jump.flac":  {"-f", "lavfi", "-i", "aevalsrc='(if(between(t,40,41),0.6,0.03))*sin(2*PI*400*t)':s=44100:d=80"},
+		"voice.flac": {"-i", filepath.Join(root, "other.flac"), "-metadata", "genre=Guided meditation"},
+	} {
+		if out, err := exec.Command("ffmpeg", append(append([]string{"-v", "error"}, arg...), filepath.Join(root, name))...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("evening.yaml", `name: Evening
+phases:
+  - {name: Arrival, stage: preparation, length: 1m, music: [voice.flac, list.m3u8]}
+  - {name: Journey, stage: administration, length: 3m, music: [voice.flac, jump.flac, calm.flac]}
+`)
+	write("list.m3u8", "calm.flac\n")
+	code, out, bad := roomd(t, env, "check", "evening")
+	if code != exitOK {
+		t.Fatal(code, out, bad)
+	}
+	for _, want := range []string{
+		`evening.yaml:4:64: warning: "voice.flac" has a voice in it`,
+		`evening.yaml:4:76: warning: "jump.flac" rises steeply at `,
+	} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("not said once: %s\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "evening.yaml:3") || strings.Contains(out, `"calm.flac"`) {
+		t.Errorf("something is wrong that is right:\n%s", out)
+	}
+	// Moved and renamed; another file of its length lies nearby.
+	if err := os.MkdirAll(filepath.Join(root, "music", "Slow"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	decoy, err := os.ReadFile(filepath.Join(root, "calm.flac"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoy[len(decoy)/2] ^= 1
+	write("music/a.flac", string(decoy))
+	if err := os.Rename(filepath.Join(root, "calm.flac"), filepath.Join(root, "music", "Slow", "01 Calm.flac")); err != nil {
+		t.Fatal(err)
+	}
+	code, out, bad = roomd(t, env, "check", "evening")
+	for _, want := range []string{
+		`evening.yaml:4:87: warning: "calm.flac" is not there; music/Slow/01 Calm.flac holds the same and is taken (write music/Slow/01 Calm.flac)`,
+		`list.m3u8:1:1: warning: "calm.flac" is not there; music/Slow/01 Calm.flac holds the same and is taken (export the list anew)`,
+	} {
+		if code != exitOK || strings.Count(out, want) != 1 {
+			t.Errorf("%d, not said once: %s\n%s%s", code, want, out, bad)
 		}
 	}
 }

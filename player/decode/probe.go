@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,9 @@ type Info struct {
 	Album  string `json:"album,omitempty"`
 	Track  int    `json:"track,omitempty"` // number on the album; 0: none
 	Disc   int    `json:"disc,omitempty"`  // number in the set; 0: none
+
+	// Voice: the tags say that somebody speaks or sings: by the genre, or by a text to it.
+	Voice bool `json:"voice,omitempty"`
 
 	// Loudness is the track's integrated loudness in LUFS as its tags claim it: -18 minus ReplayGain's track gain
 	// (ReplayGain 2.0), or -23 minus R128's (RFC 7845, which also adds the header's output gain). HasLoudness is
@@ -120,10 +124,15 @@ func nativeTags(f *os.File) (tags map[string]string) {
 		switch v := v.(type) {
 		case string:
 			set(k, v)
-		case *tag.Comm: // ID3's own frame for names of anyone's choice
-			set(v.Description, v.Text)
+		case *tag.Comm: // ID3's own frame for names of anyone's choice, and for a text
+			if k == "USLT" || k == "ULT" {
+				set("lyrics", v.Text)
+			} else {
+				set(v.Description, v.Text)
+			}
 		}
 	}
+	set("genre", m.Genre())
 	set("title", m.Title())
 	set("artist", m.Artist())
 	set("album_artist", m.AlbumArtist())
@@ -207,6 +216,9 @@ func framesTime(n int64, rate int) time.Duration {
 	return time.Duration(n/int64(rate))*time.Second + time.Duration(n%int64(rate))*time.Second/time.Duration(rate)
 }
 
+// voices are genres with a voice.
+var voices = regexp.MustCompile(`(?i)\b(?:speech|spoken|audio ?books?|podcasts?|vocals?|a ?cap+ell?a|comedy|guided|hypnosis|interview|sermon|opera|chorus)\b`)
+
 // tags takes what is used from tags with lower-case names.
 func (i *Info) tags(t map[string]string) {
 	first := func(names ...string) string {
@@ -227,6 +239,7 @@ func (i *Info) tags(t map[string]string) {
 	}
 	i.Title, i.Artist, i.Album = first("title"), first("artist", "album_artist", "albumartist"), first("album")
 	i.Track, i.Disc = number(first("track", "tracknumber")), number(first("disc", "discnumber"))
+	i.Voice = voices.MatchString(first("genre")) || first("lyrics", "unsyncedlyrics", "lyrics-eng", "\u00a9lyr") != ""
 	gain := func(s string) (float64, bool) {
 		s = strings.TrimSpace(strings.TrimSuffix(strings.ToLower(s), "db"))
 		v, err := strconv.ParseFloat(s, 64)

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -66,6 +67,28 @@ func TestProbeReadsTags(t *testing.T) {
 	info, err := Probe(t.Context(), path)
 	if err != nil || !info.HasLoudness || info.Loudness != -21 || info.GainToR128() != -2 {
 		t.Errorf("opus: %+v, %v; want -21 LUFS", info, err)
+	}
+}
+
+func TestProbeHearsOfVoices(t *testing.T) {
+	for i, c := range []struct {
+		name, tag string
+		voice     bool
+	}{
+		{"a.mp3", "genre=Speech", true}, {"a.mp3", "genre=Audiobook", true}, {"a.mp3", "lyrics-eng=Words", true}, {"a.mp3", "genre=Ambient", false},
+		{"a.flac", "genre=Guided Meditation", true}, {"a.flac", "LYRICS=Words", true}, {"a.flac", "genre=Instrumental", false}, {"a.flac", "genre=Operatic", false},
+		{"a.ogg", "genre=A Cappella", true}, {"a.m4a", "lyrics=Words", true}, {"a.m4a", "genre=Classical", false},
+	} {
+		path := fmt.Sprintf("%s/%d-%s", t.TempDir(), i, c.name)
+		ffmpeg(t, "-i", sample(t, "16.wav"), "-t", "0.5", "-metadata", c.tag, path)
+		for way, native := range ways {
+			if native && c.name == "a.m4a" {
+				continue
+			}
+			if info, err := probe(t.Context(), path, native); err != nil || info.Voice != c.voice {
+				t.Errorf("%s with %s, %s way: %v, %v", c.name, c.tag, way, info.Voice, err)
+			}
+		}
 	}
 }
 

@@ -29,6 +29,11 @@ type Analysis struct {
 	// would be -60 dBFS if the file were played at -23 LUFS, where that is less. Of a file without any sound LeadIn is all.
 	LeadIn, LeadOut time.Duration
 
+	// Levelled is by how many dB a Curve takes the file down at most, when its integrated loudness is brought to its
+	// target; 0: it is left as it is. LevelledAt is where that is, in source time.
+	Levelled   float64
+	LevelledAt time.Duration
+
 	// Blocks are the K-weighted loudness of each whole 100 ms, in hundredths of a LUFS.
 	Blocks []int16
 
@@ -115,9 +120,23 @@ func analyse(ctx context.Context, s Stream, rate int, rest func()) (Analysis, er
 		}
 	}
 	a := edges.analysis(m)
+	a.level()
 	err := s.Err()
 	a.Damaged = err != nil
 	return a, err
+}
+
+// level finds out how much of the file would startle.
+func (a *Analysis) level() {
+	if a.Integrated <= Silent {
+		return
+	}
+	const target = -23 // any: only what is between the file and its target counts
+	for _, p := range Curve(a, target-a.Integrated, target) {
+		if -p.DB > a.Levelled {
+			a.Levelled, a.LevelledAt = -p.DB, p.At
+		}
+	}
 }
 
 // edges finds where sound begins and ends, for each of a ladder of thresholds: which one counts is known at the end only.

@@ -178,6 +178,36 @@ func (e entry) same(st os.FileInfo) bool {
 	return e.size == st.Size() && e.time == st.ModTime().UnixNano()
 }
 
+// Moved is where a file that was analysed at path is now, among files that are there: one with the same bytes. Only
+// files of its length are read. It is empty where nothing is known of path, or the file is not among them.
+func (c *Cache) Moved(ctx context.Context, path string, among []string) string {
+	c.mu.Lock()
+	was, ok := c.files[path]
+	c.mu.Unlock()
+	if !ok {
+		return ""
+	}
+	for _, p := range among {
+		st, err := os.Stat(p)
+		if err != nil || st.Size() != was.size {
+			continue
+		}
+		c.mu.Lock()
+		e, known := c.files[p]
+		c.mu.Unlock()
+		key := e.key
+		if !known || !e.same(st) {
+			if key, err = keyOf(ctx, p); err != nil {
+				continue
+			}
+		}
+		if key == was.key {
+			return p
+		}
+	}
+	return ""
+}
+
 // keepDamaged remembers what was sound of a file, and what was wrong, for now.
 func (c *Cache) keepDamaged(path string, st os.FileInfo, a Analysis, err error) {
 	c.mu.Lock()
@@ -242,7 +272,7 @@ func keyOf(ctx context.Context, path string) (string, error) {
 
 // An analysis on disk: a mark with the format's version, the numbers, the blocks as deflated varints of their differences, a
 // CRC-32 of it all.
-var mark = [4]byte{'r', '1', '2', '1'}
+var mark = [4]byte{'r', '1', '2', '2'}
 
 type numbers struct {
 	Mark                                                    [4]byte
@@ -250,6 +280,8 @@ type numbers struct {
 	Frames                                                  int64
 	Integrated, Range, MaxMomentary, MaxShortTerm, TruePeak float64
 	LeadIn, LeadOut                                         int64
+	Levelled                                                float64
+	LevelledAt                                              int64
 	Blocks                                                  int32
 }
 
@@ -258,7 +290,7 @@ func (a *Analysis) encode() []byte {
 	// A bytes.Buffer takes everything.
 	_ = binary.Write(&b, binary.LittleEndian, numbers{
 		mark, int32(a.Rate), a.Frames, a.Integrated, a.Range, a.MaxMomentary, a.MaxShortTerm, a.TruePeak,
-		int64(a.LeadIn), int64(a.LeadOut), int32(len(a.Blocks)),
+		int64(a.LeadIn), int64(a.LeadOut), a.Levelled, int64(a.LevelledAt), int32(len(a.Blocks)),
 	})
 	var diffs []byte
 	last := int16(0)
@@ -287,6 +319,7 @@ func decodeAnalysis(b []byte) (Analysis, error) {
 	a := Analysis{
 		Rate: int(n.Rate), Frames: n.Frames, Integrated: n.Integrated, Range: n.Range, MaxMomentary: n.MaxMomentary,
 		MaxShortTerm: n.MaxShortTerm, TruePeak: n.TruePeak, LeadIn: time.Duration(n.LeadIn), LeadOut: time.Duration(n.LeadOut),
+		Levelled: n.Levelled, LevelledAt: time.Duration(n.LevelledAt),
 		Blocks: make([]int16, n.Blocks),
 	}
 	z := bufio.NewReader(flate.NewReader(bytes.NewReader(b[head : len(b)-4])))
