@@ -1,11 +1,9 @@
 package playlists
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -435,16 +433,7 @@ func WriteNew(ctx context.Context, root, from string, measure Measure) (file str
 		return "", problems, err
 	}
 	file = draftFile(path.Clean(from))
-	if err := writeSchema(root); err != nil {
-		return "", problems, err
-	}
-	text = append([]byte("# yaml-language-server: $schema="+strings.Repeat("../", strings.Count(file, "/"))+schemaFile+"\n"), text...)
-	f, err := os.OpenFile(filepath.Join(root, filepath.FromSlash(file)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return file, problems, err
-	}
-	_, err = f.Write(text)
-	return file, problems, cmp.Or(err, errors.Join(f.Sync(), f.Close()))
+	return file, problems, createFile(root, file, text)
 }
 
 // draftFile is where the file of a folder or list stands: beside it.

@@ -61,6 +61,8 @@ type Library struct {
 	changed chan struct{}
 	kick    chan struct{} // something may have to be measured
 
+	saving sync.Mutex // held while a playlist's file is written
+
 	look sync.Mutex // held while the folder is looked through
 
 	mu       sync.Mutex // guards the rest
@@ -76,6 +78,7 @@ type Library struct {
 type shelved struct {
 	file     string
 	drafted  bool   // the file is a folder or a list
+	text     []byte // of a draft
 	stamp    string // size and time of the file
 	raw      *Playlist
 	problems Problems // of the file
@@ -444,7 +447,7 @@ func (l *Library) scan() {
 		id := name(rel)
 		if stamp := fmt.Sprint(id, " ", f.music); old[rel] != stamp {
 			s := &shelved{file: rel, drafted: true, stamp: stamp}
-			s.raw, s.problems = l.draft(context.Background(), id, rel, nil)
+			s.text, s.raw, s.problems = l.draft(context.Background(), id, rel, nil)
 			s.problems = unplaced(s.problems, rel)
 			read[id] = s
 		}
@@ -535,13 +538,13 @@ func (l *Library) unwritten(f *found, read map[string]*shelved) []string {
 }
 
 // draft is the playlist that a folder or list stands for. Without measure it is a first idea of it.
-func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) (*Playlist, Problems) {
+func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) ([]byte, *Playlist, Problems) {
 	text, problems, err := Draft(ctx, l.o.Folder, rel, measure)
 	if err != nil {
-		return &Playlist{ID: id, Name: id}, append(problems, Problem{Place{File: rel}, Error, err.Error(), "put music into it"})
+		return nil, &Playlist{ID: id, Name: id}, append(problems, Problem{Place{File: rel}, Error, err.Error(), "put music into it"})
 	}
 	pl, wrong := Parse(id, draftFile(rel), text)
-	return pl, append(problems, wrong...)
+	return text, pl, append(problems, wrong...)
 }
 
 // unplaced has problems of a file that nobody wrote stand at what it was made from.
@@ -626,9 +629,10 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 	l.mu.Lock()
 	raw, file, drafted, due := s.raw, s.file, s.drafted, s.due
 	l.mu.Unlock()
+	var text []byte
 	var written Problems
 	if drafted {
-		raw, written = l.draft(ctx, id, file, l.o.Measure)
+		text, raw, written = l.draft(ctx, id, file, l.o.Measure)
 		file = draftFile(file)
 	}
 	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure, l.o.Moved)
@@ -639,7 +643,7 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if drafted {
-		s.raw, s.problems, heard = raw, nil, unplaced(append(heard, written...), s.file)
+		s.text, s.raw, s.problems, heard = text, raw, nil, unplaced(append(heard, written...), s.file)
 	}
 	s.resolved, s.heard = pl, heard
 	if s.due.Equal(due) { // else it has changed meanwhile, and is due again

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
 // Profile is what a test has found of one lamp.
@@ -66,10 +68,7 @@ func (p Profile) Save(dir string) error {
 		return fmt.Errorf("keep the light's profile: %w", err)
 	}
 	file := filepath.Join(dir, url.PathEscape(p.Topic)+".json")
-	if err := os.WriteFile(file+".new", append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("keep the light's profile: %w", err)
-	}
-	if err := os.Rename(file+".new", file); err != nil {
+	if err := renameio.WriteFile(file, append(b, '\n'), 0o644); err != nil {
 		return fmt.Errorf("keep the light's profile: %w", err)
 	}
 	return nil
