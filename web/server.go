@@ -41,6 +41,7 @@ type Room interface {
 type Options struct {
 	Room   Room
 	Tokens *Tokens
+	Files  Files
 	// Dropped counts messages that were refused or not looked at, by where they came from; nil: nowhere.
 	Dropped map[string]func() map[string]uint64
 	// Certs are what https is served with, on HTTPSPort; nil: there is no https.
@@ -93,6 +94,9 @@ func New(o Options) *Server {
 	private("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, o.Room.Snapshot()) })
 	steering("POST /api/v1/commands", s.command)
 	private("GET /api/v1/playlists", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Room.Playlists())) })
+	steering("GET /api/v1/playlists/{id}/file", s.file)
+	steering("POST /api/v1/playlists/{id}/file", s.found)
+	steering("PUT /api/v1/playlists/{id}/file", s.save)
 	steering("GET /api/v1/sessions", s.sessions)
 	steering("GET /api/v1/sessions/{id}", s.session)
 	steering("DELETE /api/v1/sessions/{id}", s.erase)
@@ -112,7 +116,7 @@ func New(o Options) *Server {
 	for pattern, allow := range map[string]string{
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
-		"/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
+		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)
@@ -297,15 +301,20 @@ var unwell = map[string]string{
 
 // body reads a JSON body into v, strictly. It answers the request itself where that can't be done.
 func (s *Server) body(w http.ResponseWriter, r *http.Request, v any) bool {
+	return s.bodyOf(w, r, v, maxBody)
+}
+
+// bodyOf is body where more than that is let in: most bytes.
+func (s *Server) bodyOf(w http.ResponseWriter, r *http.Request, v any, most int64) bool {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		s.fail(w, r, http.StatusUnsupportedMediaType, "the body has to be application/json")
 		return false
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		s.fail(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over %d bytes", maxBody))
+		s.fail(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over %d bytes", most))
 		return false
 	case err != nil:
 		s.fail(w, r, http.StatusBadRequest, "the body broke off")

@@ -29,6 +29,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"roomd/playlists"
 	"roomd/room"
 	"roomd/web/ui"
 )
@@ -159,7 +160,11 @@ type house struct {
 	token  string
 	server *Server
 	store  string
+	folder string // of the playlists
 }
+
+// aPlaylist is a playlist's file.
+const aPlaylist = "# Keep this.\nname: P\nphases:\n  - {name: A, stage: preparation, length: 10m} # one\n  - {name: B, stage: preparation, length: 5m, lights: {scene: dusk}}\n"
 
 func open(t testing.TB) *house {
 	t.Helper()
@@ -173,7 +178,17 @@ func open(t testing.TB) *house {
 	if h.token, err = h.tokens.Create(t.Context(), "tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
-	h.server = New(Options{Room: h.room, Tokens: h.tokens, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.folder = t.TempDir()
+	for name, text := range map[string]string{"p.yaml": aPlaylist, "evening/p.yaml": aPlaylist, "music/Deep/01 A 5m/one.mp3": ""} {
+		file := filepath.Join(h.folder, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.folder, Measure: func(context.Context, string) (playlists.Track, error) {
+		return playlists.Track{Length: time.Minute}, nil
+	}})
+	h.server = New(Options{Room: h.room, Tokens: h.tokens, Files: lib, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
 	h.server.codes.SetLimit(rate.Inf)
 	h.server.links.SetLimit(rate.Inf)
@@ -227,6 +242,8 @@ var routes = []struct {
 	{"GET", "/api/v1/nothing", "", anybody}, {"GET", "/api/v1/trust", "", anybody}, {"GET", "/ping", "", anybody}, {"GET", "/ca.crt", "", anybody}, {"GET", "/ca.mobileconfig", "", anybody},
 	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/ws", "", watching},
 	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
+	{"GET", "/api/v1/playlists/p/file", "", therapist}, {"POST", "/api/v1/playlists/p/file", "", therapist},
+	{"PUT", "/api/v1/playlists/p/file", `{"revision":"1","text":"name: X"}`, therapist},
 	{"DELETE", "/api/v1/sessions/s", "", therapist}, {"GET", "/api/v1/sessions/s/session.csv", "", therapist},
 	{"GET", "/api/v1/devices", "", therapist}, {"DELETE", "/api/v1/devices/nobody", "", therapist},
 }
@@ -389,6 +406,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("DELETE", "/api/v1/sessions/running", "", 409, b...)
 	try("DELETE", "/api/v1/sessions/s", "", 401)
 	try("DELETE", "/api/v1/sessions/s", "", 403, o...)
+	tryFiles(t, h, try, bj, o)
 	const commands, pair = "/api/v1/commands", "/api/v1/pair"
 	try("POST", commands, `{"id":"1","do":"extend","by":"5m","phase":"Arrival"}`, 200, bj...)
 	try("POST", commands, `{"id":"1","do":"level","db":-1.5}`, 200, bj...)

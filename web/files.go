@@ -1,0 +1,164 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"roomd/playlists"
+)
+
+// Files are the files of the playlists.
+type Files interface {
+	// File is a playlist's file; the error is playlists.ErrNoFile or fs.ErrNotExist where there is none.
+	File(id string) (playlists.File, error)
+	// Save writes it anew, where it is still at that revision; with an error among the problems nothing was written.
+	Save(id, revision string, text []byte) (playlists.File, playlists.Problems, error)
+	// Found writes the file of a playlist that has none, and tells the ID of the playlist in it.
+	Found(id string) (string, error)
+}
+
+// maxFileBody is how large the change of a playlist's file may be, in bytes.
+const maxFileBody = 1 << 20
+
+// fileView is a playlist's file on the page.
+type fileView struct {
+	File     string             `json:"file"`
+	Revision string             `json:"revision"`
+	Text     string             `json:"text"`
+	Phases   []phaseEdit        `json:"phases"` // as the text says; none where it has errors
+	Problems playlists.Problems `json:"problems"`
+}
+
+// phaseEdit is a phase that can be changed. In a request what is absent stays as it is.
+type phaseEdit struct {
+	Was      int      `json:"was"` // its place in the file, from 0
+	Name     string   `json:"name,omitempty"`
+	Stage    string   `json:"stage,omitempty"`
+	LengthMS *int64   `json:"length_ms,omitempty"`
+	LevelDB  *float64 `json:"level_db,omitempty"`
+	Scene    *string  `json:"scene,omitempty"`
+	FadeMS   *int64   `json:"fade_ms,omitempty"`
+}
+
+func viewFile(id string, f playlists.File, problems playlists.Problems) fileView {
+	v := fileView{File: f.Name, Revision: f.Revision, Text: string(f.Text), Phases: []phaseEdit{}, Problems: problems}
+	pl, found := playlists.Parse(id, f.Name, f.Text)
+	if v.Problems == nil {
+		v.Problems = orEmpty(found)
+	}
+	if len(found.Errors()) > 0 {
+		return v
+	}
+	for i, ph := range pl.Phases {
+		length := ph.Length.Milliseconds()
+		e := phaseEdit{Was: i, Name: ph.Name, Stage: string(ph.Stage), LengthMS: &length, LevelDB: &ph.Level}
+		if ph.Lights != nil {
+			fade := ph.Lights.Fade.Milliseconds()
+			e.Scene, e.FadeMS = &ph.Lights.Scene, &fade
+		}
+		v.Phases = append(v.Phases, e)
+	}
+	return v
+}
+
+// noFile answers where a playlist's file can't be had. It is false where err is nil.
+func (s *Server) noFile(w http.ResponseWriter, id string, err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, playlists.ErrNoFile):
+		reply(w, http.StatusConflict, fault{Reason: "This playlist is not a file yet. Make it one first."})
+	case errors.Is(err, playlists.ErrChanged):
+		reply(w, http.StatusConflict, fault{Reason: "Somebody else has changed this playlist meanwhile. Look at it again."})
+	case errors.Is(err, fs.ErrExist):
+		reply(w, http.StatusConflict, fault{Reason: "There is a file of that name already."})
+	case errors.Is(err, fs.ErrNotExist):
+		reply(w, http.StatusNotFound, fault{Reason: fmt.Sprintf("There is no playlist %q.", id)})
+	default:
+		s.o.Log.Error("a playlist's file", "playlist", id, "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "The file can't be read or written: the disk may be full, or belong to somebody else."})
+	}
+	return true
+}
+
+func (s *Server) file(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	f, err := s.o.Files.File(id)
+	if s.noFile(w, id, err) {
+		return
+	}
+	reply(w, http.StatusOK, viewFile(id, f, nil))
+}
+
+// found makes a playlist that is a folder, a list or a starter a file of its own.
+func (s *Server) found(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	now, err := s.o.Files.Found(id)
+	if s.noFile(w, id, err) {
+		return
+	}
+	s.o.Log.Info("a playlist was made a file", "playlist", now)
+	reply(w, http.StatusCreated, struct {
+		ID string `json:"id"`
+	}{now})
+}
+
+// save writes a playlist's file anew: a text, or its phases in another order or otherwise.
+func (s *Server) save(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("id")
+	var in struct {
+		Revision string      `json:"revision"`
+		Text     *string     `json:"text"`
+		Phases   []phaseEdit `json:"phases"`
+	}
+	if !s.bodyOf(w, r, &in, maxFileBody) {
+		return
+	}
+	if (in.Text == nil) == (in.Phases == nil) {
+		reply(w, http.StatusUnprocessableEntity, fault{"text", "a text or phases, one of them"})
+		return
+	}
+	f, err := s.o.Files.File(id)
+	if s.noFile(w, id, err) {
+		return
+	}
+	if f.Revision != in.Revision {
+		s.noFile(w, id, playlists.ErrChanged)
+		return
+	}
+	var text []byte
+	if in.Text != nil {
+		text = []byte(*in.Text)
+	} else {
+		var edits []playlists.PhaseEdit
+		for _, p := range in.Phases {
+			edits = append(edits, playlists.PhaseEdit{Was: p.Was, Length: length(p.LengthMS), Level: p.LevelDB, Scene: p.Scene, Fade: length(p.FadeMS)})
+		}
+		if text, err = playlists.Edit(f.Text, edits); err != nil {
+			reply(w, http.StatusUnprocessableEntity, fault{"phases", err.Error()})
+			return
+		}
+	}
+	now, problems, err := s.o.Files.Save(id, in.Revision, text)
+	if s.noFile(w, id, err) {
+		return
+	}
+	if len(problems.Errors()) > 0 {
+		now.Text = text // as it was asked for, with what is wrong in it; nothing was written
+		reply(w, http.StatusUnprocessableEntity, viewFile(id, now, problems))
+		return
+	}
+	s.o.Log.Info("a playlist was saved", "playlist", id)
+	reply(w, http.StatusOK, viewFile(id, now, nil))
+}
+
+func length(ms *int64) *time.Duration {
+	if ms == nil {
+		return nil
+	}
+	d := time.Duration(min(max(*ms, 0), int64(48*time.Hour/time.Millisecond))) * time.Millisecond
+	return &d
+}
