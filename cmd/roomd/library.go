@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -27,13 +28,12 @@ type library struct {
 	cache  *loudness.Cache   // nil: what is found out is not kept
 	scan   *loudness.Scanner // nil with the cache
 
-	mu     sync.Mutex                    // guards what follows
-	probed map[string]decode.Info        // by path, size and time
-	loud   map[string]*loudness.Analysis // by path, of the tracks of the session; nil: not heard through
+	mu   sync.Mutex                    // guards what follows
+	loud map[string]*loudness.Analysis // by path, of the tracks of the session; nil: not heard through
 }
 
 func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *library {
-	l := &library{log: log, folder: dir, probed: map[string]decode.Info{}, loud: map[string]*loudness.Analysis{}}
+	l := &library{log: log, folder: dir, loud: map[string]*loudness.Analysis{}}
 	c, err := loudness.OpenCache(cache)
 	if err != nil {
 		log.Warn("what is found out about the music is not kept", "err", err)
@@ -91,6 +91,32 @@ func (l *library) moved(ctx context.Context, path string, among []string) string
 	return l.cache.Moved(ctx, path, among)
 }
 
+// probeVersion begins what is kept of a file's headers and tags. Another one has them read anew.
+const probeVersion = "1 "
+
+// probe tells a file's headers and tags. They are kept: asking a decoder takes a twentieth of a second.
+func (l *library) probe(ctx context.Context, path string, st os.FileInfo) (p decode.Info, err error) {
+	if l.cache == nil {
+		return decode.Probe(ctx, path)
+	}
+	if text, ok := l.cache.Noted(path, st); ok {
+		if text, ok = strings.CutPrefix(text, probeVersion); ok && json.Unmarshal([]byte(text), &p) == nil {
+			return p, nil
+		}
+	}
+	if p, err = decode.Probe(ctx, path); err != nil {
+		return p, err
+	}
+	text, err := json.Marshal(p)
+	if err == nil {
+		err = l.cache.Note(path, st, probeVersion+string(text))
+	}
+	if err != nil {
+		l.log.Warn("a track's tags can't be kept", "file", path, "err", err)
+	}
+	return p, nil
+}
+
 // measure tells what a track is: from its analysis where it has been heard through; until then from its headers and
 // tags, and it is asked to be analysed.
 func (l *library) measure(ctx context.Context, path string) (playlists.Track, error) {
@@ -98,17 +124,9 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 	if err != nil {
 		return playlists.Track{}, err
 	}
-	key := fmt.Sprint(path, info.Size(), info.ModTime().UnixNano())
-	l.mu.Lock()
-	p, ok := l.probed[key]
-	l.mu.Unlock()
-	if !ok {
-		if p, err = decode.Probe(ctx, path); err != nil {
-			return playlists.Track{Problem: decode.Says(err)}, err
-		}
-		l.mu.Lock()
-		l.probed[key] = p
-		l.mu.Unlock()
+	p, err := l.probe(ctx, path, info)
+	if err != nil {
+		return playlists.Track{Problem: decode.Says(err)}, err
 	}
 	t := playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration, Rate: p.Rate, Voice: p.Voice, Loudness: p.Loudness, HasLoudness: p.HasLoudness}
 	if l.cache == nil {

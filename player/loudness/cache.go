@@ -23,7 +23,7 @@ import (
 // Cache keeps analyses in a folder, by what is in a file: a file that is moved or copied is known at its new place.
 //
 //	KEY[:2]/KEY  one analysis; KEY is the SHA-256 of the file's bytes in hex
-//	index        a line for each path: KEY SIZE MTIME PATH
+//	index        a line for each path: KEY SIZE MTIME PATH; and what else was noted of it: - SIZE MTIME PATH TEXT
 //
 // While size and modification time are as in the index a file is not read again. Analyses are written aside and
 // renamed, index lines appended in one write, and a line or analysis that is not whole counts as missing: a process that
@@ -34,6 +34,7 @@ type Cache struct {
 	mu    sync.Mutex
 	index *os.File
 	files map[string]entry
+	notes map[string]note
 	// Of damaged files, by path, for as long as the process runs: what broke off may have been the decoder.
 	damaged map[string]damage
 }
@@ -42,6 +43,12 @@ type damage struct {
 	entry
 	a   Analysis
 	err error
+}
+
+// note is a text on a file: its size and time say of which.
+type note struct {
+	entry
+	text string
 }
 
 type entry struct {
@@ -55,12 +62,12 @@ func OpenCache(dir string) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open loudness cache: %w", err)
 	}
-	c := &Cache{dir: dir, files: map[string]entry{}, damaged: map[string]damage{}}
+	c := &Cache{dir: dir, files: map[string]entry{}, notes: map[string]note{}, damaged: map[string]damage{}}
 	lines, err := c.load()
 	if err != nil {
 		return nil, fmt.Errorf("open loudness cache: %w", err)
 	}
-	if lines > 2*len(c.files)+100 {
+	if lines > 2*(len(c.files)+len(c.notes))+100 {
 		if err := c.compact(); err != nil {
 			return nil, fmt.Errorf("open loudness cache: %w", err)
 		}
@@ -98,33 +105,88 @@ func (c *Cache) load() (lines int, err error) {
 	sc := bufio.NewScanner(f)
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {
-		if path, e, ok := parseLine(sc.Text()); ok {
-			c.files[path] = e
-			lines++
+		path, n, ok := parseLine(sc.Text())
+		switch {
+		case !ok:
+			continue
+		case n.key == noKey:
+			c.notes[path] = n
+		default:
+			c.files[path] = n.entry
 		}
+		lines++
 	}
 	return lines, sc.Err()
 }
 
-func parseLine(line string) (path string, e entry, ok bool) {
+// noKey is what a note has in place of the file's key.
+const noKey = "-"
+
+func parseLine(line string) (path string, n note, ok bool) {
 	part := strings.SplitN(line, " ", 4)
-	if len(part) != 4 || len(part[0]) != 2*sha256.Size {
-		return "", entry{}, false
+	if len(part) != 4 || len(part[0]) != 2*sha256.Size && part[0] != noKey {
+		return "", note{}, false
 	}
 	size, err1 := strconv.ParseInt(part[1], 10, 64)
 	at, err2 := strconv.ParseInt(part[2], 10, 64)
-	path, err3 := strconv.Unquote(part[3])
-	return path, entry{part[0], size, at}, err1 == nil && err2 == nil && err3 == nil
+	n.entry = entry{part[0], size, at}
+	quoted, err3 := strconv.QuotedPrefix(part[3])
+	if errors.Join(err1, err2, err3) != nil {
+		return "", note{}, false
+	}
+	rest := part[3][len(quoted):]
+	if n.key == noKey {
+		if n.text, err1 = strconv.Unquote(strings.TrimPrefix(rest, " ")); err1 != nil {
+			return "", note{}, false
+		}
+	} else if rest != "" {
+		return "", note{}, false
+	}
+	path, err2 = strconv.Unquote(quoted)
+	return path, n, err2 == nil
 }
 
 func (e entry) line(path string) string {
 	return fmt.Sprintf("%s %d %d %q\n", e.key, e.size, e.time, path)
 }
 
+func (n note) line(path string) string {
+	return fmt.Sprintf("%s %d %d %q %q\n", noKey, n.size, n.time, path, n.text)
+}
+
+// Note keeps a text on the file at path as st describes it, such as its tags.
+func (c *Cache) Note(path string, st os.FileInfo, text string) error {
+	n := note{entry{noKey, st.Size(), st.ModTime().UnixNano()}, text}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.notes[path] == n {
+		return nil
+	}
+	if _, err := c.index.WriteString(n.line(path)); err != nil {
+		return err
+	}
+	c.notes[path] = n
+	return nil
+}
+
+// Noted is the text that was kept on a file, if the file is still as st describes it.
+func (c *Cache) Noted(path string, st os.FileInfo) (text string, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, ok := c.notes[path]
+	if !ok || !n.same(st) {
+		return "", false
+	}
+	return n.text, true
+}
+
 func (c *Cache) compact() error {
 	var b bytes.Buffer
 	for path, e := range c.files {
 		b.WriteString(e.line(path))
+	}
+	for path, n := range c.notes {
+		b.WriteString(n.line(path))
 	}
 	return replace(c.indexPath(), b.Bytes())
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -336,4 +337,50 @@ func TestCacheCompacts(t *testing.T) {
 			t.Errorf("left over: %v", left)
 		}
 	})
+}
+
+func TestNotes(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "a \"b\"\n\xff.flac")
+	stat := func() os.FileInfo {
+		st, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	if err := os.WriteFile(file, []byte("1"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "cache")
+	texts := []string{"", " ", `{"title":"x - \"y\"\n"}`, "\xff\x00"}
+	for _, text := range texts {
+		c := opened(t, folder)
+		if err := c.Note(file, stat(), text); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*loudness.Cache{c, opened(t, folder)} {
+			if got, ok := c.Noted(file, stat()); !ok || got != text {
+				t.Errorf("%q, %v; want %q", got, ok, text)
+			}
+		}
+	}
+	c := opened(t, folder)
+	for i := range 300 { // until the index is written anew
+		if err := c.Note(file, stat(), fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c = opened(t, folder)
+	index, err := os.ReadFile(filepath.Join(folder, "index"))
+	if got, ok := c.Noted(file, stat()); err != nil || !ok || got != "299" || strings.Count(string(index), "\n") > 3 {
+		t.Errorf("%q %v %v, an index of %d bytes", got, ok, err, len(index))
+	}
+	// Another file at the same place.
+	if err := os.WriteFile(file, []byte("22"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := c.Noted(file, stat()); ok {
+		t.Errorf("%q stands on another file", got)
+	}
 }
