@@ -544,6 +544,7 @@ func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) ([
 		return nil, &Playlist{ID: id, Name: id}, append(problems, Problem{Place{File: rel}, Error, err.Error(), "put music into it"})
 	}
 	pl, wrong := Parse(id, draftFile(rel), text)
+	pl.Revision = "" // its text changes with whatever is found out of the music
 	return text, pl, append(problems, wrong...)
 }
 

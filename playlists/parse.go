@@ -49,7 +49,7 @@ func Parse(id, file string, data []byte) (*Playlist, Problems) {
 	r, root := ReadYAML(file, data)
 	p := &parser{
 		Reader:   r,
-		pl:       &Playlist{ID: id, Name: id, Keep: KeepEnd, Crossfade: defaultCrossfade, Bed: Drone},
+		pl:       &Playlist{ID: id, Name: id, Keep: KeepEnd, Crossfade: defaultCrossfade, Bed: Drone, Revision: Revision(data)},
 		nameLine: map[string]int{},
 	}
 	if !root.Exists() {

@@ -53,6 +53,8 @@ type Playlist struct {
 	Phases    []Phase       `json:"phases"`
 	Remind    []Reminder    `json:"remind,omitempty"`
 	Boost     *Boost        `json:"boost,omitempty"`
+	// Revision tells the text of its file from every other; empty where it has none.
+	Revision string `json:"revision,omitempty"`
 }
 
 // Length is the session's planned length: the sum of its phases' lengths.

@@ -1,6 +1,10 @@
 package room
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"roomd/playlists"
+)
 
 // Verb is what a command asks for.
 type Verb string
@@ -23,6 +27,7 @@ const (
 	End        Verb = "end"         // fade all over 20 s and close the session
 	Abort      Verb = "abort"       // close the session now (3 s)
 	Undo       Verb = "undo"        // take back command Of
+	Revise     Verb = "revise"      // from the next phase on the playlist as its file has it now
 	SetScene   Verb = "scene"       // room lights to Scene; only while no session runs
 	CheckSound Verb = "check-sound" // play a piece of Playlist at its loudest level; only while no session runs; silence ends it
 	WriteNote  Verb = "note"        // write Text to mark Of of Session, or to Session
@@ -46,6 +51,8 @@ type Command struct {
 	Scene    string   `json:"scene,omitempty"`    // scene
 	Role     string   `json:"role,omitempty"`     // follow
 	Clip     string   `json:"clip,omitempty"`     // skip: the clip that was meant; where set and no longer sounding, refused
+	// Plan is the playlist that revise takes over. The room reads it; what a command brings is not looked at.
+	Plan *playlists.Playlist `json:"plan,omitempty"`
 	// BeforeMS is the room clock's time in milliseconds (Snapshot.NowMS) after which the command is refused; 0: never.
 	BeforeMS int64 `json:"before_ms,omitempty"`
 }
@@ -125,6 +132,7 @@ type SessionView struct {
 	Offer      []string     `json:"offer"`        // the mark buttons of this phase
 	Reminders  []RemindView `json:"reminders"`    // due and not yet answered
 	Undo       []UndoView   `json:"undo"`         // what can be taken back, the newest first
+	Revised    bool         `json:"revised"`      // the playlist's file is another now, and can be taken over
 	HoldEndsMS int64        `json:"hold_ends_ms"` // where the session would end if the phase were held now and let go a minute after its planned end
 }
 
@@ -284,4 +292,5 @@ type PlaylistView struct {
 	Phases   []PhaseView `json:"phases"`
 	Errors   []string    `json:"errors"` // FILE:LINE:COL: what is wrong (how to write it)
 	Warnings []string    `json:"warnings"`
+	Revision string      `json:"-"` // of its file
 }

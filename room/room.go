@@ -92,6 +92,7 @@ type state struct {
 	problems []Problem
 	parts    []PartView
 	outage   *Outage // of the disk
+	revised  bool    // the file of the session's playlist is another now
 	// checkEnds is until when the sound check plays.
 	checkEnds time.Duration
 }
@@ -217,6 +218,14 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		return Ack{}, &Refused{Field: "id", Reason: "an id of its own for each command, a UUID"}
 	}
 	req := request{cmd: c, came: r.clock.Now(), answer: make(chan answer, 1)}
+	req.cmd.Plan = nil
+	if s := r.state.Load().session; c.Do == Revise && s != nil && !s.Done[c.ID] {
+		b, err := r.prepare(ctx, s.Begin.Playlist.ID)
+		if err != nil {
+			return Ack{}, err
+		}
+		req.cmd.Plan = &b.Playlist
+	}
 	if c.Do == Start || c.Do == CheckSound {
 		b, err := r.prepare(ctx, c.Playlist)
 		if err != nil {
@@ -286,6 +295,7 @@ func (r *Room) Run(ctx context.Context) error {
 		r.relight(st)
 	}
 	r.save()
+	r.compare()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
 	due := time.NewTimer(0)
@@ -324,6 +334,7 @@ func (r *Room) Run(ctx context.Context) error {
 			r.forgetOld(ctx)
 		case <-r.o.Lights.Changed():
 		case <-r.o.Library.Changed():
+			r.compare()
 		case <-second.C:
 			r.save()
 			if s := r.state.Load().session; s != nil && s.State != Ended && time.Since(anchored) > time.Minute {
@@ -389,8 +400,27 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 	err := r.step(Input{Command: &c}, func(s *Session, now time.Duration) {
 		ack = r.journal(ctx, Event{Session: s.ID, AtMS: ms(st.started + now), Kind: kindCommand, CommandID: c.ID}, c)
 	})
+	if c.Do == Revise {
+		r.compare()
+	}
 	ack.Rev = r.state.Load().rev
 	return ack, err
+}
+
+// compare finds out whether the file of the session's playlist is still the one that it was begun with.
+func (r *Room) compare() {
+	st := r.state.Load()
+	revised := false
+	if s := st.session; s != nil && s.State == Running {
+		for _, v := range r.o.Library.List() {
+			if v.ID == s.Begin.Playlist.ID {
+				revised = v.Ready && v.Revision != "" && v.Revision != s.Begin.Playlist.Revision
+			}
+		}
+	}
+	if revised != st.revised {
+		r.publish(func(n *state) { n.revised = revised })
+	}
 }
 
 // step takes the session one step: journal first, then act. It publishes the new state.
@@ -433,7 +463,7 @@ func (r *Room) begin(ctx context.Context, c Command, b *Begin) (Ack, error) {
 	if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
 		r.o.Log.Warn("the clock's anchor was not saved", "err", err)
 	}
-	r.publish(func(n *state) { n.session, n.started, n.checkEnds = s, now, 0 })
+	r.publish(func(n *state) { n.session, n.started, n.checkEnds, n.revised = s, now, 0, false })
 	r.act(eff, r.state.Load())
 	ack.Rev = r.state.Load().rev
 	return ack, nil
@@ -661,6 +691,7 @@ func (r *Room) Snapshot() Snapshot {
 	if st.session != nil {
 		snap.Session = st.session.View(now - st.started)
 		snap.Session.StartedMS = ms(st.started)
+		snap.Session.Revised = st.revised && st.session.State == Running
 		r.o.Config.light(snap.Session.Phases)
 		for k, m := range snap.Session.Marks {
 			snap.Session.Marks[k].Unsaved = st.outage.unsaved(m.ID)

@@ -11,7 +11,8 @@ import (
 	"roomd/playlists"
 )
 
-// Begin is all that a session starts from. It is frozen: a file that changes later does not change the session.
+// Begin is all that a session starts from. It is frozen: a file that changes later does not change the session, unless a
+// person takes over what follows (Revise).
 type Begin struct {
 	Playlist  playlists.Playlist `json:"playlist"`
 	Reference float64            `json:"reference"` // LUFS of level 0
@@ -57,7 +58,7 @@ type arc struct {
 // Note is something that happened by itself.
 type Note struct {
 	At   time.Duration
-	Kind string // phase, trouble, ended
+	Kind string // phase, trouble, revised, ended
 	Text string
 }
 
@@ -406,10 +407,46 @@ func (s *Session) do(c *Command, now time.Duration, eff *Effects) (says string, 
 		return "Lights back to the playlist", nil
 	case End, Abort:
 		return s.finish(c.Do, now, eff)
+	case Revise:
+		return "", s.revise(c, now, eff)
 	case Undo:
 		return s.takeBack(c, now, eff)
 	}
 	return "", &Refused{Field: "do", Reason: fmt.Sprintf("unknown command %q", c.Do)}
+}
+
+// revise takes over a newer file: what follows the present phase there follows it here. The present phase stays as it is.
+func (s *Session) revise(c *Command, now time.Duration, eff *Effects) error {
+	if c.Plan == nil {
+		return &Refused{Reason: "There is no newer playlist to take over."}
+	}
+	old, cur := &s.Begin.Playlist, s.Current
+	k := slices.IndexFunc(c.Plan.Phases, func(p playlists.Phase) bool { return p.Name == s.phase(cur).Name })
+	switch {
+	case k < 0:
+		return &Refused{Reason: fmt.Sprintf("The playlist's file has no phase called %s any more, so what follows is not known.", s.phase(cur).Name)}
+	case s.Returning:
+		return &Refused{Reason: "The return has begun. The playlist stays as it is."}
+	case slices.ContainsFunc(s.Pieces, func(p placed) bool { return p.Phase > cur && p.Start <= now }):
+		return &Refused{Reason: "The next phase is fading in. Try again in a moment."}
+	}
+	var was, is time.Duration
+	for _, sp := range s.Spans[cur+1:] {
+		was += sp.Length
+	}
+	pl := *c.Plan
+	pl.Phases = slices.Concat(old.Phases[:cur+1], c.Plan.Phases[k+1:])
+	s.Spans = append(slices.Clone(s.Spans[:cur+1]), plan(pl.Phases)[cur+1:]...)
+	for _, sp := range s.Spans[cur+1:] {
+		is += sp.Length
+	}
+	s.Begin.Playlist = pl
+	s.Goal += is - was
+	maps.DeleteFunc(s.failed, func(at [2]int, _ bool) bool { return at[0] > cur })
+	relay(s.Spans, pl.Phases, cur, pl.Keep, s.Goal)
+	s.recompose(now, cutNothing, eff)
+	s.Notes = append(s.Notes, Note{now, "revised", pl.Name})
+	return nil
 }
 
 // Names of the two scenes that every room has.

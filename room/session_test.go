@@ -53,7 +53,7 @@ func drawPlaylist(t *rapid.T) playlists.Playlist {
 func drawCommand(t *rapid.T, n int, s *Session) Command {
 	c := Command{ID: fmt.Sprint("c", n)}
 	c.Do = rapid.SampledFrom([]Verb{Hold, Release, Next, Extend, SetLevel, Silence, Resume, Skip, MarkNow, MarkNow, BringBack, Soften, Care,
-		Emergency, Undo, Undo, Follow}).Draw(t, "verb")
+		Emergency, Undo, Undo, Follow, Revise}).Draw(t, "verb")
 	switch c.Do {
 	case Extend:
 		c.By = rapid.SampledFrom([]string{"5m", "-5m", "1m", "-1m", "30s"}).Draw(t, "by")
@@ -62,6 +62,9 @@ func drawCommand(t *rapid.T, n int, s *Session) Command {
 		c.DB = &db
 	case MarkNow:
 		c.Name = rapid.SampledFrom([]string{"Lozenge", "Booster", "Vitals"}).Draw(t, "mark")
+	case Revise:
+		pl := drawPlaylist(t)
+		c.Plan = &pl
 	case Undo:
 		if len(s.undo) > 0 {
 			c.Of = s.undo[0].view.ID
@@ -216,6 +219,63 @@ func TestLouderIsSlowSofterIsAtOnce(t *testing.T) {
 		rate := math.Abs(db) / eff.Master.Over.Seconds()
 		if db > 0 && rate > 3 || db < 0 && eff.Master.Over > time.Second {
 			t.Errorf("%+.0f dB over %v", db, eff.Master.Over)
+		}
+	}
+}
+
+func TestReviseTakesOverWhatFollows(t *testing.T) {
+	first := playlists.Playlist{ID: "p", Name: "P", Bed: playlists.Drone, Revision: "1", Phases: []playlists.Phase{
+		{Name: "A", Stage: playlists.Preparation, Length: 10 * time.Minute, Music: []playlists.Item{track("a", 20*time.Minute, -20)}},
+		{Name: "B", Stage: playlists.Administration, Length: 10 * time.Minute},
+		{Name: "C", Stage: playlists.Integration, Length: 10 * time.Minute},
+	}}
+	newer := playlists.Playlist{ID: "p", Name: "Newer", Bed: playlists.Ocean, Keep: playlists.KeepLengths, Revision: "2", Phases: []playlists.Phase{
+		{Name: "Before", Stage: playlists.Preparation, Length: time.Hour},
+		{Name: "A", Stage: playlists.Preparation, Length: time.Hour, Music: []playlists.Item{track("other", time.Hour, -20)}},
+		{Name: "B", Stage: playlists.Administration, Length: 20 * time.Minute, Level: -3, Music: []playlists.Item{track("b", 30*time.Minute, -20)}},
+		{Name: "D", Stage: playlists.Administration, Length: 5 * time.Minute, Until: "Lozenge"},
+		{Name: "E", Stage: playlists.Integration, Length: 7 * time.Minute},
+	}}
+	s, _ := NewSession("s", Begin{Playlist: first, Reference: -23, Marks: []string{"Lozenge"}})
+	at := 4 * time.Minute
+	was := s.Pieces[0]
+	s, _, err := Step(s, Input{Command: &Command{ID: "1", Do: Hold}}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, eff, err := Step(s, Input{Command: &Command{ID: "2", Do: Revise, Plan: &newer}}, at)
+	if err != nil || !eff.Score {
+		t.Fatal(err, eff)
+	}
+	s, _, err = Step(s, Input{Command: &Command{ID: "3", Do: Release}}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for i, sp := range s.Spans {
+		got = append(got, fmt.Sprint(s.phase(i).Name, " ", sp.Start, " ", sp.End))
+	}
+	if want := []string{"A 0s 10m0s", "B 10m0s 30m0s", "D 30m0s 35m0s", "E 35m0s 42m0s"}; !cmp.Equal(got, want) {
+		t.Error(cmp.Diff(want, got))
+	}
+	if p := s.Pieces[0]; p.ID != was.ID || p.Start != was.Start || s.phase(0).Music[0].Track.Title != "a" {
+		t.Errorf("what sounds has changed: %+v", p)
+	}
+	if b := s.sounding(20 * time.Minute); b == nil || s.phase(b.Phase).Music[b.Item].Track.Title != "b" {
+		t.Errorf("the newer music does not follow: %+v", b)
+	}
+	if !s.known("Lozenge") || s.Begin.Playlist.Revision != "2" || len(first.Phases) != 3 {
+		t.Errorf("%+v", s.Begin.Playlist)
+	}
+	if len(s.View(at).Undo) != 1 {
+		t.Errorf("what was done before can be taken back: %+v", s.View(at).Undo)
+	}
+	for name, c := range map[string]*Command{
+		"nothing newer": {ID: "4", Do: Revise},
+		"no such phase": {ID: "5", Do: Revise, Plan: &playlists.Playlist{Phases: newer.Phases[2:]}},
+	} {
+		if _, _, err := Step(s, Input{Command: c}, at); err == nil {
+			t.Error(name, "is taken over")
 		}
 	}
 }

@@ -181,7 +181,7 @@ func (l *library) List() []room.PlaylistView {
 	out := []room.PlaylistView{}
 	for _, e := range l.Library.List() {
 		pl := e.Playlist
-		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready,
+		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision,
 			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Strings(), Phases: []room.PhaseView{}}
 		if w := measuring(pl); w != "" {
 			v.Warnings = append(v.Warnings, w)

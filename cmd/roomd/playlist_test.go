@@ -2,13 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"roomd/playlists"
+	"roomd/rig"
+	"roomd/room"
 )
 
 func TestPlaylistNew(t *testing.T) {
@@ -125,4 +129,46 @@ phases:
 			t.Errorf("%d, not said once: %s\n%s%s", code, want, out, bad)
 		}
 	}
+}
+
+// TestChangedPlaylistIsOffered holds that a file that is changed in a session changes nothing of it, is offered, is taken
+// over from the next phase on when that is asked for, and that a kill forgets nothing of this.
+func TestChangedPlaylistIsOffered(t *testing.T) {
+	t.Parallel()
+	const text = "name: %s\nkeep: lengths\nphases:\n  - {name: One, stage: preparation, length: 5m}\n  - {name: Two, stage: integration, length: %s}\n"
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n", "playlists/x.yaml": fmt.Sprintf(text, "X", "5m"), "playlists/y.yaml": fmt.Sprintf(text, "Y", "5m")})
+	d.start()
+	d.ready("x")
+	d.do(room.Command{Do: room.Start, Playlist: "x"})
+	if d.snapshot().Session.Revised {
+		t.Error("offered, and nothing has changed")
+	}
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(d.dir, "playlists", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("y.yaml", fmt.Sprintf(text, "Y", "8m"))
+	write("x.yaml", "name: X\nphases: [")
+	time.Sleep(time.Second)
+	if d.snapshot().Session.Revised {
+		t.Error("a broken file is offered, or another playlist's")
+	}
+	write("x.yaml", fmt.Sprintf(text, "Newer", "20m"))
+	rig.Eventually(t, 5*time.Second, "the change is offered", func() bool { return d.snapshot().Session.Revised })
+	if s := d.snapshot().Session; s.Name != "X" || s.EndsAtMS != 10*60*1000 {
+		t.Errorf("it was applied by itself: %s ends at %d", s.Name, s.EndsAtMS)
+	}
+	holds := func(when string) {
+		t.Helper()
+		if s := d.snapshot().Session; s.Name != "Newer" || s.EndsAtMS != 25*60*1000 || s.Revised || len(s.Phases) != 2 {
+			t.Errorf("%s: %s ends at %d, offered %v", when, s.Name, s.EndsAtMS, s.Revised)
+		}
+	}
+	// What a command brings along is not looked at.
+	d.do(room.Command{Do: room.Revise, Plan: &playlists.Playlist{Phases: []playlists.Phase{{Name: "One", Length: time.Hour}}}})
+	holds("taken over")
+	d.Kill()
+	d.start()
+	holds("after a kill")
 }

@@ -56,7 +56,7 @@ export function session(elapsed, more = {}, change = {}) {
     ends_at_ms: 180 * min, planned_ms: 180 * min, phase, phases: all,
     music: { clip: "c4", title: clip.title, start_ms: clip.start_ms, end_ms: clip.end_ms, next: timeline[timeline.indexOf(clip) + 1]?.title ?? "" },
     timeline, level_db: -2, ceiling_db: 6, silent: false, softened: false, emergency: false, care: false, returning: false,
-    marks: [], offer: ["Vitals", "Note", "Booster"], reminders: [], undo: [], hold_ends_ms: 191 * min, ...more,
+    marks: [], offer: ["Vitals", "Note", "Booster"], reminders: [], undo: [], revised: false, hold_ends_ms: 191 * min, ...more,
   };
 }
 
@@ -102,6 +102,7 @@ export const scenes = {
   },
   journey: { snap: () => snapshot(session(84 * min + 7000, { marks: given })) },
   waiting: { snap: () => snapshot(session(38 * min, { offer: ["Lozenge", "Vitals"], marks: [mark("Vitals", 12 * min)] }, { Intention: { waiting: "Lozenge" } })) },
+  revised: { snap: () => snapshot(session(84 * min + 7000, { marks: given, revised: true })) },
   held: {
     snap: () => snapshot(session(84 * min + 7000, {
       marks: given, ends_at_ms: 186 * min, undo: [{ id: "u1", do: "extend", says: "Journey extended by 5 min", until_ms: 84 * min + 60_000 }],

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/HoldKey-CzwnabdM.js","/assets/aside-CgDzhM0Y.js","/assets/de-BdKDcPnu.js","/assets/en-D9PF_oAV.js","/assets/es-DD7ePFc3.js","/assets/fr-CeMjsC3b.js","/assets/index-CiTrfZNJ.js","/assets/nl-C8JtT-11.js","/assets/style-bztFGu_c.css"]; // both are filled in by the build; another build is another worker
-const name = "3a14e0bfc4b7a7cfe72bea813056c272761bb295edb7b26e4f2f60a50b0d87d9";
+const files = ["/","/assets/Screen-CGYHi8rq.js","/assets/aside-CAoRWnkM.js","/assets/de-B2sUsKb5.js","/assets/en-C-r3uEjP.js","/assets/es--2BxZI3b.js","/assets/fr-Ciw2ZDy-.js","/assets/index-CzukfYBw.js","/assets/nl-Dinu2TJ4.js","/assets/style-DtQ4GDis.css"]; // both are filled in by the build; another build is another worker
+const name = "e25be4daa46de0307b8faf212f402115301998602735dedbd1a463d8b392f86c";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

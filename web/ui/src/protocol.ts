@@ -2,7 +2,7 @@
 
 export type Verb =
   | "start" | "hold" | "release" | "next" | "extend" | "level" | "silence" | "resume" | "skip" | "mark" | "bring-back"
-  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "scene" | "follow" | "test-lights" | "check-sound" | "note";
+  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "revise" | "scene" | "follow" | "test-lights" | "check-sound" | "note";
 
 export interface Command {
   id: string;
@@ -62,6 +62,7 @@ export interface Session {
   offer: string[];
   reminders: Reminder[];
   undo: Undo[];
+  revised: boolean;
   hold_ends_ms: number;
 }
 
