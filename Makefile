@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench bars bars-lights faults soak fuzz ui setup clean
+.PHONY: build run test check browser bench bars bars-lights faults soak fuzz ui dist setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -59,6 +59,10 @@ faults: setup
 HOURS ?= 1
 soak: setup
 	ROOMD_BARS=1 go test ./cmd/roomd -run TestSoak -soak $(HOURS)h -v -timeout 0
+
+# Debian packages for amd64, arm64 and armhf, into bin/dist.
+dist:
+	@rig/dist
 
 # Each fuzz target for FUZZTIME, one after the other. What it finds is kept under testdata/fuzz and run by every test.
 FUZZTIME ?= 30s
