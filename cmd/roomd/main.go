@@ -30,6 +30,7 @@ Usage:
   roomd [serve]                          run the room
   roomd check [FILE…]                    check playlists and the room file; all without FILE
   roomd render PLAYLIST --out FILE.wav   write a session's sound to a file
+  roomd plot PLAYLIST --out FILE.svg     draw a session: phases, music, loudness and light; or FILE.png
   roomd sound                            list the sound devices
   roomd lights                           list the lights that the room's broker offers
   roomd lights test ROLE|TOPIC           find out what a light can do, gently, with no roomd running
@@ -68,7 +69,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "render": render, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
+		"serve": serve, "check": check, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {
