@@ -50,7 +50,7 @@ type ArcClip struct {
 }
 
 // ArcLoudness is how loud the session is by time, foreseen from what is known of each track. Value k is for the StepMS from
-// k*StepMS on, in LUFS; -70 where nothing sounds.
+// k*StepMS on, in LUFS; -70 where nothing sounds. What the guard of the last stage would take down is not foreseen.
 type ArcLoudness struct {
 	StepMS    int64     `json:"step_ms"`
 	ShortTerm []float64 `json:"short_term"` // the loudest 3 s that end in the step
