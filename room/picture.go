@@ -101,18 +101,21 @@ func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 	return v, sc
 }
 
-// Joins are the moments at which one clip gives way to the next: the middle of each crossfade, and each ending without one.
-// The bed that lies under a track is no join.
-func Joins(sc player.Score) []time.Duration {
-	var out []time.Duration
+// Join is a stretch of session time in which one clip gives way to the next: a crossfade, or, where From is To, an ending
+// that the next clip follows without one.
+type Join struct{ From, To time.Duration }
+
+// Joins are a score's joins, by time. A bed that lies under a track makes none, nor does silence.
+func Joins(sc player.Score) []Join {
+	var out []Join
 	var last *player.Clip
 	for k := range sc.Clips {
 		c := &sc.Clips[k]
 		if strings.Contains(c.ID, "~") {
 			continue
 		}
-		if last != nil && c.Start > 0 {
-			out = append(out, (max(last.Start, min(last.End, c.Start))+max(c.Start, min(last.End, c.End)))/2)
+		if last != nil && c.Start <= last.End {
+			out = append(out, Join{c.Start, min(last.End, c.End)})
 		}
 		last = c
 	}

@@ -30,6 +30,7 @@ Usage:
   roomd [serve]                          run the room
   roomd check [FILE…]                    check playlists and the room file; all without FILE
   roomd render PLAYLIST --out FILE.wav   write a session's sound to a file
+                                         with --joins only the crossfades
   roomd plot PLAYLIST --out FILE.svg     draw a session: phases, music, loudness and light; or FILE.png
   roomd sound                            list the sound devices
   roomd lights                           list the lights that the room's broker offers
