@@ -15,6 +15,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -41,6 +42,8 @@ type Room interface {
 type Options struct {
 	Room   Room
 	Tokens *Tokens
+	// Arc is the picture of a playlist's arc. A playlist that is not there or not ready gives *room.Refused.
+	Arc func(ctx context.Context, playlist string) (room.ArcView, error)
 	// Dropped counts messages that were refused or not looked at, by where they came from; nil: nowhere.
 	Dropped map[string]func() map[string]uint64
 	// Certs are what https is served with, on HTTPSPort; nil: there is no https.
@@ -63,6 +66,7 @@ type Server struct {
 	o       Options
 	handler http.Handler
 	hub     hub
+	drawing sync.Mutex // one picture at a time, beside a session
 	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
 	codes, links *rate.Limiter
 }
@@ -93,6 +97,7 @@ func New(o Options) *Server {
 	private("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, o.Room.Snapshot()) })
 	steering("POST /api/v1/commands", s.command)
 	private("GET /api/v1/playlists", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Room.Playlists())) })
+	private("GET /api/v1/playlists/{id}/arc", s.arc)
 	steering("GET /api/v1/sessions", s.sessions)
 	steering("GET /api/v1/sessions/{id}", s.session)
 	steering("DELETE /api/v1/sessions/{id}", s.erase)
@@ -111,7 +116,7 @@ func New(o Options) *Server {
 	})
 	for pattern, allow := range map[string]string{
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
-		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
+		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -363,6 +368,25 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.o.Log.Error("a command failed", "do", c.Do, "err", err)
 		reply(w, http.StatusInternalServerError, fault{Reason: "the room did not answer; look whether it was done before you try again"})
+	}
+}
+
+// arc gives the picture of a playlist's arc, whose ID has its slashes written %2F.
+func (s *Server) arc(w http.ResponseWriter, r *http.Request) {
+	s.drawing.Lock()
+	defer s.drawing.Unlock()
+	v, err := s.o.Arc(r.Context(), r.PathValue("id"))
+	var refused *room.Refused
+	switch {
+	case err == nil:
+		reply(w, http.StatusOK, v)
+	case errors.As(err, &refused) && refused.Field != "":
+		reply(w, http.StatusNotFound, refused)
+	case errors.As(err, &refused):
+		reply(w, http.StatusConflict, refused)
+	default:
+		s.o.Log.Error("a playlist can't be drawn", "playlist", r.PathValue("id"), "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "the playlist can't be drawn"})
 	}
 }
 

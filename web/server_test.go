@@ -137,6 +137,23 @@ func (f *fakeRoom) Erase(_ context.Context, id string) error {
 	return nil
 }
 
+// arc has every field filled.
+func (f *fakeRoom) arc(_ context.Context, id string) (room.ArcView, error) {
+	switch {
+	case f.broken:
+		return room.ArcView{}, errors.New("disk on fire")
+	case id == "evening/half":
+		return room.ArcView{}, &room.Refused{Reason: "It is still being read."}
+	case id != "evening/first":
+		return room.ArcView{}, &room.Refused{Field: "playlist", Reason: "There is no such playlist."}
+	}
+	return room.ArcView{Playlist: id, Name: "P", EndMS: 10,
+		Phases:   []room.ArcPhase{{Name: "Arrival", Stage: "preparation", EndMS: 10, PlanMS: 9, FlexMS: 2, Until: "Lozenge", Target: -23, Silence: true}},
+		Clips:    []room.ArcClip{{ID: "c", Title: "T", EndMS: 10, FadeInMS: 1, FadeOutMS: 2, Gain: -1.5, Bed: "rain", Cover: "rest", Cut: true}},
+		Loudness: room.ArcLoudness{StepMS: 1000, ShortTerm: []float64{-23.1}, Momentary: []float64{-70}},
+		Lights:   []room.ArcLight{{Role: "ambient", Points: []room.ArcPoint{{AtMS: 1, Level: 40, Color: "#ff9a4a"}}}}}, nil
+}
+
 func (f *fakeRoom) Sessions(context.Context) ([]room.SessionRecord, error) {
 	if f.broken {
 		return nil, errors.New("disk on fire")
@@ -173,7 +190,7 @@ func open(t testing.TB) *house {
 	if h.token, err = h.tokens.Create(t.Context(), "tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
-	h.server = New(Options{Room: h.room, Tokens: h.tokens, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.server = New(Options{Room: h.room, Arc: h.room.arc, Tokens: h.tokens, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
 	h.server.codes.SetLimit(rate.Inf)
 	h.server.links.SetLimit(rate.Inf)
@@ -225,7 +242,7 @@ var routes = []struct {
 	{"GET", "/healthz", "", anybody}, {"GET", "/metrics", "", anybody}, {"GET", "/pair", "", anybody}, {"GET", "/dark.css", "", anybody},
 	{"GET", "/", "", anybody}, {"GET", "/index.html", "", anybody}, {"DELETE", "/", "", anybody}, {"GET", "/nothing", "", anybody},
 	{"GET", "/api/v1/nothing", "", anybody}, {"GET", "/api/v1/trust", "", anybody}, {"GET", "/ping", "", anybody}, {"GET", "/ca.crt", "", anybody}, {"GET", "/ca.mobileconfig", "", anybody},
-	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/ws", "", watching},
+	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/api/v1/playlists/evening%2Ffirst/arc", "", watching}, {"GET", "/ws", "", watching},
 	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
 	{"DELETE", "/api/v1/sessions/s", "", therapist}, {"GET", "/api/v1/sessions/s/session.csv", "", therapist},
 	{"GET", "/api/v1/devices", "", therapist}, {"DELETE", "/api/v1/devices/nobody", "", therapist},
@@ -303,7 +320,7 @@ func TestEveryAnswerIsDarkAndStrict(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range [][2]string{{"DELETE", "/api/v1/state"}, {"GET", "/api/v1/commands"}, {"PUT", "/api/v1/sessions/s"}, {"POST", "/ws"}, {"POST", "/healthz"}, {"GET", "/api/v1/pair"}, {"POST", "/api/v1/devices"}} {
+	for _, c := range [][2]string{{"DELETE", "/api/v1/state"}, {"GET", "/api/v1/commands"}, {"PUT", "/api/v1/sessions/s"}, {"POST", "/api/v1/playlists/p/arc"}, {"POST", "/ws"}, {"POST", "/healthz"}, {"GET", "/api/v1/pair"}, {"POST", "/api/v1/devices"}} {
 		if resp, _ := h.ask(t, c[0], c[1], "", h.bearer()...); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") == "" {
 			t.Errorf("%v: %s, allow %q", c, resp.Status, resp.Header.Get("Allow"))
 		}
@@ -374,6 +391,11 @@ func TestAPIIsAsDescribed(t *testing.T) {
 			try("GET", p, "", 403, o...)
 		}
 	}
+	const arc = "/api/v1/playlists/evening%2Ffirst/arc"
+	try("GET", arc, "", 200, o...)
+	try("GET", arc, "", 401)
+	try("GET", "/api/v1/playlists/evening%2Fsecond/arc", "", 404, b...)
+	try("GET", "/api/v1/playlists/evening%2Fhalf/arc", "", 409, b...)
 	if _, err := h.tokens.Create(t.Context(), "lost tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
@@ -417,6 +439,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("POST", pair, `{"code":"123456"}`, 429, j...)
 	h.room.broken = true
 	try("POST", commands, `{"id":"9","do":"next"}`, 500, bj...)
+	try("GET", arc, "", 500, b...)
 	try("GET", "/api/v1/sessions", "", 500, b...)
 	try("GET", "/api/v1/sessions/s", "", 500, b...)
 	try("GET", "/api/v1/sessions/s/session.csv", "", 500, b...)

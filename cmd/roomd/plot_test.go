@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"roomd/rig"
 	"roomd/room"
 	"roomd/room/lights"
 )
@@ -224,6 +225,28 @@ func TestPlot(t *testing.T) {
 	} {
 		if code, _, errs := roomd(t, nil, append(c.args, "--data", data)...); code != c.code || !strings.Contains(errs, c.says) {
 			t.Errorf("%v ends with %d: %s", c.args, code, errs)
+		}
+	}
+}
+
+// TestArcServed holds that the page gets the same picture, beside a session too.
+func TestArcServed(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
+	d.start()
+	rig.Eventually(t, 10*time.Second, "the playlists are read", func() bool {
+		var list []room.PlaylistView
+		d.get("/api/v1/playlists", &list)
+		return len(list) > 0
+	})
+	for i := range 2 {
+		var v room.ArcView
+		d.get("/api/v1/playlists/starter%2Ftour/arc", &v)
+		if v.Name != "Ten-minute tour" || v.EndMS != 600_000 || len(v.Phases) != 7 || len(v.Clips) < 7 || len(v.Lights) != 2 || len(v.Loudness.Momentary) != 600 {
+			t.Errorf("the arc is %+v", v)
+		}
+		if i == 0 {
+			d.do(room.Command{Do: room.Start, Playlist: "starter/tour"})
 		}
 	}
 }

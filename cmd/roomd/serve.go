@@ -127,7 +127,14 @@ func serve(ctx context.Context, c *call) error {
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
 	tokens := web.NewTokens(store)
-	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
+	arc := func(ctx context.Context, id string) (room.ArcView, error) {
+		pl, err := lib.find(ctx, id)
+		if err != nil {
+			return room.ArcView{}, err
+		}
+		return lib.picture(pl, cfg, profiles, 1)
+	}
+	server := web.New(web.Options{Room: r, Arc: arc, Tokens: tokens, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
 	if *link {
