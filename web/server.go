@@ -44,6 +44,9 @@ type Options struct {
 	Tokens *Tokens
 	// Arc is the picture of a playlist's arc. A playlist that is not there or not ready gives *room.Refused.
 	Arc func(ctx context.Context, playlist string) (room.ArcView, error)
+	// Audition makes ready to write a part of a playlist's sound as WAV. A playlist that is not there or not ready, and a part
+	// that is not in it, gives *room.Refused.
+	Audition func(ctx context.Context, playlist string, p Part) (func(context.Context, io.Writer) error, error)
 	// Dropped counts messages that were refused or not looked at, by where they came from; nil: nowhere.
 	Dropped map[string]func() map[string]uint64
 	// Certs are what https is served with, on HTTPSPort; nil: there is no https.
@@ -66,7 +69,8 @@ type Server struct {
 	o       Options
 	handler http.Handler
 	hub     hub
-	drawing sync.Mutex // one picture at a time, beside a session
+	// One at a time: a picture, and somebody who listens.
+	drawing, listening sync.Mutex
 	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
 	codes, links *rate.Limiter
 }
@@ -98,6 +102,7 @@ func New(o Options) *Server {
 	steering("POST /api/v1/commands", s.command)
 	private("GET /api/v1/playlists", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Room.Playlists())) })
 	private("GET /api/v1/playlists/{id}/arc", s.arc)
+	steering("GET /api/v1/playlists/{id}/audition", s.audition)
 	steering("GET /api/v1/sessions", s.sessions)
 	steering("GET /api/v1/sessions/{id}", s.session)
 	steering("DELETE /api/v1/sessions/{id}", s.erase)
@@ -116,7 +121,7 @@ func New(o Options) *Server {
 	})
 	for pattern, allow := range map[string]string{
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
-		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
+		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {

@@ -40,6 +40,7 @@ type fakeRoom struct {
 	changed chan struct{}
 	rev     uint64
 	broken  bool
+	over    bool // its session has ended
 	slow    time.Duration
 	begun   int // commands that have come
 }
@@ -92,10 +93,14 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ph := room.PhaseView{Name: "Arrival", Stage: "preparation", EndMS: 1000, Waiting: "Lozenge", Scene: "dusk"}
+	state := room.Running
+	if f.over {
+		state = room.Ended
+	}
 	l := room.LightLevel{Level: 40, Kelvin: 2400, Color: "#ff9a4a"}
 	return room.Snapshot{
 		Boot: "b", Rev: f.rev, NowMS: 5000, Version: "v", Room: "Willow", Checking: true,
-		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: room.Running, Phase: ph, Phases: []room.PhaseView{ph},
+		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: state, Phase: ph, Phases: []room.PhaseView{ph},
 			Music:    &room.MusicView{Clip: "c", Title: "T", Next: "N"},
 			Timeline: []room.ClipView{{Title: "T", EndMS: 10, Bed: true}}, Marks: []room.MarkView{{ID: "m", Name: "Vitals", AtMS: 3}},
 			Offer: []string{"Vitals"}, Reminders: []room.RemindView{{Say: "s", Marks: []string{"Spit"}}},
@@ -154,6 +159,19 @@ func (f *fakeRoom) arc(_ context.Context, id string) (room.ArcView, error) {
 		Lights:   []room.ArcLight{{Role: "ambient", Points: []room.ArcPoint{{AtMS: 1, Level: 40, Color: "#ff9a4a"}}}}}, nil
 }
 
+func (f *fakeRoom) audition(ctx context.Context, id string, p Part) (func(context.Context, io.Writer) error, error) {
+	if p.IsJoin && p.Join > 3 {
+		return nil, &room.Refused{Field: "join", Reason: "This playlist has 4 joins, counted from 0."}
+	}
+	if _, err := f.arc(ctx, id); err != nil {
+		return nil, err
+	}
+	return func(_ context.Context, w io.Writer) error {
+		_, err := fmt.Fprintf(w, "RIFF %+v", p)
+		return err
+	}, nil
+}
+
 func (f *fakeRoom) Sessions(context.Context) ([]room.SessionRecord, error) {
 	if f.broken {
 		return nil, errors.New("disk on fire")
@@ -190,7 +208,7 @@ func open(t testing.TB) *house {
 	if h.token, err = h.tokens.Create(t.Context(), "tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
-	h.server = New(Options{Room: h.room, Arc: h.room.arc, Tokens: h.tokens, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
 	h.server.codes.SetLimit(rate.Inf)
 	h.server.links.SetLimit(rate.Inf)
@@ -242,7 +260,7 @@ var routes = []struct {
 	{"GET", "/healthz", "", anybody}, {"GET", "/metrics", "", anybody}, {"GET", "/pair", "", anybody}, {"GET", "/dark.css", "", anybody},
 	{"GET", "/", "", anybody}, {"GET", "/index.html", "", anybody}, {"DELETE", "/", "", anybody}, {"GET", "/nothing", "", anybody},
 	{"GET", "/api/v1/nothing", "", anybody}, {"GET", "/api/v1/trust", "", anybody}, {"GET", "/ping", "", anybody}, {"GET", "/ca.crt", "", anybody}, {"GET", "/ca.mobileconfig", "", anybody},
-	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/api/v1/playlists/evening%2Ffirst/arc", "", watching}, {"GET", "/ws", "", watching},
+	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/api/v1/playlists/evening%2Ffirst/arc", "", watching}, {"GET", "/ws", "", watching}, {"GET", "/api/v1/playlists/p/audition?join=0", "", therapist},
 	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
 	{"DELETE", "/api/v1/sessions/s", "", therapist}, {"GET", "/api/v1/sessions/s/session.csv", "", therapist},
 	{"GET", "/api/v1/devices", "", therapist}, {"DELETE", "/api/v1/devices/nobody", "", therapist},
@@ -396,6 +414,21 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("GET", arc, "", 401)
 	try("GET", "/api/v1/playlists/evening%2Fsecond/arc", "", 404, b...)
 	try("GET", "/api/v1/playlists/evening%2Fhalf/arc", "", 409, b...)
+	const heard = "/api/v1/playlists/evening%2Ffirst/audition"
+	try("GET", heard+"?join=0", "", 409, b...) // a session runs
+	h.room.over = true
+	try("GET", heard+"?join=3", "", 200, b...)
+	try("GET", heard+"?at=0&for=60000", "", 200, b...)
+	try("GET", heard+"?join=0", "", 401)
+	try("GET", heard+"?join=0", "", 403, o...)
+	try("GET", "/api/v1/playlists/evening%2Fsecond/audition?join=0", "", 404, b...)
+	try("GET", "/api/v1/playlists/evening%2Fhalf/audition?join=0", "", 409, b...)
+	for _, bad := range []string{"", "?at=0", "?at=-1&for=2000", "?at=0&for=60001", "?at=0&for=999", "?join=x", "?join=4", "?join=1&at=2&for=3000"} {
+		try("GET", heard+bad, "", 422, b...)
+	}
+	h.server.listening.Lock()
+	try("GET", heard+"?join=0", "", 409, b...)
+	h.server.listening.Unlock()
 	if _, err := h.tokens.Create(t.Context(), "lost tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
@@ -440,6 +473,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	h.room.broken = true
 	try("POST", commands, `{"id":"9","do":"next"}`, 500, bj...)
 	try("GET", arc, "", 500, b...)
+	try("GET", heard+"?join=0", "", 500, b...)
 	try("GET", "/api/v1/sessions", "", 500, b...)
 	try("GET", "/api/v1/sessions/s", "", 500, b...)
 	try("GET", "/api/v1/sessions/s/session.csv", "", 500, b...)
