@@ -108,9 +108,8 @@ func TestAudition(t *testing.T) {
 	}
 	d.do(room.Command{Do: room.Start, Playlist: "p"})
 	began := time.Now()
-	b, err := io.ReadAll(resp.Body)
-	if err == nil && len(b) < 60*48_000*4 {
-		t.Errorf("%d bytes look whole", len(b))
+	if b, err := io.ReadAll(resp.Body); err == nil {
+		t.Errorf("it goes on beside a session: %d bytes", len(b))
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it goes on for %v beside a session", took)
