@@ -15,6 +15,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -42,6 +43,11 @@ type Options struct {
 	Room   Room
 	Tokens *Tokens
 	Files  Files
+	// Arc is the picture of a playlist's arc. A playlist that is not there or not ready gives *room.Refused.
+	Arc func(ctx context.Context, playlist string) (room.ArcView, error)
+	// Audition makes ready to write a part of a playlist's sound as WAV. A playlist that is not there or not ready, and a part
+	// that is not in it, gives *room.Refused.
+	Audition func(ctx context.Context, playlist string, p Part) (func(context.Context, io.Writer) error, error)
 	// Dropped counts messages that were refused or not looked at, by where they came from; nil: nowhere.
 	Dropped map[string]func() map[string]uint64
 	// Certs are what https is served with, on HTTPSPort; nil: there is no https.
@@ -64,6 +70,8 @@ type Server struct {
 	o       Options
 	handler http.Handler
 	hub     hub
+	// One at a time: a picture, and somebody who listens.
+	drawing, listening sync.Mutex
 	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
 	codes, links *rate.Limiter
 }
@@ -97,6 +105,8 @@ func New(o Options) *Server {
 	steering("GET /api/v1/playlists/{id}/file", s.file)
 	steering("POST /api/v1/playlists/{id}/file", s.found)
 	steering("PUT /api/v1/playlists/{id}/file", s.save)
+	private("GET /api/v1/playlists/{id}/arc", s.arc)
+	steering("GET /api/v1/playlists/{id}/audition", s.audition)
 	steering("GET /api/v1/sessions", s.sessions)
 	steering("GET /api/v1/sessions/{id}", s.session)
 	steering("DELETE /api/v1/sessions/{id}", s.erase)
@@ -115,7 +125,7 @@ func New(o Options) *Server {
 	})
 	for pattern, allow := range map[string]string{
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
-		"/api/v1/playlists": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
+		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -372,6 +382,25 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.o.Log.Error("a command failed", "do", c.Do, "err", err)
 		reply(w, http.StatusInternalServerError, fault{Reason: "the room did not answer; look whether it was done before you try again"})
+	}
+}
+
+// arc gives the picture of a playlist's arc, whose ID has its slashes written %2F.
+func (s *Server) arc(w http.ResponseWriter, r *http.Request) {
+	s.drawing.Lock()
+	defer s.drawing.Unlock()
+	v, err := s.o.Arc(r.Context(), r.PathValue("id"))
+	var refused *room.Refused
+	switch {
+	case err == nil:
+		reply(w, http.StatusOK, v)
+	case errors.As(err, &refused) && refused.Field != "":
+		reply(w, http.StatusNotFound, refused)
+	case errors.As(err, &refused):
+		reply(w, http.StatusConflict, refused)
+	default:
+		s.o.Log.Error("a playlist can't be drawn", "playlist", r.PathValue("id"), "err", err)
+		reply(w, http.StatusInternalServerError, fault{Reason: "the playlist can't be drawn"})
 	}
 }
 

@@ -41,6 +41,7 @@ type fakeRoom struct {
 	changed chan struct{}
 	rev     uint64
 	broken  bool
+	over    bool // its session has ended
 	slow    time.Duration
 	begun   int // commands that have come
 }
@@ -93,10 +94,14 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ph := room.PhaseView{Name: "Arrival", Stage: "preparation", EndMS: 1000, Waiting: "Lozenge", Scene: "dusk"}
+	state := room.Running
+	if f.over {
+		state = room.Ended
+	}
 	l := room.LightLevel{Level: 40, Kelvin: 2400, Color: "#ff9a4a"}
 	return room.Snapshot{
 		Boot: "b", Rev: f.rev, NowMS: 5000, Version: "v", Room: "Willow", Checking: true,
-		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: room.Running, Phase: ph, Phases: []room.PhaseView{ph},
+		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: state, Phase: ph, Phases: []room.PhaseView{ph},
 			Music:    &room.MusicView{Clip: "c", Title: "T", Next: "N"},
 			Timeline: []room.ClipView{{Title: "T", EndMS: 10, Bed: true}}, Marks: []room.MarkView{{ID: "m", Name: "Vitals", AtMS: 3}},
 			Offer: []string{"Vitals"}, Reminders: []room.RemindView{{Say: "s", Marks: []string{"Spit"}}},
@@ -136,6 +141,36 @@ func (f *fakeRoom) Erase(_ context.Context, id string) error {
 		return &room.Refused{Field: "id", Reason: "There is no such session."}
 	}
 	return nil
+}
+
+// arc has every field filled.
+func (f *fakeRoom) arc(_ context.Context, id string) (room.ArcView, error) {
+	switch {
+	case f.broken:
+		return room.ArcView{}, errors.New("disk on fire")
+	case id == "evening/half":
+		return room.ArcView{}, &room.Refused{Reason: "It is still being read."}
+	case id != "evening/first":
+		return room.ArcView{}, &room.Refused{Field: "playlist", Reason: "There is no such playlist."}
+	}
+	return room.ArcView{Playlist: id, Name: "P", EndMS: 10,
+		Phases:   []room.ArcPhase{{Name: "Arrival", Stage: "preparation", EndMS: 10, PlanMS: 9, FlexMS: 2, Until: "Lozenge", Target: -23, Silence: true}},
+		Clips:    []room.ArcClip{{ID: "c", Title: "T", EndMS: 10, FadeInMS: 1, FadeOutMS: 2, Gain: -1.5, Bed: "rain", Cover: "rest", Cut: true}},
+		Loudness: room.ArcLoudness{StepMS: 1000, ShortTerm: []float64{-23.1}, Momentary: []float64{-70}},
+		Lights:   []room.ArcLight{{Role: "ambient", Points: []room.ArcPoint{{AtMS: 1, Level: 40, Color: "#ff9a4a"}}}}}, nil
+}
+
+func (f *fakeRoom) audition(ctx context.Context, id string, p Part) (func(context.Context, io.Writer) error, error) {
+	if p.IsJoin && p.Join > 3 {
+		return nil, &room.Refused{Field: "join", Reason: "This playlist has 4 joins, counted from 0."}
+	}
+	if _, err := f.arc(ctx, id); err != nil {
+		return nil, err
+	}
+	return func(_ context.Context, w io.Writer) error {
+		_, err := fmt.Fprintf(w, "RIFF %+v", p)
+		return err
+	}, nil
 }
 
 func (f *fakeRoom) Sessions(context.Context) ([]room.SessionRecord, error) {
@@ -188,7 +223,7 @@ func open(t testing.TB) *house {
 	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.folder, Measure: func(context.Context, string) (playlists.Track, error) {
 		return playlists.Track{Length: time.Minute}, nil
 	}})
-	h.server = New(Options{Room: h.room, Tokens: h.tokens, Files: lib, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
 	h.server.codes.SetLimit(rate.Inf)
 	h.server.links.SetLimit(rate.Inf)
@@ -240,7 +275,7 @@ var routes = []struct {
 	{"GET", "/healthz", "", anybody}, {"GET", "/metrics", "", anybody}, {"GET", "/pair", "", anybody}, {"GET", "/dark.css", "", anybody},
 	{"GET", "/", "", anybody}, {"GET", "/index.html", "", anybody}, {"DELETE", "/", "", anybody}, {"GET", "/nothing", "", anybody},
 	{"GET", "/api/v1/nothing", "", anybody}, {"GET", "/api/v1/trust", "", anybody}, {"GET", "/ping", "", anybody}, {"GET", "/ca.crt", "", anybody}, {"GET", "/ca.mobileconfig", "", anybody},
-	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/ws", "", watching},
+	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/api/v1/playlists/evening%2Ffirst/arc", "", watching}, {"GET", "/ws", "", watching}, {"GET", "/api/v1/playlists/p/audition?join=0", "", therapist},
 	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
 	{"GET", "/api/v1/playlists/p/file", "", therapist}, {"POST", "/api/v1/playlists/p/file", "", therapist},
 	{"PUT", "/api/v1/playlists/p/file", `{"revision":"1","text":"name: X"}`, therapist},
@@ -320,7 +355,7 @@ func TestEveryAnswerIsDarkAndStrict(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range [][2]string{{"DELETE", "/api/v1/state"}, {"GET", "/api/v1/commands"}, {"PUT", "/api/v1/sessions/s"}, {"POST", "/ws"}, {"POST", "/healthz"}, {"GET", "/api/v1/pair"}, {"POST", "/api/v1/devices"}} {
+	for _, c := range [][2]string{{"DELETE", "/api/v1/state"}, {"GET", "/api/v1/commands"}, {"PUT", "/api/v1/sessions/s"}, {"POST", "/api/v1/playlists/p/arc"}, {"POST", "/ws"}, {"POST", "/healthz"}, {"GET", "/api/v1/pair"}, {"POST", "/api/v1/devices"}} {
 		if resp, _ := h.ask(t, c[0], c[1], "", h.bearer()...); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") == "" {
 			t.Errorf("%v: %s, allow %q", c, resp.Status, resp.Header.Get("Allow"))
 		}
@@ -391,6 +426,26 @@ func TestAPIIsAsDescribed(t *testing.T) {
 			try("GET", p, "", 403, o...)
 		}
 	}
+	const arc = "/api/v1/playlists/evening%2Ffirst/arc"
+	try("GET", arc, "", 200, o...)
+	try("GET", arc, "", 401)
+	try("GET", "/api/v1/playlists/evening%2Fsecond/arc", "", 404, b...)
+	try("GET", "/api/v1/playlists/evening%2Fhalf/arc", "", 409, b...)
+	const heard = "/api/v1/playlists/evening%2Ffirst/audition"
+	try("GET", heard+"?join=0", "", 409, b...) // a session runs
+	h.room.over = true
+	try("GET", heard+"?join=3", "", 200, b...)
+	try("GET", heard+"?at=0&for=60000", "", 200, b...)
+	try("GET", heard+"?join=0", "", 401)
+	try("GET", heard+"?join=0", "", 403, o...)
+	try("GET", "/api/v1/playlists/evening%2Fsecond/audition?join=0", "", 404, b...)
+	try("GET", "/api/v1/playlists/evening%2Fhalf/audition?join=0", "", 409, b...)
+	for _, bad := range []string{"", "?at=0", "?at=-1&for=2000", "?at=0&for=60001", "?at=0&for=999", "?join=x", "?join=4", "?join=1&at=2&for=3000"} {
+		try("GET", heard+bad, "", 422, b...)
+	}
+	h.server.listening.Lock()
+	try("GET", heard+"?join=0", "", 409, b...)
+	h.server.listening.Unlock()
 	if _, err := h.tokens.Create(t.Context(), "lost tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
@@ -435,6 +490,8 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("POST", pair, `{"code":"123456"}`, 429, j...)
 	h.room.broken = true
 	try("POST", commands, `{"id":"9","do":"next"}`, 500, bj...)
+	try("GET", arc, "", 500, b...)
+	try("GET", heard+"?join=0", "", 500, b...)
 	try("GET", "/api/v1/sessions", "", 500, b...)
 	try("GET", "/api/v1/sessions/s", "", 500, b...)
 	try("GET", "/api/v1/sessions/s/session.csv", "", 500, b...)

@@ -146,8 +146,8 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 	return t, nil
 }
 
-// Resolve is the playlist that a session starts with: what was saved a moment ago counts.
-func (l *library) Resolve(ctx context.Context, id string) (playlists.Playlist, error) {
+// find is a playlist that can be played: what was saved a moment ago counts.
+func (l *library) find(ctx context.Context, id string) (playlists.Playlist, error) {
 	e, ok := l.Library.Resolve(ctx, id)
 	switch {
 	case !ok:
@@ -161,11 +161,20 @@ func (l *library) Resolve(ctx context.Context, id string) (playlists.Playlist, e
 		}
 		return playlists.Playlist{}, &room.Refused{Reason: "This playlist can't be started: " + says}
 	}
+	return *e.Playlist, nil
+}
+
+// Resolve is the playlist that a session starts with.
+func (l *library) Resolve(ctx context.Context, id string) (playlists.Playlist, error) {
+	pl, err := l.find(ctx, id)
+	if err != nil {
+		return pl, err
+	}
 	l.mu.Lock()
 	clear(l.loud) // those of the session before
 	l.mu.Unlock()
 	if l.cache != nil {
-		for _, ph := range e.Playlist.Phases {
+		for _, ph := range pl.Phases {
 			for _, it := range ph.Music {
 				if it.Track != nil && it.Track.Measured {
 					l.remember(it.Track.File)
@@ -173,7 +182,7 @@ func (l *library) Resolve(ctx context.Context, id string) (playlists.Playlist, e
 			}
 		}
 	}
-	return *e.Playlist, nil
+	return pl, nil
 }
 
 // List is each playlist as the page shows it.

@@ -244,14 +244,14 @@ func (p *lightPlan) svg() string {
 	return b.String()
 }
 
-// lane draws one role, from y downward.
-func (p *lightPlan) lane(say func(string, ...any), i int, role string, top float64, x func(time.Duration) float64) {
-	y := func(l float64) float64 { return top + svgLane*(1-l/100) }
-	for l := 0; l <= 100; l += 25 {
-		say(`<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ffffff" stroke-opacity="%s"/>`, svgLeft, svgWidth-svgRight, y(float64(l)), y(float64(l)), map[bool]string{true: ".3", false: ".08"}[l == 0])
-		say(`<text x="%d" y="%.1f" fill="#9a8f80" font-size="11" text-anchor="end">%d</text>`, svgLeft-8, y(float64(l))+4, l)
-	}
-	say(`<text x="%d" y="%.1f" fill="#efe6da" font-size="15" font-weight="600">%s</text>`, svgLeft, top-9, html.EscapeString(role))
+// lightPoint is a light at a session time.
+type lightPoint struct {
+	at    time.Duration
+	light lights.Level
+}
+
+// points are a role's light by time, dense enough to be drawn with straight lines; none where the light stays as it is.
+func (p *lightPlan) points(role string) []lightPoint {
 	var times []time.Duration
 	for k := range 401 {
 		times = append(times, time.Duration(float64(p.end)*float64(k)/400))
@@ -263,26 +263,37 @@ func (p *lightPlan) lane(say func(string, ...any), i int, role string, top float
 		}
 	}
 	slices.Sort(times)
-	var line, stops strings.Builder
-	first, drawn := 0.0, false
-	var last lights.Level
+	var out []lightPoint
 	for _, t := range times {
 		l, ok := p.light.At(role, t)
-		if !ok || drawn && l == last && t < p.end && !slices.Contains(bends, t) && !slices.Contains(bends, t+1) {
+		if !ok || len(out) > 0 && l == out[len(out)-1].light && t < p.end && !slices.Contains(bends, t) && !slices.Contains(bends, t+1) {
 			continue
 		}
-		last = l
-		if !drawn {
-			first, drawn = x(t), true
-		}
-		fmt.Fprintf(&line, " %.1f,%.1f", x(t), y(l.L))
-		fmt.Fprintf(&stops, `<stop offset="%.4f" stop-color="%s" stop-opacity="%.2f"/>`, t.Seconds()/p.end.Seconds(), l.Tint(), 0.18+0.82*l.L/100)
+		out = append(out, lightPoint{t, l})
 	}
-	if !drawn {
+	return out
+}
+
+// lane draws one role, from y downward.
+func (p *lightPlan) lane(say func(string, ...any), i int, role string, top float64, x func(time.Duration) float64) {
+	y := func(l float64) float64 { return top + svgLane*(1-l/100) }
+	for l := 0; l <= 100; l += 25 {
+		say(`<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ffffff" stroke-opacity="%s"/>`, svgLeft, svgWidth-svgRight, y(float64(l)), y(float64(l)), map[bool]string{true: ".3", false: ".08"}[l == 0])
+		say(`<text x="%d" y="%.1f" fill="#9a8f80" font-size="11" text-anchor="end">%d</text>`, svgLeft-8, y(float64(l))+4, l)
+	}
+	say(`<text x="%d" y="%.1f" fill="#efe6da" font-size="15" font-weight="600">%s</text>`, svgLeft, top-9, html.EscapeString(role))
+	bends := p.light.Bends(role)
+	var line, stops strings.Builder
+	points := p.points(role)
+	for _, q := range points {
+		fmt.Fprintf(&line, " %.1f,%.1f", x(q.at), y(q.light.L))
+		fmt.Fprintf(&stops, `<stop offset="%.4f" stop-color="%s" stop-opacity="%.2f"/>`, q.at.Seconds()/p.end.Seconds(), q.light.Tint(), 0.18+0.82*q.light.L/100)
+	}
+	if len(points) == 0 {
 		return
 	}
 	say(`<linearGradient id="light%d" gradientUnits="userSpaceOnUse" x1="%d" x2="%d" y1="0" y2="0">%s</linearGradient>`, i, svgLeft, svgWidth-svgRight, stops.String())
-	say(`<polygon fill="url(#light%d)" points="%.1f,%.1f%s %.1f,%.1f"/>`, i, first, y(0), line.String(), x(p.end), y(0))
+	say(`<polygon fill="url(#light%d)" points="%.1f,%.1f%s %.1f,%.1f"/>`, i, x(points[0].at), y(0), line.String(), x(p.end), y(0))
 	say(`<polyline fill="none" stroke="#efe6da" stroke-width="1.5" points="%s"/>`, strings.TrimSpace(line.String()))
 	// Where the light comes to rest, it is told in words, as far as there is room.
 	free := 0.0

@@ -32,6 +32,8 @@ Usage:
   roomd playlist new FOLDER|LIST         write the playlist file for a folder of music or a music player's list
   roomd schema playlist|room             print the JSON Schema of a playlist or of the room file
   roomd render PLAYLIST --out FILE.wav   write a session's sound to a file
+                                         with --joins only the crossfades
+  roomd plot PLAYLIST --out FILE.svg     draw a session: phases, music, loudness and light; or FILE.png
   roomd sound                            list the sound devices
   roomd lights                           list the lights that the room's broker offers
   roomd lights test ROLE|TOPIC           find out what a light can do, gently, with no roomd running
@@ -70,7 +72,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
+		"serve": serve, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,12 +24,16 @@ func render(ctx context.Context, c *call) (err error) {
 	to := c.flags.Duration("to", 0, "session time to end at")
 	cues := c.flags.String("cues", "", "a JSON file for what starts when")
 	seed := c.flags.Uint64("seed", 1, "of shuffled phases and the beds")
+	joins := c.flags.Bool("joins", false, "only the crossfades, with 4 s before and behind each")
 	words, err := c.parse()
 	if err != nil {
 		return err
 	}
 	if len(words) != 1 || *out == "" {
-		return usageError{errors.New("write: roomd render PLAYLIST --out FILE.wav [--from 10m] [--to 12m] [--cues FILE.json]")}
+		return usageError{errors.New("write: roomd render PLAYLIST --out FILE.wav [--from 10m] [--to 12m] [--cues FILE.json], or with --joins instead")}
+	}
+	if *joins && (*from != 0 || *to != 0 || *cues != "") {
+		return usageError{errors.New("--joins are of the whole session: leave out --from, --to and --cues")}
 	}
 	cfg, _, err := room.LoadConfig(c.config)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -61,13 +66,23 @@ func render(ctx context.Context, c *call) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 	var happened []player.Event
-	o := player.Options{Rate: rate, Open: openTrack, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
-	err = player.Render(ctx, score, o, *from, *to, w.Write, func(e player.Event) {
+	notify := func(e player.Event) {
 		happened = append(happened, e)
 		if e.Kind == player.ClipFailed || e.Kind == player.ClipShort {
 			log.Warn("a track can't be played on; the bed covers it", "clip", e.Clip, "at", e.At, "err", e.Detail)
 		}
-	})
+	}
+	o := player.Options{Rate: rate, Open: openTrack, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
+	if *joins {
+		n, err := renderJoins(ctx, score, o, end, w.Write, notify, func(at time.Duration, j room.Join) {
+			fmt.Fprintf(c.stdout, "%s  of %s, %.0f s\n", clock(at), clock(j.From), (j.To - j.From).Seconds())
+		})
+		if err == nil && n == 0 {
+			fmt.Fprintln(c.stdout, "Nothing is joined in this playlist: the file has no sound.")
+		}
+		return err
+	}
+	err = player.Render(ctx, score, o, *from, *to, w.Write, notify)
 	if err != nil {
 		return err
 	}
@@ -84,3 +99,58 @@ func render(ctx context.Context, c *call) (err error) {
 	fmt.Fprintf(c.stdout, "%s: %v of sound in %v (%.0f times real time)\n", *out, length, took.Round(10*time.Millisecond), length.Seconds()/took.Seconds())
 	return nil
 }
+
+const (
+	joinAround = 4 * time.Second        // before a crossfade and behind it
+	joinEdge   = 200 * time.Millisecond // fades of what is cut out
+	joinGap    = 500 * time.Millisecond // of silence between two joins
+	settle     = 8 * time.Second        // rendered before and dropped, so that all has settled as in a whole render
+)
+
+// renderJoins writes each of a score's joins one behind the other, 4 s before and behind each, faded at the edges, with
+// silence between them. It tells say where in the file each one begins, and returns how many there are.
+func renderJoins(ctx context.Context, sc player.Score, o player.Options, end time.Duration, sink func([][2]float64) error, notify func(player.Event), say func(time.Duration, room.Join)) (int, error) {
+	at := time.Duration(0)
+	joins := room.Joins(sc)
+	for i, j := range joins {
+		if i > 0 {
+			if err := sink(make([][2]float64, frameAt(joinGap, o.Rate))); err != nil {
+				return i, err
+			}
+			at += joinGap
+		}
+		from, to := max(0, j.From-joinAround).Truncate(time.Millisecond), min(end, j.To+joinAround).Truncate(time.Millisecond)
+		say(at, j)
+		if err := renderPart(ctx, sc, o, from, to, sink, notify); err != nil {
+			return i, err
+		}
+		at += to - from
+	}
+	return len(joins), nil
+}
+
+// renderPart is what a whole render gives from one session time to another, with a short fade at each edge. The times
+// are whole milliseconds.
+func renderPart(ctx context.Context, sc player.Score, o player.Options, from, to time.Duration, sink func([][2]float64) error, notify func(player.Event)) error {
+	before := min(settle, from)
+	drop, n := frameAt(before, o.Rate), frameAt(to-from, o.Rate)
+	edge := min(frameAt(joinEdge, o.Rate), n/2)
+	pos := -drop
+	return player.Render(ctx, sc, o, from-before, to, func(block [][2]float64) error {
+		skip := min(max(-pos, 0), int64(len(block)))
+		pos += skip
+		block = block[skip:]
+		for i := range block {
+			if left := min(pos, n-1-pos); left < edge {
+				g := math.Sin(math.Pi / 2 * float64(left) / float64(edge))
+				block[i][0] *= g
+				block[i][1] *= g
+			}
+			pos++
+		}
+		return sink(block)
+	}, notify)
+}
+
+// frameAt is how many frames a time takes at a rate in Hz.
+func frameAt(d time.Duration, hz int) int64 { return int64(d) * int64(hz) / int64(time.Second) }

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -127,7 +128,17 @@ func serve(ctx context.Context, c *call) error {
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
 	tokens := web.NewTokens(store)
-	server := web.New(web.Options{Room: r, Tokens: tokens, Files: lib, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
+	arc := func(ctx context.Context, id string) (room.ArcView, error) {
+		pl, err := lib.find(ctx, id)
+		if err != nil {
+			return room.ArcView{}, err
+		}
+		return lib.picture(pl, cfg, profiles, 1)
+	}
+	audition := func(ctx context.Context, id string, p web.Part) (func(context.Context, io.Writer) error, error) {
+		return lib.audition(ctx, cfg, id, p, log)
+	}
+	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Tokens: tokens, Files: lib, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
 	if *link {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 )
@@ -12,10 +13,10 @@ import (
 // A WAV file starts with this many bytes: RIFF, a chunk that a long file turns into ds64, fmt, and the data chunk's head.
 const wavHeader = 12 + 8 + 28 + 8 + 16 + 8
 
-// WAV writes 24-bit stereo PCM into a file. One that grows over 4 GiB becomes an RF64 (EBU Tech 3306), which is the
+// WAV writes stereo PCM, of 24 bit into a file or of 16 bit into a stream. One that grows over 4 GiB becomes an RF64 (EBU Tech 3306), which is the
 // same with 64-bit sizes.
 type WAV struct {
-	file   *os.File
+	file   *os.File // nil: a stream, whose sizes were known
 	w      *bufio.Writer
 	q      quantiser
 	rate   int
@@ -40,6 +41,18 @@ func CreateWAV(path string, rate int) (*WAV, error) {
 	return w, nil
 }
 
+// StreamWAV writes into a stream what will be of so many frames, of 16 bit. rate is in Hz.
+func StreamWAV(to io.Writer, rate int, frames int64) (*WAV, error) {
+	if rate <= 0 || frames < 0 {
+		return nil, fmt.Errorf("stream wav: rate %d, %d frames", rate, frames)
+	}
+	w := &WAV{w: bufio.NewWriterSize(to, 1<<16), q: newQuantiser(s16), rate: rate}
+	if _, err := w.w.Write(w.header(frames * int64(w.q.frame()))); err != nil {
+		return nil, fmt.Errorf("stream wav: %w", err)
+	}
+	return w, nil
+}
+
 // Write appends the block. After an error, a full disk for instance, it answers the same error again.
 func (w *WAV) Write(block [][2]float64) error {
 	if w.err != nil {
@@ -56,11 +69,14 @@ func (w *WAV) Write(block [][2]float64) error {
 	return nil
 }
 
-// Close writes the sizes into the header and closes the file.
+// Close writes the sizes into the header and closes the file; a stream is flushed.
 func (w *WAV) Close() error {
 	err := w.err
 	if err == nil {
 		err = w.w.Flush()
+	}
+	if w.file == nil {
+		return err
 	}
 	if err == nil {
 		_, err = w.file.WriteAt(w.header(w.frames*int64(w.q.frame())), 0)
@@ -102,7 +118,7 @@ func (w *WAV) header(size int64) []byte {
 	b = le.AppendUint32(b, uint32(w.rate))
 	b = le.AppendUint32(b, uint32(w.rate*frame))
 	b = le.AppendUint16(b, uint16(frame))
-	b = le.AppendUint16(b, 24)
+	b = le.AppendUint16(b, uint16(w.q.bits))
 	b = append(b, "data"...)
 	return le.AppendUint32(b, data)
 }

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"roomd/player"
+	"roomd/player/decode"
+	"roomd/player/output"
+	"roomd/room"
+	"roomd/web"
+)
+
+// audition makes ready to write a part of a playlist as a session plays it, as WAV of 48 kHz and 16 bit. Nothing is read of
+// the tracks before it is written, and then without haste: another program's sound comes first.
+func (l *library) audition(ctx context.Context, cfg room.Config, id string, p web.Part, log *slog.Logger) (func(context.Context, io.Writer) error, error) {
+	pl, err := l.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := room.Rehearsal(room.Begin{Playlist: pl, Reference: cfg.Audio.Reference, Ceiling: cfg.Audio.Ceiling, Seed: 1})
+	sc, end := s.ScoreWith(l.Heard), s.Ends()
+	if p.IsJoin {
+		joins := room.Joins(sc)
+		if p.Join >= len(joins) {
+			return nil, &room.Refused{Field: "join", Reason: fmt.Sprintf("This playlist has %d joins, counted from 0.", len(joins))}
+		}
+		j := joins[p.Join]
+		p.At = max(0, j.From-joinAround)
+		p.For = min(web.MaxAudition, j.To+joinAround-p.At)
+	}
+	if p.At >= end {
+		return nil, &room.Refused{Field: "at", Reason: "This playlist ends at " + clock(end) + "."}
+	}
+	from := p.At.Truncate(time.Millisecond)
+	to := min(from+p.For, end).Truncate(time.Millisecond)
+	o := player.Options{Rate: rate, Open: openGently, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
+	return func(ctx context.Context, out io.Writer) error {
+		w, err := output.StreamWAV(out, rate, frameAt(to-from, rate))
+		if err != nil {
+			return err
+		}
+		if err := renderPart(ctx, sc, o, from, to, w.Write, nil); err != nil {
+			return err
+		}
+		return w.Close()
+	}, nil
+}
+
+// openGently is openTrack for what nobody's session waits for.
+func openGently(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
+	s, err := decode.Open(ctx, file, decode.Options{Rate: hz, From: from, Background: true})
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
