@@ -108,10 +108,18 @@ func unfit(what, name string) error {
 	return nil
 }
 
-// Fits says whether so many bytes more may be written into a folder, which need not be there yet. The error is a
-// Refusal.
-func (s *Shelf) Fits(size int64) error {
-	dir := s.root
+// Fits says whether a file of so many bytes may be written into the playlists folder, and before that into the folder
+// where it waits until it is whole. Neither need be there yet. The error is a Refusal.
+func (s *Shelf) Fits(size int64, waits string) error {
+	for _, dir := range []string{s.root, waits} {
+		if err := s.fits(dir, size); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Shelf) fits(dir string, size int64) error {
 	for {
 		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
 			break

@@ -132,10 +132,10 @@ func TestShelveOnAnotherDisk(t *testing.T) {
 	if file, _, err := s.Shelve(t.Context(), part(t, content), "music/a.mp3"); err != nil || within(t, disk.Dir)[file] != content {
 		t.Fatalf("%q, %v", file, err)
 	}
-	if err := s.Fits(1 << 20); err != nil {
+	if err := s.Fits(1<<20, filepath.Join(t.TempDir(), "uploads")); err != nil {
 		t.Error(err)
 	}
-	if err := s.Fits(4096<<10 - 600_000); err == nil || !strings.Contains(err.Error(), "4 MB are needed and 3 MB can be used") {
+	if err := s.Fits(4096<<10-600_000, t.TempDir()); err == nil || !strings.Contains(err.Error(), "4 MB are needed and 3 MB can be used") {
 		t.Errorf("what would take the reserve: %v", err)
 	}
 	disk.Fill()
@@ -150,8 +150,11 @@ func TestShelveOnAnotherDisk(t *testing.T) {
 	if _, err := os.Stat(from); err != nil {
 		t.Error("the part is gone though it is nowhere else")
 	}
-	if err := s.Fits(1); err == nil || !strings.Contains(err.Error(), "no space") {
+	if err := s.Fits(1, t.TempDir()); err == nil || !strings.Contains(err.Error(), "no space") {
 		t.Errorf("a full disk: %v", err)
+	}
+	if err := openShelf(t, t.TempDir()).Fits(1, disk.Dir); err == nil {
+		t.Error("it fits where it waits on a full disk")
 	}
 	disk.Free()
 	if file, _, err := s.Shelve(t.Context(), from, "music/b.mp3"); err != nil || within(t, disk.Dir)[file] != content+"2" {

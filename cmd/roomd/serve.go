@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roomd/player"
+	"roomd/playlists"
 	"roomd/room"
 	"roomd/room/lights"
 	"roomd/room/mqtt"
@@ -126,8 +127,15 @@ func serve(ctx context.Context, c *call) error {
 
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
+	var shelf web.Shelf
+	if sh, err := playlists.OpenShelf(c.playlists); err != nil {
+		log.Warn("no music can be brought by the page", "err", err)
+	} else {
+		shelf = sh
+	}
+
 	tokens := web.NewTokens(store)
-	server := web.New(web.Options{Room: r, Tokens: tokens, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
+	server := web.New(web.Options{Room: r, Shelf: shelf, Uploads: filepath.Join(c.data, "uploads"), Tokens: tokens, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
 	if *link {
