@@ -54,7 +54,10 @@ type Options struct {
 	Certs     *Certs
 	HTTPSPort string
 	Hosts     []string // names it answers to beside IP addresses, localhost, this computer's name and NAME.local
-	Log       *slog.Logger
+	// Shelf takes what is uploaded, which waits in the folder Uploads until it is whole; nil: nothing can be uploaded.
+	Shelf   Shelf
+	Uploads string
+	Log     *slog.Logger
 }
 
 // Limits.
@@ -74,6 +77,7 @@ type Server struct {
 	drawing, listening sync.Mutex
 	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
 	codes, links *rate.Limiter
+	uploading    chan struct{} // holds one for each upload under way
 }
 
 // New makes a server.
@@ -84,7 +88,7 @@ func New(o Options) *Server {
 	if name, err := os.Hostname(); err == nil {
 		o.Hosts = append(slices.Clone(o.Hosts), name)
 	}
-	s := &Server{o: o, codes: rate.NewLimiter(rate.Every(2*time.Second), 5), links: rate.NewLimiter(10, 10)}
+	s := &Server{o: o, codes: rate.NewLimiter(rate.Every(2*time.Second), 5), links: rate.NewLimiter(10, 10), uploading: make(chan struct{}, uploadsAtOnce)}
 	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[string]int{}, gone: map[string]chan struct{}{}, dropped: map[string]uint64{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
@@ -113,6 +117,11 @@ func New(o Options) *Server {
 	steering("GET /api/v1/sessions/{id}/{file}", s.export)
 	steering("GET /api/v1/devices", s.devices)
 	steering("DELETE /api/v1/devices/{name}", s.revoke)
+	uploads := s.uploads()
+	steering("POST /api/v1/uploads", uploads)
+	steering("HEAD /api/v1/uploads/{id}", uploads)
+	steering("PATCH /api/v1/uploads/{id}", uploads)
+	steering("DELETE /api/v1/uploads/{id}", uploads)
 	private("GET /ws", s.websocket)
 	// The page itself is no secret, and it is where a device asks to be let in.
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -127,6 +136,7 @@ func New(o Options) *Server {
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
+		"/api/v1/uploads": "POST", "/api/v1/uploads/{id}": "HEAD, PATCH, DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,6 +45,7 @@ type fakeRoom struct {
 	over    bool // its session has ended
 	slow    time.Duration
 	begun   int // commands that have come
+	idle    bool
 }
 
 func newFakeRoom() *fakeRoom { return &fakeRoom{changed: make(chan struct{}), rev: 1} }
@@ -76,6 +78,14 @@ func (f *fakeRoom) change() {
 	f.changed = make(chan struct{})
 }
 
+// rest ends the session, or has it run again.
+func (f *fakeRoom) rest(idle bool) {
+	f.mu.Lock()
+	f.idle = idle
+	f.mu.Unlock()
+	f.change()
+}
+
 func (f *fakeRoom) Changed() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -99,7 +109,7 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 		state = room.Ended
 	}
 	l := room.LightLevel{Level: 40, Kelvin: 2400, Color: "#ff9a4a"}
-	return room.Snapshot{
+	snap := room.Snapshot{
 		Boot: "b", Rev: f.rev, NowMS: 5000, Version: "v", Room: "Willow", Checking: true,
 		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: state, Phase: ph, Phases: []room.PhaseView{ph},
 			Music:    &room.MusicView{Clip: "c", Title: "T", Next: "N"},
@@ -114,6 +124,10 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 		Schedule: []room.ScheduleView{{At: "0 8 * * *", Do: "scene dusk", Next: "n", Last: "l"}},
 		Marks:    []string{"Vitals"}, Scenes: []string{"dusk"},
 	}
+	if f.idle {
+		snap.Session = nil
+	}
+	return snap
 }
 
 func (f *fakeRoom) Playlists() []room.PlaylistView {
@@ -190,12 +204,12 @@ func (f *fakeRoom) Session(_ context.Context, id string) (room.SessionRecord, bo
 // house is a server with a token.
 type house struct {
 	*httptest.Server
-	room   *fakeRoom
-	tokens *Tokens
-	token  string
-	server *Server
-	store  string
-	folder string // of the playlists
+	room               *fakeRoom
+	tokens             *Tokens
+	token              string
+	server             *Server
+	store              string
+	playlists, uploads string // folders
 }
 
 // aPlaylist is a playlist's file.
@@ -213,22 +227,32 @@ func open(t testing.TB) *house {
 	if h.token, err = h.tokens.Create(t.Context(), "tablet", Therapist); err != nil {
 		t.Fatal(err)
 	}
-	h.folder = t.TempDir()
+	h.playlists, h.uploads = filepath.Join(t.TempDir(), "playlists"), filepath.Join(t.TempDir(), "uploads")
 	for name, text := range map[string]string{"p.yaml": aPlaylist, "evening/p.yaml": aPlaylist, "music/Deep/01 A 5m/one.mp3": ""} {
-		file := filepath.Join(h.folder, filepath.FromSlash(name))
+		file := filepath.Join(h.playlists, filepath.FromSlash(name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.folder, Measure: func(context.Context, string) (playlists.Track, error) {
+	h.serve(t)
+	t.Cleanup(func() { h.Server.Close() })
+	return h
+}
+
+// serve starts the server, again where it was stopped.
+func (h *house) serve(t testing.TB) {
+	t.Helper()
+	shelf, err := playlists.OpenShelf(h.playlists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.playlists, Measure: func(context.Context, string) (playlists.Track, error) {
 		return playlists.Track{Length: time.Minute}, nil
 	}})
-	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Shelf: shelf, Uploads: h.uploads, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
 	h.server.codes.SetLimit(rate.Inf)
 	h.server.links.SetLimit(rate.Inf)
-	t.Cleanup(h.Server.Close)
-	return h
 }
 
 // ask sends a request; head are header names and values in turn. "Host" sets the host.
@@ -281,6 +305,8 @@ var routes = []struct {
 	{"PUT", "/api/v1/playlists/p/file", `{"revision":"1","text":"name: X"}`, therapist},
 	{"DELETE", "/api/v1/sessions/s", "", therapist}, {"GET", "/api/v1/sessions/s/session.csv", "", therapist},
 	{"GET", "/api/v1/devices", "", therapist}, {"DELETE", "/api/v1/devices/nobody", "", therapist},
+	{"POST", "/api/v1/uploads", "", therapist}, {"HEAD", "/api/v1/uploads/x", "", therapist}, {"PATCH", "/api/v1/uploads/x", "x", therapist},
+	{"DELETE", "/api/v1/uploads/x", "", therapist},
 }
 
 // TestOnlyWhoHasAToken is the matrix of promise 5.
@@ -325,7 +351,7 @@ func TestOnlyWhoHasAToken(t *testing.T) {
 		// A page of another origin, with the tablet's cookie.
 		for _, head := range [][]string{{"Origin", "http://evil.example"}, {"Sec-Fetch-Site", "cross-site"}, {"Origin", "null"}} {
 			resp, _ := h.ask(t, r.method, r.path, r.body, append(head, "Cookie", "roomd="+h.token, "Content-Type", asJSON)...)
-			if changes := r.method != "GET"; changes && resp.StatusCode != http.StatusForbidden {
+			if changes := r.method != "GET" && r.method != "HEAD"; changes && resp.StatusCode != http.StatusForbidden {
 				t.Errorf("%s %s with %v: %s", r.method, r.path, head, resp.Status)
 			}
 		}
@@ -361,6 +387,11 @@ func TestEveryAnswerIsDarkAndStrict(t *testing.T) {
 		}
 	}
 }
+
+// fullShelf is one on a full disk.
+type fullShelf struct{ Shelf }
+
+func (fullShelf) Fits(int64, string) error { return errors.New("no space") }
 
 // TestAPIIsAsDescribed validates requests and answers of every route and every kind of fault against openapi.yaml.
 func TestAPIIsAsDescribed(t *testing.T) {
@@ -461,6 +492,51 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("DELETE", "/api/v1/sessions/running", "", 409, b...)
 	try("DELETE", "/api/v1/sessions/s", "", 401)
 	try("DELETE", "/api/v1/sessions/s", "", 403, o...)
+	const uploads = "/api/v1/uploads"
+	up := func(name, size string) []string {
+		return append(slices.Clone(b), "Tus-Resumable", "1.0.0", "Upload-Length", size, "Upload-Metadata", "filename "+base64.StdEncoding.EncodeToString([]byte(name)))
+	}
+	h.room.rest(true)
+	begun, _ := h.ask(t, "POST", uploads, "", up("a.mp3", "8")...)
+	one8 := strings.TrimPrefix(begun.Header.Get("Location"), h.URL)
+	rest := append(slices.Clone(b), "Tus-Resumable", "1.0.0", "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream")
+	try("POST", uploads, "", 201, up("b.mp3", "8")...)
+	try("POST", uploads, "", 422, up("b.zip", "8")...)
+	try("POST", uploads, "", 507, up("b.mp3", "9000000000000000")...)
+	try("POST", uploads, "", 400, append(up("b.mp3", "8"), "Upload-Length", "-1")...)
+	try("POST", uploads, "", 412, append(up("b.mp3", "8"), "Tus-Resumable", "0.1")...)
+	try("HEAD", one8, "", 200, up("", "")...)
+	try("HEAD", uploads+"/ab", "", 404, up("", "")...)
+	try("PATCH", uploads+"/ab", "12345678", 404, rest...)
+	try("PATCH", one8, "12345678", 409, append(slices.Clone(rest), "Upload-Offset", "4")...)
+	h.room.rest(false)
+	try("POST", uploads, "", 423, up("b.mp3", "8")...)
+	try("HEAD", one8, "", 423, up("", "")...)
+	try("PATCH", one8, "12345678", 423, rest...)
+	h.room.rest(true)
+	for range uploadsAtOnce {
+		h.server.uploading <- struct{}{}
+	}
+	try("PATCH", one8, "12345678", 429, rest...)
+	for range uploadsAtOnce {
+		<-h.server.uploading
+	}
+	try("PATCH", one8, "1234", 204, rest...)
+	try("PATCH", one8, "5678", 200, append(slices.Clone(rest), "Upload-Offset", "4")...)
+	other, _ := h.ask(t, "POST", uploads, "", up("d.mp3", "8")...)
+	shelf := h.server.o.Shelf
+	h.server.o.Shelf = fullShelf{shelf}
+	try("PATCH", strings.TrimPrefix(other.Header.Get("Location"), h.URL), "1234", 507, rest...)
+	h.server.o.Shelf = shelf
+	again, _ := h.ask(t, "POST", uploads, "", up("c.mp3", "8")...)
+	gone := strings.TrimPrefix(again.Header.Get("Location"), h.URL)
+	try("DELETE", gone, "", 204, up("", "")...)
+	try("DELETE", gone, "", 404, up("", "")...)
+	h.room.rest(false)
+	for _, m := range [][2]string{{"POST", uploads}, {"HEAD", gone}, {"PATCH", gone}, {"DELETE", gone}} {
+		try(m[0], m[1], "", 401)
+		try(m[0], m[1], "", 403, o...)
+	}
 	tryFiles(t, h, try, bj, o)
 	const commands, pair = "/api/v1/commands", "/api/v1/pair"
 	try("POST", commands, `{"id":"1","do":"extend","by":"5m","phase":"Arrival"}`, 200, bj...)

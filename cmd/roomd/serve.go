@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roomd/player"
+	"roomd/playlists"
 	"roomd/room"
 	"roomd/room/lights"
 	"roomd/room/mqtt"
@@ -127,6 +128,13 @@ func serve(ctx context.Context, c *call) error {
 
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
+	var shelf web.Shelf
+	if sh, err := playlists.OpenShelf(c.playlists); err != nil {
+		log.Warn("no music can be brought by the page", "err", err)
+	} else {
+		shelf = sh
+	}
+
 	tokens := web.NewTokens(store)
 	arc := func(ctx context.Context, id string) (room.ArcView, error) {
 		pl, err := lib.find(ctx, id)
@@ -138,7 +146,7 @@ func serve(ctx context.Context, c *call) error {
 	audition := func(ctx context.Context, id string, p web.Part) (func(context.Context, io.Writer) error, error) {
 		return lib.audition(ctx, cfg, id, p, log)
 	}
-	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Tokens: tokens, Files: lib, Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
+	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Tokens: tokens, Files: lib, Shelf: shelf, Uploads: filepath.Join(c.data, "uploads"), Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
 	if *link {
