@@ -37,23 +37,23 @@ func tryFiles(t *testing.T, h *house, try func(method, path, body string, want i
 	} {
 		try("PUT", p, put(now, bad), 422, steers...)
 	}
-	if text, err := os.ReadFile(filepath.Join(h.playlists, "p.yaml")); err != nil || string(text) != aPlaylist {
+	if text, err := os.ReadFile(filepath.Join(h.folder, "p.yaml")); err != nil || string(text) != aPlaylist {
 		t.Errorf("%v\n%s", err, text)
 	}
 	try("PUT", p, put(now, `"phases":[{"was":1,"scene":"dim"},{"was":0,"length_ms":720000,"level_db":-2}]`), 200, steers...)
 	const want = "# Keep this.\nname: P\nphases:\n  - {name: B, stage: preparation, length: 5m, lights: {scene: dim}}\n  - {name: A, stage: preparation, length: 12m, level: -2} # one\n"
-	text, err := os.ReadFile(filepath.Join(h.playlists, "p.yaml"))
+	text, err := os.ReadFile(filepath.Join(h.folder, "p.yaml"))
 	if err != nil || string(text) != want {
 		t.Errorf("%v\n%s", err, text)
 	}
-	file := filepath.Join(h.playlists, "p.yaml")
+	file := filepath.Join(h.folder, "p.yaml")
 	if err := errors.Join(os.Remove(file), os.Mkdir(file, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	try("GET", p, "", 500, steers...)
 	try("PUT", p, put(now, `"text":""`), 500, steers...)
 	// Where a file would be made, one stands in the way that is none.
-	if err := errors.Join(os.RemoveAll(filepath.Join(h.playlists, ".schema")), os.WriteFile(filepath.Join(h.playlists, ".schema"), nil, 0o644)); err != nil {
+	if err := errors.Join(os.RemoveAll(filepath.Join(h.folder, ".schema")), os.WriteFile(filepath.Join(h.folder, ".schema"), nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	try("POST", "/api/v1/playlists/starter%2Ftour/file", "", 500, steers...)
@@ -72,7 +72,7 @@ func TestAFileIsNamedByItsWholePath(t *testing.T) {
 	if resp, body := h.ask(t, "POST", "/api/v1/playlists/music%2FDeep/file", "", h.bearer()...); resp.StatusCode != http.StatusCreated || !strings.Contains(body, `"music/Deep"`) {
 		t.Errorf("%s %s", resp.Status, body)
 	}
-	if _, err := os.Stat(filepath.Join(h.playlists, "music", "Deep.yaml")); err != nil {
+	if _, err := os.Stat(filepath.Join(h.folder, "music", "Deep.yaml")); err != nil {
 		t.Error(err)
 	}
 	for _, id := range []string{"..%2Fp", "%2Fetc%2Fpasswd", "evening", "p.yaml", "%00"} {

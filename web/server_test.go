@@ -42,7 +42,6 @@ type fakeRoom struct {
 	changed chan struct{}
 	rev     uint64
 	broken  bool
-	over    bool // its session has ended
 	slow    time.Duration
 	begun   int // commands that have come
 	idle    bool
@@ -104,14 +103,10 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ph := room.PhaseView{Name: "Arrival", Stage: "preparation", EndMS: 1000, Waiting: "Lozenge", Scene: "dusk"}
-	state := room.Running
-	if f.over {
-		state = room.Ended
-	}
 	l := room.LightLevel{Level: 40, Kelvin: 2400, Color: "#ff9a4a"}
 	snap := room.Snapshot{
 		Boot: "b", Rev: f.rev, NowMS: 5000, Version: "v", Room: "Willow", Checking: true,
-		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: state, Phase: ph, Phases: []room.PhaseView{ph},
+		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: room.Running, Phase: ph, Phases: []room.PhaseView{ph},
 			Music:    &room.MusicView{Clip: "c", Title: "T", Next: "N"},
 			Timeline: []room.ClipView{{Title: "T", EndMS: 10, Bed: true}}, Marks: []room.MarkView{{ID: "m", Name: "Vitals", AtMS: 3}},
 			Offer: []string{"Vitals"}, Reminders: []room.RemindView{{Say: "s", Marks: []string{"Spit"}}},
@@ -209,7 +204,8 @@ type house struct {
 	token              string
 	server             *Server
 	store              string
-	playlists, uploads string // folders
+	playlists, uploads string // folders: where uploads go
+	folder             string // of the playlists that are read and written
 }
 
 // aPlaylist is a playlist's file.
@@ -228,8 +224,9 @@ func open(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	h.playlists, h.uploads = filepath.Join(t.TempDir(), "playlists"), filepath.Join(t.TempDir(), "uploads")
+	h.folder = t.TempDir()
 	for name, text := range map[string]string{"p.yaml": aPlaylist, "evening/p.yaml": aPlaylist, "music/Deep/01 A 5m/one.mp3": ""} {
-		file := filepath.Join(h.playlists, filepath.FromSlash(name))
+		file := filepath.Join(h.folder, filepath.FromSlash(name))
 		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
 			t.Fatal(err)
 		}
@@ -246,7 +243,7 @@ func (h *house) serve(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.playlists, Measure: func(context.Context, string) (playlists.Track, error) {
+	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.folder, Measure: func(context.Context, string) (playlists.Track, error) {
 		return playlists.Track{Length: time.Minute}, nil
 	}})
 	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Shelf: shelf, Uploads: h.uploads, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
@@ -464,7 +461,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("GET", "/api/v1/playlists/evening%2Fhalf/arc", "", 409, b...)
 	const heard = "/api/v1/playlists/evening%2Ffirst/audition"
 	try("GET", heard+"?join=0", "", 409, b...) // a session runs
-	h.room.over = true
+	h.room.rest(true)
 	try("GET", heard+"?join=3", "", 200, b...)
 	try("GET", heard+"?at=0&for=60000", "", 200, b...)
 	try("GET", heard+"?join=0", "", 401)
@@ -564,6 +561,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	h.server.codes.SetLimit(0)
 	h.server.codes.SetBurst(0)
 	try("POST", pair, `{"code":"123456"}`, 429, j...)
+	h.room.rest(true)
 	h.room.broken = true
 	try("POST", commands, `{"id":"9","do":"next"}`, 500, bj...)
 	try("GET", arc, "", 500, b...)
