@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench bars bars-lights faults soak fuzz ui dist setup clean
+.PHONY: build run test check browser bench bars bars-lights faults soak fuzz ui dist dist-test setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -63,6 +63,10 @@ soak: setup
 # Debian packages for amd64, arm64 and armhf, into bin/dist.
 dist:
 	@rig/dist
+
+# The package in a Debian of its own under systemd: installed, paired, a session, upgraded in the middle of it, purged. As root.
+dist-test:
+	@rig/dist-test
 
 # Each fuzz target for FUZZTIME, one after the other. What it finds is kept under testdata/fuzz and run by every test.
 FUZZTIME ?= 30s
