@@ -30,6 +30,7 @@ const (
 	Revise     Verb = "revise"      // from the next phase on the playlist as its file has it now
 	SetScene   Verb = "scene"       // room lights to Scene; only while no session runs
 	CheckSound Verb = "check-sound" // play a piece of Playlist at its loudest level; only while no session runs; silence ends it
+	Audition   Verb = "audition"    // play Playlist from AtMS on for half a minute, as its session will; only while no session runs; silence ends it
 	WriteNote  Verb = "note"        // write Text to mark Of of Session, or to Session
 	TestLamps  Verb = "test-lights" // find out what Role's lamps can do; only while no session runs
 	Follow     Verb = "follow"      // command Role again after a hand moved it; empty: all, back to the arc after care
@@ -40,7 +41,7 @@ const (
 type Command struct {
 	ID       string   `json:"id"` // UUID
 	Do       Verb     `json:"do"`
-	Playlist string   `json:"playlist,omitempty"` // start, check-sound: a playlist's ID
+	Playlist string   `json:"playlist,omitempty"` // start, check-sound, audition: a playlist's ID
 	Phase    string   `json:"phase,omitempty"`    // the phase that was meant; where set and no longer present, the command is refused
 	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"
 	DB       *float64 `json:"db,omitempty"`       // level: dB, relative
@@ -51,6 +52,7 @@ type Command struct {
 	Scene    string   `json:"scene,omitempty"`    // scene
 	Role     string   `json:"role,omitempty"`     // follow
 	Clip     string   `json:"clip,omitempty"`     // skip: the clip that was meant; where set and no longer sounding, refused
+	AtMS     int64    `json:"at_ms,omitempty"`    // audition: session time
 	// Plan is the playlist that revise takes over. The room reads it; what a command brings is not looked at.
 	Plan *playlists.Playlist `json:"plan,omitempty"`
 	// BeforeMS is the room clock's time in milliseconds (Snapshot.NowMS) after which the command is refused; 0: never.

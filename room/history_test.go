@@ -234,6 +234,40 @@ func TestSoundCheck(t *testing.T) {
 	}
 }
 
+// An audition is a moment of the session as it will sound, and ends like a sound check.
+func TestAudition(t *testing.T) {
+	r := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	at := 70 * time.Minute
+	r.must(t, Command{Do: Audition, Playlist: "journey", AtMS: at.Milliseconds()})
+	sc := played(r)
+	whole := Rehearsal(Begin{Playlist: journey(), Reference: -23}).Score()
+	if sc.End != at+auditionTime || !r.Snapshot().Checking || len(sc.Clips) == 0 || len(sc.Levels) != len(whole.Levels) {
+		t.Fatalf("%+v", sc)
+	}
+	for k, c := range sc.Clips {
+		w := whole.Clips[k]
+		if c.Start != w.Start || c.From != w.From || c.File != w.File || c.Gain != w.Gain || c.End > sc.End || w.End < sc.End && c.End != w.End {
+			t.Errorf("%+v is not as the session has it: %+v", c, w)
+		}
+		if c.End == sc.End && w.End > sc.End && c.FadeOut != 3*time.Second {
+			t.Errorf("cut off: %+v", c)
+		}
+	}
+	r.must(t, Command{Do: Silence})
+	if stop := played(r); stop.End > at+3*time.Second || stop.End < at+time.Second || r.Snapshot().Checking {
+		t.Errorf("ended by %+v", stop)
+	}
+	for _, bad := range []int64{-1, 24 * 3600 * 1000} {
+		if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: Audition, Playlist: "journey", AtMS: bad}); refusal(err) == "" {
+			t.Errorf("%d ms: %v", bad, err)
+		}
+	}
+	r.must(t, Command{Do: Start, Playlist: "journey"})
+	if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: Audition, Playlist: "journey"}); refusal(err) == "" {
+		t.Errorf("an audition in a session: %v", err)
+	}
+}
+
 func TestExcerpt(t *testing.T) {
 	min := time.Minute
 	sc := player.Score{Clips: []player.Clip{

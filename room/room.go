@@ -226,7 +226,7 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		}
 		req.cmd.Plan = &b.Playlist
 	}
-	if c.Do == Start || c.Do == CheckSound {
+	if c.Do == Start || c.Do == CheckSound || c.Do == Audition {
 		b, err := r.prepare(ctx, c.Playlist)
 		if err != nil {
 			return Ack{}, err
@@ -372,10 +372,12 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 		return r.begin(ctx, c, req.begin)
 	case c.Do == WriteNote:
 		return r.note(ctx, c)
-	case c.Do == CheckSound && running:
+	case (c.Do == CheckSound || c.Do == Audition) && running:
 		return Ack{}, &Refused{Reason: "The sound is checked before a session, not in one."}
 	case c.Do == CheckSound:
 		return r.checkSound(ctx, c, req.begin)
+	case c.Do == Audition:
+		return r.audition(ctx, c, req.begin)
 	case c.Do == Silence && !running:
 		return r.endCheck(ctx, c)
 	case c.Do == TestLamps && running:

@@ -17,13 +17,52 @@ func (r *Room) checkSound(ctx context.Context, c Command, b *Begin) (Ack, error)
 	if !ok {
 		return Ack{}, &Refused{Reason: "This playlist has no music to check the sound with."}
 	}
+	return r.playCheck(ctx, c, sc, 0), nil
+}
+
+// auditionTime is how long an audition plays.
+const auditionTime = 30 * time.Second
+
+// audition plays a moment of a playlist as its session will, while no session runs.
+func (r *Room) audition(ctx context.Context, c Command, b *Begin) (Ack, error) {
+	s := Rehearsal(*b)
+	at := time.Duration(c.AtMS) * time.Millisecond
+	if at < 0 || at >= s.Ends() {
+		return Ack{}, &Refused{Field: "at_ms", Reason: "The playlist is not that long."}
+	}
+	sc := until(s.ScoreWith(r.o.Heard), min(at+auditionTime, s.Ends()), 3*time.Second)
+	for k := range sc.Clips {
+		sc.Clips[k].ID = "check " + NewID() // nothing that sounded in a session
+	}
+	return r.playCheck(ctx, c, sc, at), nil
+}
+
+// playCheck plays a score from a moment of it on, until its end.
+func (r *Room) playCheck(ctx context.Context, c Command, sc player.Score, from time.Duration) Ack {
+	zero := time.Now().Add(-from)
 	r.o.Sound.SetMaster(player.Master{})
-	r.o.Sound.SetScore(sc, time.Now())
-	r.check, r.checked = sc, time.Now()
-	r.publish(func(n *state) { n.checkEnds = r.clock.Now() + sc.End })
+	r.o.Sound.SetScore(sc, zero)
+	r.check, r.checked = sc, zero
+	r.publish(func(n *state) { n.checkEnds = r.clock.Now() + sc.End - from })
 	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
 	ack.Rev = r.state.Load().rev
-	return ack, nil
+	return ack
+}
+
+// until is a score that fades out to its end there.
+func until(sc player.Score, end, fade time.Duration) player.Score {
+	var clips []player.Clip
+	for _, c := range sc.Clips {
+		if c.Start >= end {
+			continue
+		}
+		if c.End >= end {
+			c.End, c.FadeOut = end, min(fade, end-c.Start)
+		}
+		clips = append(clips, c)
+	}
+	sc.Clips, sc.End = clips, end
+	return sc
 }
 
 // endCheck fades a sound check out. It refuses where none plays.
@@ -32,12 +71,7 @@ func (r *Room) endCheck(ctx context.Context, c Command) (Ack, error) {
 	if len(r.check.Clips) == 0 || at >= r.check.End {
 		return Ack{}, &Refused{Reason: "No session is running."}
 	}
-	sc := r.check
-	clip := sc.Clips[0]
-	clip.FadeOut = time.Second
-	clip.End = min(clip.End, at+clip.FadeOut)
-	sc.Clips, sc.End = []player.Clip{clip}, clip.End
-	r.o.Sound.SetScore(sc, r.checked)
+	r.o.Sound.SetScore(until(r.check, min(r.check.End, at+time.Second), time.Second), r.checked)
 	r.check = player.Score{}
 	r.publish(func(n *state) { n.checkEnds = 0 })
 	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)

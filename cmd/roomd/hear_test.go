@@ -7,9 +7,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"roomd/rig"
+	"roomd/room"
 )
 
 // integrated is a file's integrated loudness, LUFS, as ffmpeg judges it.
@@ -127,5 +132,36 @@ func TestMusicInsideThePromiseIsUntouched(t *testing.T) {
 	}
 	if db := 20 * math.Log10(worst); db > -90 {
 		t.Errorf("what is left over is at %.1f dBFS", db)
+	}
+}
+
+// TestAuditionInTheRoom holds that a moment of a playlist sounds in the room as the session will have it there, entered and
+// left softly.
+func TestAuditionInTheRoom(t *testing.T) {
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "room: Willow\n", "playlists/x.yaml": "name: X\ncrossfade: 2s\nphases: [{name: A, stage: preparation, length: 2m, music: [a.flac, b.flac]}]\n"})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"a.flac": {300, 60, -20}, "b.flac": {450, 70, -20}})
+	d.start()
+	d.ready("x")
+	d.do(room.Command{Do: room.Audition, Playlist: "x", AtMS: 52_000}) // the crossfade is from 58 to 60 s
+	time.Sleep(12 * time.Second)
+	d.do(room.Command{Do: room.Silence})
+	time.Sleep(3 * time.Second)
+	d.Kill()
+	s := card.Played()
+	a, b := strengths(s, 300), strengths(s, 450)
+	fromA, toA := span(a, 30)
+	fromB, toB := span(b, 30)
+	if turn := fromB - fromA; turn < 4 || turn > 7 || math.Abs(toA-fromB-1.5) > 0.8 || toB-fromA < 11 || toB-fromA > 14 {
+		t.Errorf("the first track sounds from %.1f s to %.1f s, the second from %.1f s to %.1f s", fromA, toA, fromB, toB)
+	}
+	// In the first 300 ms it is at most half as strong as later.
+	full := slices.Max(a)
+	for i, v := range a {
+		if at := float64(i) * step.Seconds(); v > full/2 && at < fromA+0.3 {
+			t.Errorf("%.2f s: it enters at %.0f %%", at-fromA, 100*v/full)
+			break
+		}
 	}
 }

@@ -2,7 +2,7 @@
 
 export type Verb =
   | "start" | "hold" | "release" | "next" | "extend" | "level" | "silence" | "resume" | "skip" | "mark" | "bring-back"
-  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "revise" | "scene" | "follow" | "test-lights" | "check-sound" | "note";
+  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "revise" | "scene" | "follow" | "test-lights" | "check-sound" | "audition" | "note";
 
 export interface Command {
   id: string;
