@@ -83,7 +83,7 @@ func jsonOf(n *yaml.Node) (any, bool) {
 var crossRules = []string{
 	"too-long-together.yaml", "stage-order.yaml", "same-name.yaml", "crossfade-phase.yaml", "crossfade-playlist.yaml", "until-not-offered.yaml", "boost.yaml",
 	"two-documents.yaml", // an editor looks at each by itself
-	"tag.yaml", // it is text, in a way that nobody writes
+	"tag.yaml",           // it is text, in a way that nobody writes
 }
 
 // TestSchema holds that an editor with the schema and roomd itself say the same of a file.
