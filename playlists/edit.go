@@ -290,7 +290,8 @@ func lastLine(n *yaml.Node) int {
 type File struct {
 	Name     string // below the playlists folder, with slashes
 	Text     []byte
-	Revision string // of the text
+	Revision string   // of the text
+	Problems Problems // of the text; and of its music, where that has been looked at since
 }
 
 // Revision tells a text from every other.
@@ -322,7 +323,13 @@ func (l *Library) File(id string) (File, error) {
 	if err != nil {
 		return File{}, err
 	}
-	return File{Name: s.file, Text: text, Revision: Revision(text)}, nil
+	f := File{Name: s.file, Text: text, Revision: Revision(text)}
+	if e, ok := l.Get(id); ok && e.Playlist != nil && e.Playlist.Revision == f.Revision {
+		f.Problems = e.Problems
+	} else {
+		_, f.Problems = Parse(id, f.Name, text)
+	}
+	return f, nil
 }
 
 // keptVersions is how many earlier versions of a file are kept.
@@ -354,7 +361,7 @@ func (l *Library) Save(id, revision string, text []byte) (File, Problems, error)
 	if err := replaceFile(filepath.Join(l.o.Folder, filepath.FromSlash(f.Name)), text); err != nil {
 		return f, problems, err
 	}
-	f.Text, f.Revision = text, Revision(text)
+	f.Text, f.Revision, f.Problems = text, Revision(text), problems
 	l.scan()
 	return f, problems, nil
 }

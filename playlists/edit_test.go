@@ -282,6 +282,16 @@ func TestSave(t *testing.T) {
 	if now, err := l.File("sub/x"); err != nil || now.Revision != last.Revision {
 		t.Error("the file has changed:", err)
 	}
+	// What is wrong with its music is told with the file, once that has been looked at.
+	if f, _, err := l.Save("sub/x", last.Revision, []byte(playlistText("Without", "gone.mp3"))); err != nil || len(f.Problems) > 0 {
+		t.Fatal(err, f.Problems)
+	} else if _, ok := l.Resolve(t.Context(), "sub/x"); !ok {
+		t.Fatal("it is not known")
+	}
+	last, err = l.File("sub/x")
+	if err != nil || len(last.Problems) != 1 || last.Problems[0].Line == 0 || !strings.Contains(last.Problems[0].String(), "gone.mp3") {
+		t.Fatal(err, last.Problems.Strings())
+	}
 	if _, _, err := l.Save("linked", last.Revision, []byte(playlistText("By the link", "a.mp3"))); err != nil {
 		t.Error(err)
 	}

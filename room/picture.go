@@ -15,6 +15,7 @@ type ArcView struct {
 	EndMS    int64       `json:"end_ms"`
 	Phases   []ArcPhase  `json:"phases"`
 	Clips    []ArcClip   `json:"clips"` // by their start
+	Joins    []ArcJoin   `json:"joins"` // by time
 	Loudness ArcLoudness `json:"loudness"`
 	Lights   []ArcLight  `json:"lights"` // a role each
 }
@@ -49,6 +50,12 @@ type ArcClip struct {
 	Cut   bool   `json:"cut,omitempty"` // it ends before its track does
 }
 
+// ArcJoin is a stretch in which one clip gives way to the next, as Joins tells it.
+type ArcJoin struct {
+	FromMS int64 `json:"from_ms"`
+	ToMS   int64 `json:"to_ms"`
+}
+
 // ArcLoudness is how loud the session is by time, foreseen from what is known of each track. Value k is for the StepMS from
 // k*StepMS on, in LUFS; -70 where nothing sounds. What the guard of the last stage would take down is not foreseen.
 type ArcLoudness struct {
@@ -75,7 +82,7 @@ type ArcPoint struct {
 func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 	s := Rehearsal(b)
 	sc := s.ScoreWith(heard)
-	v := ArcView{Playlist: b.Playlist.ID, Name: b.Playlist.Name, EndMS: ms(s.ends()), Phases: []ArcPhase{}, Clips: []ArcClip{}, Lights: []ArcLight{}}
+	v := ArcView{Playlist: b.Playlist.ID, Name: b.Playlist.Name, EndMS: ms(s.ends()), Phases: []ArcPhase{}, Clips: []ArcClip{}, Joins: []ArcJoin{}, Lights: []ArcLight{}}
 	for i, sp := range s.Spans {
 		ph := s.phase(i)
 		v.Phases = append(v.Phases, ArcPhase{Name: ph.Name, Stage: string(ph.Stage), StartMS: ms(sp.Start), EndMS: ms(sp.End),
@@ -97,6 +104,9 @@ func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 			a.Cover = "rest"
 		}
 		v.Clips = append(v.Clips, a)
+	}
+	for _, j := range Joins(sc) {
+		v.Joins = append(v.Joins, ArcJoin{ms(j.From), ms(j.To)})
 	}
 	return v, sc
 }

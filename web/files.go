@@ -45,10 +45,10 @@ type phaseEdit struct {
 
 func viewFile(id string, f playlists.File, problems playlists.Problems) fileView {
 	v := fileView{File: f.Name, Revision: f.Revision, Text: string(f.Text), Phases: []phaseEdit{}, Problems: problems}
-	pl, found := playlists.Parse(id, f.Name, f.Text)
-	if v.Problems == nil {
-		v.Problems = orEmpty(found)
+	if problems == nil {
+		v.Problems = orEmpty(f.Problems)
 	}
+	pl, found := playlists.Parse(id, f.Name, f.Text)
 	if len(found.Errors()) > 0 {
 		return v
 	}

@@ -165,6 +165,7 @@ func (f *fakeRoom) arc(_ context.Context, id string) (room.ArcView, error) {
 	return room.ArcView{Playlist: id, Name: "P", EndMS: 10,
 		Phases:   []room.ArcPhase{{Name: "Arrival", Stage: "preparation", EndMS: 10, PlanMS: 9, FlexMS: 2, Until: "Lozenge", Target: -23, Silence: true}},
 		Clips:    []room.ArcClip{{ID: "c", Title: "T", EndMS: 10, FadeInMS: 1, FadeOutMS: 2, Gain: -1.5, Bed: "rain", Cover: "rest", Cut: true}},
+		Joins:    []room.ArcJoin{{FromMS: 4, ToMS: 6}},
 		Loudness: room.ArcLoudness{StepMS: 1000, ShortTerm: []float64{-23.1}, Momentary: []float64{-70}},
 		Lights:   []room.ArcLight{{Role: "ambient", Points: []room.ArcPoint{{AtMS: 1, Level: 40, Color: "#ff9a4a"}}}}}, nil
 }

@@ -102,6 +102,9 @@ func TestPicture(t *testing.T) {
 			t.Errorf("the bed that was written is told to cover: %+v", c)
 		}
 	}
+	if len(v.Joins) == 0 || len(v.Joins) != len(room.Joins(sc)) || v.Joins[0].FromMS != room.Joins(sc)[0].From.Milliseconds() {
+		t.Errorf("the picture's joins are %+v, the score's %+v", v.Joins, room.Joins(sc))
+	}
 	if covers == 0 {
 		t.Error("nothing is covered; Second's d.wav would have had less than 30 s")
 	}
