@@ -108,13 +108,14 @@ func TestEmbeddedSurvivesKill(t *testing.T) {
 		os.Remove(filepath.Join(dir, "url"))
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "ROOMD_TEST_BROKER="+dir)
+		cmd.Stderr = t.Output()
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		defer cmd.Process.Kill()
 		var url []byte
-		rig.Eventually(t, 5*time.Second, "the broker is up", func() bool {
+		rig.Eventually(t, 20*time.Second, "the broker is up", func() bool {
 			url, _ = os.ReadFile(filepath.Join(dir, "url"))
 			return len(url) > 0
 		})

@@ -9,6 +9,7 @@ export interface Command {
   do: Verb;
   playlist?: string;
   phase?: string;
+  at_ms?: number;
   by?: string;
   db?: number;
   name?: string;

@@ -1,11 +1,12 @@
 // Every word on the page, in each of its languages, is in locales/. What the room itself says (problems, reasons, undo)
 // comes from the room.
 import i18next, { type ParseKeys } from "i18next";
+import type deskEn from "./desk/locales/en.json";
 import type en from "./locales/en.json";
 
 declare module "i18next" {
   interface CustomTypeOptions {
-    resources: { translation: typeof en };
+    resources: { translation: typeof en & typeof deskEn };
   }
 }
 
@@ -14,10 +15,12 @@ export const names = { en: "English", de: "Deutsch", fr: "Fran√ßais", es: "Espa√
 export type Language = keyof typeof names;
 
 const files = import.meta.glob<typeof en>("./locales/*.json", { import: "default" });
+const atDesk = import.meta.glob<typeof deskEn>("./desk/locales/*.json", { import: "default" });
 const of = (tag: string): Language | undefined => (Object.keys(names) as Language[]).find((l) => l === tag.slice(0, 2).toLowerCase());
 
 class Words {
   language = $state<Language>("en");
+  private all = false; // with what is said at the desk
 
   constructor() {
     void i18next.init({
@@ -40,6 +43,12 @@ class Words {
     await this.show([localStorage.getItem("lang") ?? "", ...navigator.languages].map(of).find(Boolean) ?? "en");
   }
 
+  /** desk fetches what is said at the desk too, for each language that is shown from now on. */
+  async desk(): Promise<void> {
+    this.all = true;
+    await this.show(this.language);
+  }
+
   async choose(l: Language): Promise<void> {
     await this.show(l);
     localStorage.setItem("lang", l);
@@ -47,7 +56,8 @@ class Words {
 
   /** show fetches the language, which may fail: then all stays as it is. */
   private async show(l: Language): Promise<void> {
-    i18next.addResourceBundle(l, "translation", await files[`./locales/${l}.json`]!());
+    const texts = [files[`./locales/${l}.json`]!(), ...(this.all ? [atDesk[`./desk/locales/${l}.json`]!()] : [])];
+    for (const some of await Promise.all(texts)) i18next.addResourceBundle(l, "translation", some, true, true);
     await i18next.changeLanguage(l);
     this.language = l;
     document.documentElement.lang = l;

@@ -3,14 +3,15 @@ import { names, t, word, words, type Language } from "./texts.svelte";
 
 interface Group { [key: string]: string | Group }
 const files = import.meta.glob<Group>("./locales/*.json", { import: "default", eager: true });
-const sources = Object.values(import.meta.glob<string>(["./*.svelte", "./*.ts", "!./*.test.ts"], { query: "?raw", import: "default", eager: true }));
+const desk = import.meta.glob<Group>("./desk/locales/*.json", { import: "default", eager: true });
+const sources = Object.values(import.meta.glob<string>(["./**/*.svelte", "./**/*.ts", "!./**/*.test.ts"], { query: "?raw", import: "default", eager: true }));
 const languages = Object.keys(names) as Language[];
 
 /** flat is {"clock.since": "Since {{mark}}"} */
 function flat(g: Group, before = ""): Record<string, string> {
   return Object.assign({}, ...Object.entries(g).map(([k, v]) => (typeof v === "string" ? { [before + k]: v } : flat(v, `${before}${k}.`))));
 }
-const texts = Object.fromEntries(languages.map((l) => [l, flat(files[`./locales/${l}.json`]!)])) as Record<Language, Record<string, string>>;
+const texts = Object.fromEntries(languages.map((l) => [l, { ...flat(files[`./locales/${l}.json`]!), ...flat(desk[`./desk/locales/${l}.json`]!) }])) as Record<Language, Record<string, string>>;
 const forms = /_(zero|one|two|few|many|other)$/;
 const base = (key: string) => key.replace(forms, "");
 const values = (text: string) => [...text.matchAll(/{{(\w+)/g)].map((m) => m[1]!).sort();
@@ -18,6 +19,7 @@ const english = new Set(Object.keys(texts.en).map(base));
 
 test("there is a file for each language, and no other", () => {
   expect(Object.keys(files).sort()).toEqual(languages.map((l) => `./locales/${l}.json`).sort());
+  expect(Object.keys(desk).sort()).toEqual(languages.map((l) => `./desk/locales/${l}.json`).sort());
 });
 
 test.each(languages)("%s has every text, and none is empty", (l) => {
