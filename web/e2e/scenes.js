@@ -80,6 +80,25 @@ export const devices = [
 ];
 export const trust = { https: "https://room.local:8443", fingerprint: Array.from({ length: 32 }, (_, i) => (i * 37 % 256).toString(16).toUpperCase().padStart(2, "0")).join(":"), own: false };
 
+/** arc is a playlist's picture. */
+export function arc() {
+  const phases = laid().map((p) => ({ name: p.name, stage: p.stage, start_ms: p.start_ms, end_ms: p.end_ms, plan_ms: p.end_ms, flex_ms: p.name === "Journey" ? 4 * min : 0, target: -23 + p.level_db, ...(p.name === "Intention" ? { until: "Lozenge" } : {}) }));
+  const clips = timeline.map((c, i) => ({ id: "c" + i, title: c.title, phase: 0, start_ms: c.start_ms, end_ms: c.end_ms, fade_in_ms: 8000, fade_out_ms: 8000, gain: -3, ...(c.bed ? { bed: c.title.toLowerCase(), cover: "rest" } : {}) }));
+  const target = (at) => phases.find((p) => at < p.end_ms)?.target ?? -30;
+  const short_term = Array.from({ length: 720 }, (_, k) => target(k * 15_000) + 5 * Math.sin(k / 5) * Math.sin(k / 31) - 2);
+  return {
+    playlist: "starter/three-hours", name: "Three hours", end_ms: 180 * min, phases, clips, joins: clips.slice(1).map((c) => ({ from_ms: c.start_ms, to_ms: c.start_ms + 8000 })),
+    loudness: { step_ms: 15_000, short_term, momentary: short_term },
+    lights: ["accent", "ambient"].map((role) => ({ role, points: laid().flatMap((p, i, all) => [{ at_ms: p.start_ms, level: all[Math.max(0, i - 1)].light, color: "#ff9a4a" }, { at_ms: p.start_ms + 4 * min, level: p.light, color: "#ff9a4a" }]) })),
+  };
+}
+
+/** file is a playlist's file, with something to mend in it. */
+export const file = () => ({
+  file: "evening.yaml", revision: "r1", text: "name: Evening, strings\n", problems: [{ file: "evening.yaml", line: 9, col: 13, source: "    music: [strings/onset.flac]", severity: "warning", says: "“strings/onset.flac” is not there", write: "check its name; it is looked for beside this file" }],
+  phases: laid().map((p, was) => ({ was, name: p.name, stage: p.stage, length_ms: p.end_ms - p.start_ms, level_db: p.level_db, scene: p.scene, fade_ms: 5 * min })),
+});
+
 /** tap presses a control by its words */
 const tap = async (page, words) => {
   await page.locator(".key", { has: page.getByText(words, { exact: true }) }).first().click();
@@ -152,6 +171,15 @@ export const scenes = {
   },
   devices: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.getByText(w.devices.this).count())) await tap(page, w.devices.title); } },
   sessions: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.getByRole("heading", { name: w.history.title }).count())) await tap(page, w.history.title); await page.locator(".card").first().waitFor(); } },
+  music: {
+    snap: () => snapshot(null),
+    then: async (page, line, w) => {
+      if (!(await page.locator(".picture").count())) await tap(page, w.before.music);
+      await page.locator(".picture").waitFor();
+      await page.getByRole("slider").fill("2460000");
+      await page.locator("ol li").first().waitFor();
+    },
+  },
   observer: { snap: () => snapshot(session(84 * min + 7000, { marks: given }), { you: { name: "Supervision", role: "observer" } }) },
   "observer-before": { snap: () => snapshot(null, { you: { name: "Supervision", role: "observer" } }) },
   writing: {

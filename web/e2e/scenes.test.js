@@ -28,6 +28,7 @@ function unfit() {
     if (e.closest(".arc, .cards, .table")) continue;
     if (e.scrollHeight > e.clientHeight + 1 && getComputedStyle(e).overflow !== "visible") out.push(`“${text(e)}” does not fit in ${e.clientWidth}×${e.clientHeight}`);
     const r = e.getBoundingClientRect();
+    if (e.closest(".scrolls")) continue;
     if (r.left < 0 || r.top < 0 || r.right > innerWidth || r.bottom > innerHeight) out.push(`“${text(e)}” is off the screen`);
   }
   for (const e of document.querySelectorAll(".key .label, .key .sub")) {
@@ -44,8 +45,10 @@ function unfit() {
   for (const e of document.querySelectorAll(".table")) {
     if (e.scrollWidth > e.clientWidth) out.push(`the table “${e.querySelector("h2").innerText}” is cut off`);
   }
-  const list = document.querySelector(".cards")?.getBoundingClientRect();
-  const shown = (e) => !e.matches(".card") || !list || e.getBoundingClientRect().bottom <= list.bottom + 1;
+  const shown = (e) => {
+    const list = e.closest(".cards, .scrolls")?.getBoundingClientRect(), r = e.getBoundingClientRect();
+    return !list || (r.bottom <= list.bottom + 1 && r.right <= list.right + 1);
+  };
   const keys = [...document.querySelectorAll("button")].filter(shown).map((e) => [text(e), e.getBoundingClientRect()]);
   keys.forEach(([name, a], i) => {
     if (a.width < 56 || a.height < 56) out.push(`“${name}” is ${a.width}×${a.height}`);

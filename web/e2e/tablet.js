@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
-import { devices, past, playlists, record, trust } from "./scenes.js";
+import { arc, devices, file as playlistFile, past, playlists, record, trust } from "./scenes.js";
 
 export const sizes = [[768, 1024], [1024, 768], [1180, 820], [800, 1280]];
 export const palettes = ["amber", "red", "neutral"];
@@ -56,6 +56,8 @@ export async function show(page, snap) {
   await page.route("http://room.local/**", async (route) => {
     const path = new URL(route.request().url()).pathname;
     if (path === "/api/v1/playlists") return route.fulfill({ json: playlists() });
+    if (path.endsWith("/arc")) return route.fulfill({ json: arc() });
+    if (path.endsWith("/file")) return route.fulfill({ json: playlistFile() });
     if (out && path === "/api/v1/state") return route.fulfill({ status: 401, json: { reason: "" } });
     if (path === "/api/v1/sessions") return route.fulfill({ json: past });
     if (path === "/api/v1/devices") return route.fulfill({ json: devices });

@@ -6,7 +6,7 @@ const own = { target: "http://127.0.0.1:8080", ws: true };
 
 export default defineConfig({
   plugins: [svelte()],
-  build: { target: ["es2022", "safari16", "chrome100"], modulePreload: { polyfill: false }, sourcemap: false, assetsInlineLimit: 0, cssCodeSplit: false },
+  build: { target: ["es2022", "safari16", "chrome100"], modulePreload: { polyfill: false }, sourcemap: false, assetsInlineLimit: 0 },
   server: { proxy: { "/api": own, "/ws": own, "/pair": own, "/signin": own } },
   test: { include: ["src/**/*.test.ts"] },
 });

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Screen-CGYHi8rq.js","/assets/aside-CAoRWnkM.js","/assets/de-B2sUsKb5.js","/assets/en-C-r3uEjP.js","/assets/es--2BxZI3b.js","/assets/fr-Ciw2ZDy-.js","/assets/index-CzukfYBw.js","/assets/nl-Dinu2TJ4.js","/assets/style-DtQ4GDis.css"]; // both are filled in by the build; another build is another worker
-const name = "e25be4daa46de0307b8faf212f402115301998602735dedbd1a463d8b392f86c";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-cXd06jkI.js","/assets/Screen-CWQ1qcqb.js","/assets/Screen-IeRQgPvP.css","/assets/aside-DAZaoCKO.js","/assets/aside-te2NvuBz.css","/assets/de-B8GUmvnc.js","/assets/de-DpAjpe9P.js","/assets/desk-9AIzuhzf.css","/assets/desk-Zm4JkycA.js","/assets/en-D6Obvj9_.js","/assets/en-DiJFaf3l.js","/assets/es-C105DSCv.js","/assets/es-CEj6PDJt.js","/assets/fr-Bg_dRMRa.js","/assets/fr-BkzIIG5H.js","/assets/index-C65v617x.css","/assets/index-D_aNZe98.js","/assets/nl-B4WVU1q_.js","/assets/nl-CEjM-JCx.js"]; // both are filled in by the build; another build is another worker
+const name = "ef1988cc354a02d70e87961865396779de3714cfcf33539f3b668eb5dc04e584";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
