@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-cXd06jkI.js","/assets/Screen-CWQ1qcqb.js","/assets/Screen-IeRQgPvP.css","/assets/aside-DAZaoCKO.js","/assets/aside-te2NvuBz.css","/assets/de-B8GUmvnc.js","/assets/de-DpAjpe9P.js","/assets/desk-9AIzuhzf.css","/assets/desk-Zm4JkycA.js","/assets/en-D6Obvj9_.js","/assets/en-DiJFaf3l.js","/assets/es-C105DSCv.js","/assets/es-CEj6PDJt.js","/assets/fr-Bg_dRMRa.js","/assets/fr-BkzIIG5H.js","/assets/index-C65v617x.css","/assets/index-D_aNZe98.js","/assets/nl-B4WVU1q_.js","/assets/nl-CEjM-JCx.js"]; // both are filled in by the build; another build is another worker
-const name = "ef1988cc354a02d70e87961865396779de3714cfcf33539f3b668eb5dc04e584";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-cXd06jkI.js","/assets/Screen-CWQ1qcqb.js","/assets/Screen-IeRQgPvP.css","/assets/aside-DAZaoCKO.js","/assets/aside-te2NvuBz.css","/assets/de-B8GUmvnc.js","/assets/de-DpAjpe9P.js","/assets/desk-BmwtLfXG.js","/assets/desk-CiA_MNi4.css","/assets/en-D6Obvj9_.js","/assets/en-DiJFaf3l.js","/assets/es-C105DSCv.js","/assets/es-CEj6PDJt.js","/assets/fr-Bg_dRMRa.js","/assets/fr-BkzIIG5H.js","/assets/index-C65v617x.css","/assets/index-V456CMkJ.js","/assets/nl-B4WVU1q_.js","/assets/nl-CEjM-JCx.js"]; // both are filled in by the build; another build is another worker
+const name = "448c11534cee0f081c35887a1c9a20086ebb560dc0290fc83df5772087f5df19";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
