@@ -31,6 +31,7 @@ const (
 	SetScene   Verb = "scene"       // room lights to Scene; only while no session runs
 	CheckSound Verb = "check-sound" // play a piece of Playlist at its loudest level; only while no session runs; silence ends it
 	Audition   Verb = "audition"    // play Playlist from AtMS on for half a minute, as its session will; only while no session runs; silence ends it
+	Rehearse   Verb = "rehearse"    // go through Playlist from AtMS on, Speed times as fast: clock and lights; only while no session runs; silence ends it
 	WriteNote  Verb = "note"        // write Text to mark Of of Session, or to Session
 	TestLamps  Verb = "test-lights" // find out what Role's lamps can do; only while no session runs
 	Follow     Verb = "follow"      // command Role again after a hand moved it; empty: all, back to the arc after care
@@ -41,7 +42,7 @@ const (
 type Command struct {
 	ID       string   `json:"id"` // UUID
 	Do       Verb     `json:"do"`
-	Playlist string   `json:"playlist,omitempty"` // start, check-sound, audition: a playlist's ID
+	Playlist string   `json:"playlist,omitempty"` // start, check-sound, audition, rehearse: a playlist's ID
 	Phase    string   `json:"phase,omitempty"`    // the phase that was meant; where set and no longer present, the command is refused
 	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"
 	DB       *float64 `json:"db,omitempty"`       // level: dB, relative
@@ -52,7 +53,8 @@ type Command struct {
 	Scene    string   `json:"scene,omitempty"`    // scene
 	Role     string   `json:"role,omitempty"`     // follow
 	Clip     string   `json:"clip,omitempty"`     // skip: the clip that was meant; where set and no longer sounding, refused
-	AtMS     int64    `json:"at_ms,omitempty"`    // audition: session time
+	AtMS     int64    `json:"at_ms,omitempty"`    // audition, rehearse: session time
+	Speed    int      `json:"speed,omitempty"`    // rehearse: 1 to 600 times as fast as the session
 	// Plan is the playlist that revise takes over. The room reads it; what a command brings is not looked at.
 	Plan *playlists.Playlist `json:"plan,omitempty"`
 	// BeforeMS is the room clock's time in milliseconds (Snapshot.NowMS) after which the command is refused; 0: never.
@@ -83,21 +85,22 @@ type Ack struct {
 
 // Snapshot is all that a tablet shows. Times inside a session count in milliseconds from its start.
 type Snapshot struct {
-	Boot     string               `json:"boot"`   // of this process; another means the daemon was started again
-	Rev      uint64               `json:"rev"`    // grows with every change
-	NowMS    int64                `json:"now_ms"` // the room's monotonic clock, as /ws time answers
-	Version  string               `json:"version"`
-	Room     string               `json:"room"`
-	Session  *SessionView         `json:"session"`
-	Lights   map[string]LightView `json:"lights"`
-	Sound    SoundView            `json:"sound"`
-	Problems []Problem            `json:"problems"`
-	Parts    []PartView           `json:"parts"`              // each of Parts, as it is
-	Unsaved  int                  `json:"unsaved,omitempty"`  // commands that only memory holds until the disk takes them
-	Checking bool                 `json:"checking,omitempty"` // a sound check plays
-	Schedule []ScheduleView       `json:"schedule,omitempty"`
-	Marks    []string             `json:"marks"`  // the room's marks
-	Scenes   []string             `json:"scenes"` // the room's scenes by name
+	Boot      string               `json:"boot"`   // of this process; another means the daemon was started again
+	Rev       uint64               `json:"rev"`    // grows with every change
+	NowMS     int64                `json:"now_ms"` // the room's monotonic clock, as /ws time answers
+	Version   string               `json:"version"`
+	Room      string               `json:"room"`
+	Session   *SessionView         `json:"session"`
+	Lights    map[string]LightView `json:"lights"`
+	Sound     SoundView            `json:"sound"`
+	Problems  []Problem            `json:"problems"`
+	Parts     []PartView           `json:"parts"`              // each of Parts, as it is
+	Unsaved   int                  `json:"unsaved,omitempty"`  // commands that only memory holds until the disk takes them
+	Checking  bool                 `json:"checking,omitempty"` // a sound check plays
+	Rehearsal *RehearsalView       `json:"rehearsal,omitempty"`
+	Schedule  []ScheduleView       `json:"schedule,omitempty"`
+	Marks     []string             `json:"marks"`  // the room's marks
+	Scenes    []string             `json:"scenes"` // the room's scenes by name
 }
 
 // SessionState is where a session is.

@@ -12,6 +12,7 @@ import (
 
 	"roomd/player"
 	"roomd/rig"
+	"roomd/room/lights"
 )
 
 // ended runs a session with one mark to its end, and returns its and the mark's ID.
@@ -265,6 +266,63 @@ func TestAudition(t *testing.T) {
 	r.must(t, Command{Do: Start, Playlist: "journey"})
 	if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: Audition, Playlist: "journey"}); refusal(err) == "" {
 		t.Errorf("an audition in a session: %v", err)
+	}
+}
+
+// A rehearsal goes through the session at its speed: its phases when they come, its light no faster than light may move.
+func TestRehearse(t *testing.T) {
+	store, _, err := OpenStore(filepath.Join(t.TempDir(), "roomd.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := runRoomWith(t, store, func(c *Config) { c.Scenes["floor"] = lights.Scene{"ambient": {L: 5}} })
+	from := func(at time.Duration, speed int) Command {
+		return Command{Do: Rehearse, Playlist: "journey", AtMS: at.Milliseconds(), Speed: speed}
+	}
+	// Twenty seconds before the onset, sixty times as fast: it is there within the second.
+	r.must(t, from(40*time.Minute-20*time.Second, 60))
+	v := r.Snapshot().Rehearsal
+	if v == nil || v.Phase != "Intention" || v.Playlist != "journey" || v.Speed != 60 || v.EndMS != (180*time.Minute).Milliseconds() || v.AtMS < (40*time.Minute-21*time.Second).Milliseconds() {
+		t.Fatalf("%+v", v)
+	}
+	if m := r.lamps.last(); m.Scene["ambient"].L != 20 || m.Kind != lights.Unplanned || m.Over != 5*time.Second {
+		t.Errorf("begun with %+v", m)
+	}
+	rig.Eventually(t, 5*time.Second, "the onset, with its light", func() bool {
+		v := r.Snapshot().Rehearsal
+		m := r.lamps.last()
+		return v != nil && v.Phase == "Onset" && v.AtMS >= (40*time.Minute).Milliseconds() && m.Scene["ambient"].L == 5 && m.Kind == lights.Unplanned
+	})
+	if sc, _ := r.sound.asked(); len(sc.Clips) > 0 {
+		t.Errorf("it sounds: %+v", sc)
+	}
+	if s := r.Snapshot().Session; s != nil {
+		t.Errorf("a session is kept of it: %+v", s)
+	}
+	r.must(t, Command{Do: Silence})
+	if v := r.Snapshot().Rehearsal; v != nil {
+		t.Errorf("silence does not end it: %+v", v)
+	}
+	// Its end ends it, and so does whoever takes the light, or a session.
+	r.must(t, from(180*time.Minute-time.Second, 600))
+	rig.Eventually(t, 5*time.Second, "it is over", func() bool { return r.Snapshot().Rehearsal == nil })
+	for _, c := range []Command{{Do: SetScene, Scene: "dusk"}, {Do: Care}, {Do: Start, Playlist: "journey"}} {
+		r.must(t, from(0, 1))
+		r.must(t, c)
+		if v := r.Snapshot().Rehearsal; v != nil {
+			t.Errorf("%s does not end it: %+v", c.Do, v)
+		}
+	}
+	if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: Rehearse, Playlist: "journey", Speed: 1}); refusal(err) == "" {
+		t.Errorf("a rehearsal in a session: %v", err)
+	}
+	r = openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	for _, bad := range []Command{from(0, 0), from(0, 601), from(-time.Second, 1), from(180*time.Minute, 1)} {
+		bad.ID = NewID()
+		var no *Refused
+		if _, err := r.Do(t.Context(), bad); !errors.As(err, &no) || no.Field == "" {
+			t.Errorf("%+v: %v", bad, err)
+		}
 	}
 }
 

@@ -95,6 +95,7 @@ type state struct {
 	revised  bool    // the file of the session's playlist is another now
 	// checkEnds is until when the sound check plays.
 	checkEnds time.Duration
+	rehearsal *rehearsal // nil: none
 }
 
 type request struct {
@@ -226,7 +227,7 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		}
 		req.cmd.Plan = &b.Playlist
 	}
-	if c.Do == Start || c.Do == CheckSound || c.Do == Audition {
+	if c.Do == Start || c.Do == CheckSound || c.Do == Audition || c.Do == Rehearse {
 		b, err := r.prepare(ctx, c.Playlist)
 		if err != nil {
 			return Ack{}, err
@@ -311,6 +312,11 @@ func (r *Room) Run(ctx context.Context) error {
 				due.Reset(max(0, at-(r.clock.Now()-st.started)))
 			}
 		}
+		if h := st.rehearsal; h != nil {
+			if at, ok := h.due(); ok {
+				due.Reset(max(0, at-r.clock.Now()))
+			}
+		}
 		select {
 		case <-ctx.Done():
 			r.save()
@@ -330,6 +336,7 @@ func (r *Room) Run(ctx context.Context) error {
 			r.heard(context.WithoutCancel(ctx), e)
 		case <-due.C:
 			r.step(Input{}, nil)
+			r.rehearseOn()
 		case <-tidy.C:
 			r.forgetOld(ctx)
 		case <-r.o.Lights.Changed():
@@ -372,8 +379,10 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 		return r.begin(ctx, c, req.begin)
 	case c.Do == WriteNote:
 		return r.note(ctx, c)
-	case (c.Do == CheckSound || c.Do == Audition) && running:
-		return Ack{}, &Refused{Reason: "The sound is checked before a session, not in one."}
+	case (c.Do == CheckSound || c.Do == Audition || c.Do == Rehearse) && running:
+		return Ack{}, &Refused{Reason: "This is done before a session, not in one."}
+	case c.Do == Rehearse:
+		return r.rehearse(ctx, c, req.begin)
 	case c.Do == CheckSound:
 		return r.checkSound(ctx, c, req.begin)
 	case c.Do == Audition:
@@ -388,11 +397,13 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 		}
 		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
 	case c.Do == SetScene && !running:
+		r.endRehearsal()
 		return r.scene(ctx, c)
 	case c.Do == Follow && !running:
 		r.o.Lights.Follow(c.Role)
 		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
 	case (c.Do == Care || c.Do == Emergency) && !running:
+		r.endRehearsal()
 		r.move(LightMove{Scene: map[Verb]string{Care: careScene, Emergency: fullScene}[c.Do], Over: 2 * time.Second, Urgent: true})
 		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
 	case st.session == nil:
@@ -465,7 +476,7 @@ func (r *Room) begin(ctx context.Context, c Command, b *Begin) (Ack, error) {
 	if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
 		r.o.Log.Warn("the clock's anchor was not saved", "err", err)
 	}
-	r.publish(func(n *state) { n.session, n.started, n.checkEnds, n.revised = s, now, 0, false })
+	r.publish(func(n *state) { n.session, n.started, n.checkEnds, n.revised, n.rehearsal = s, now, 0, false, nil })
 	r.act(eff, r.state.Load())
 	ack.Rev = r.state.Load().rev
 	return ack, nil
@@ -681,6 +692,9 @@ func (r *Room) Snapshot() Snapshot {
 		Marks: r.o.Config.Marks, Scenes: slices.Sorted(maps.Keys(r.o.Config.Scenes)),
 	}
 	snap.Checking = now < st.checkEnds
+	if st.rehearsal != nil {
+		snap.Rehearsal = st.rehearsal.view(now)
+	}
 	if r.o.Schedule != nil {
 		snap.Schedule = r.o.Schedule()
 	}

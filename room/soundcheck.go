@@ -65,15 +65,18 @@ func until(sc player.Score, end, fade time.Duration) player.Score {
 	return sc
 }
 
-// endCheck fades a sound check out. It refuses where none plays.
+// endCheck fades a sound check out, and ends a rehearsal. It refuses where there is neither.
 func (r *Room) endCheck(ctx context.Context, c Command) (Ack, error) {
 	at := time.Since(r.checked)
-	if len(r.check.Clips) == 0 || at >= r.check.End {
+	plays := len(r.check.Clips) > 0 && at < r.check.End
+	if !r.endRehearsal() && !plays {
 		return Ack{}, &Refused{Reason: "No session is running."}
 	}
-	r.o.Sound.SetScore(until(r.check, min(r.check.End, at+time.Second), time.Second), r.checked)
-	r.check = player.Score{}
-	r.publish(func(n *state) { n.checkEnds = 0 })
+	if plays {
+		r.o.Sound.SetScore(until(r.check, min(r.check.End, at+time.Second), time.Second), r.checked)
+		r.check = player.Score{}
+		r.publish(func(n *state) { n.checkEnds = 0 })
+	}
 	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
 	ack.Rev = r.state.Load().rev
 	return ack, nil

@@ -105,7 +105,7 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 	ph := room.PhaseView{Name: "Arrival", Stage: "preparation", EndMS: 1000, Waiting: "Lozenge", Scene: "dusk"}
 	l := room.LightLevel{Level: 40, Kelvin: 2400, Color: "#ff9a4a"}
 	snap := room.Snapshot{
-		Boot: "b", Rev: f.rev, NowMS: 5000, Version: "v", Room: "Willow", Checking: true,
+		Boot: "b", Rev: f.rev, NowMS: 5000, Version: "v", Room: "Willow", Checking: true, Rehearsal: &room.RehearsalView{Playlist: "p", Name: "P", Phase: "A", AtMS: 1, EndMS: 2, Speed: 60},
 		Session: &room.SessionView{ID: "s", Playlist: "p", Name: "P", State: room.Running, Phase: ph, Phases: []room.PhaseView{ph},
 			Music:    &room.MusicView{Clip: "c", Title: "T", Next: "N"},
 			Timeline: []room.ClipView{{Title: "T", EndMS: 10, Bed: true}}, Marks: []room.MarkView{{ID: "m", Name: "Vitals", AtMS: 3}},

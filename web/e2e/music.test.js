@@ -109,6 +109,17 @@ test("a playlist from nothing to heard", async (t) => {
     await eventually("the room is quiet", async () => !(await willow.state()).checking);
   });
 
+  await t.test("it is rehearsed: the clock runs faster, the lamps follow, and nobody hears it", async () => {
+    await page.getByRole("slider").fill("150000");
+    await page.getByLabel("Times as fast").selectOption("10");
+    await press(page, "Rehearse from here");
+    await eventually("the next phase", async () => (await willow.state()).rehearsal?.phase === "Rest");
+    await eventually("the line is taken along", async () => Number(await page.getByRole("slider").inputValue()) > 180_000);
+    assert.ok(!(await willow.state()).session);
+    await press(page, "End rehearsal");
+    await eventually("it is over", async () => !(await willow.state()).rehearsal);
+  });
+
   await t.test("a phase is made longer and softer: the file keeps its comments, the picture follows", async () => {
     const arrival = page.locator("ol li", { hasText: "Arrival" });
     await arrival.getByLabel("Minutes", { exact: true }).first().fill("4");

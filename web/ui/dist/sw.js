@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-cXd06jkI.js","/assets/Screen-CWQ1qcqb.js","/assets/Screen-IeRQgPvP.css","/assets/aside-DAZaoCKO.js","/assets/aside-te2NvuBz.css","/assets/de-B8GUmvnc.js","/assets/de-DpAjpe9P.js","/assets/desk-BmwtLfXG.js","/assets/desk-CiA_MNi4.css","/assets/en-D6Obvj9_.js","/assets/en-DiJFaf3l.js","/assets/es-C105DSCv.js","/assets/es-CEj6PDJt.js","/assets/fr-Bg_dRMRa.js","/assets/fr-BkzIIG5H.js","/assets/index-C65v617x.css","/assets/index-V456CMkJ.js","/assets/nl-B4WVU1q_.js","/assets/nl-CEjM-JCx.js"]; // both are filled in by the build; another build is another worker
-const name = "448c11534cee0f081c35887a1c9a20086ebb560dc0290fc83df5772087f5df19";
+const files = ["/","/assets/Arc-BMh6OgUA.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-IeRQgPvP.css","/assets/Screen-dB_E1gCB.js","/assets/aside-BE4GwLSE.js","/assets/aside-te2NvuBz.css","/assets/de-DA-EwHZy.js","/assets/de-DpAjpe9P.js","/assets/desk-0BA2Jxqt.js","/assets/desk-Capu0MM8.css","/assets/en-Cr10Vr8s.js","/assets/en-D6Obvj9_.js","/assets/es-CEj6PDJt.js","/assets/es-DM-ou0sj.js","/assets/fr-BkzIIG5H.js","/assets/fr-CZCiP84o.js","/assets/index-C65v617x.css","/assets/index-lCMeEHlS.js","/assets/nl-B4WVU1q_.js","/assets/nl-DAmv9J16.js"]; // both are filled in by the build; another build is another worker
+const name = "b08ebdfc5b0661b805dc3be0c961aaae891045c548231cf77e2abd740fb10d0e";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

@@ -2,7 +2,7 @@
 
 export type Verb =
   | "start" | "hold" | "release" | "next" | "extend" | "level" | "silence" | "resume" | "skip" | "mark" | "bring-back"
-  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "revise" | "scene" | "follow" | "test-lights" | "check-sound" | "audition" | "note";
+  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "revise" | "scene" | "follow" | "test-lights" | "check-sound" | "audition" | "rehearse" | "note";
 
 export interface Command {
   id: string;
@@ -10,6 +10,7 @@ export interface Command {
   playlist?: string;
   phase?: string;
   at_ms?: number;
+  speed?: number;
   by?: string;
   db?: number;
   name?: string;
@@ -82,6 +83,7 @@ export interface Snapshot {
   room: string;
   session: Session | null;
   checking?: boolean; // a sound check plays
+  rehearsal?: { playlist: string; name: string; phase: string; at_ms: number; end_ms: number; speed: number };
   lights: Record<string, Role>;
   sound: { output: string; state: string; underruns: number; reopened: number; latency_ms: number };
   problems: Problem[];
