@@ -54,6 +54,9 @@ func Belongs(name string) bool {
 	return isAudio(name) || isList(name) || slices.Contains([]string{".yaml", ".yml"}, ending(name))
 }
 
+// Writing says whether a file of this name was written, not recorded: a list or a playlist.
+func Writing(name string) bool { return Belongs(name) && !isAudio(name) }
+
 // Refusal is why a file is not taken and what to do, in sentences for the therapist.
 type Refusal string
 

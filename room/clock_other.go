@@ -8,3 +8,5 @@ import "time"
 func sinceBoot() time.Duration { return time.Since(process) }
 
 var process = time.Now()
+
+func clockSet(wall time.Time) bool { return wall.Year() >= wrongYear }

@@ -31,6 +31,7 @@ const (
 	SetScene   Verb = "scene"       // room lights to Scene; only while no session runs
 	CheckSound Verb = "check-sound" // play a piece of Playlist at its loudest level; only while no session runs; silence ends it
 	Audition   Verb = "audition"    // play Playlist from AtMS on for half a minute, as its session will; only while no session runs; silence ends it
+	Arrival    Verb = "arrival"     // play Playlist for By, DB against its own loudness, before people come; only while no session runs; silence, or a session, ends it
 	Rehearse   Verb = "rehearse"    // go through Playlist from AtMS on, Speed times as fast: clock and lights; only while no session runs; silence ends it
 	WriteNote  Verb = "note"        // write Text to mark Of of Session, or to Session
 	TestLamps  Verb = "test-lights" // find out what Role's lamps can do; only while no session runs
@@ -42,10 +43,10 @@ const (
 type Command struct {
 	ID       string   `json:"id"` // UUID
 	Do       Verb     `json:"do"`
-	Playlist string   `json:"playlist,omitempty"` // start, check-sound, audition, rehearse: a playlist's ID
+	Playlist string   `json:"playlist,omitempty"` // start, check-sound, audition, arrival, rehearse: a playlist's ID
 	Phase    string   `json:"phase,omitempty"`    // the phase that was meant; where set and no longer present, the command is refused
-	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"
-	DB       *float64 `json:"db,omitempty"`       // level: dB, relative
+	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"; scene: its fade; arrival: how long
+	DB       *float64 `json:"db,omitempty"`       // level: dB, relative; arrival: -40 to 0
 	Name     string   `json:"name,omitempty"`     // mark: one of the room's marks
 	Of       string   `json:"of,omitempty"`       // undo: the ID of the command to take back; note: a mark's, empty: the whole session
 	Session  string   `json:"session,omitempty"`  // note
@@ -102,6 +103,9 @@ type Snapshot struct {
 	Marks     []string             `json:"marks"`  // the room's marks
 	Scenes    []string             `json:"scenes"` // the room's scenes by name
 }
+
+// InSession says whether a session runs or ends.
+func (s Snapshot) InSession() bool { return s.Session != nil && s.Session.State != Ended }
 
 // SessionState is where a session is.
 type SessionState string

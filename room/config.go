@@ -75,9 +75,24 @@ type Sign struct {
 	Free    string
 }
 
-// Job is one line of the schedule.
+// Job is one line of the schedule: a scene, music, a check or a backup.
 type Job struct {
-	At    string // five cron fields, local time
-	Scene string
-	Fade  time.Duration
+	At    string        // five cron fields, local time
+	Scene string        // lights the room
+	Fade  time.Duration // of Scene
+	Play  string        // a playlist's ID, from its start
+	For   time.Duration // how long it plays
+	Level float64       // dB against the playlist's own loudness, -40 to 0
+	Check Check
+	// Backup is the folder that the room is backed up to; of its backups the newest Keep stay.
+	Backup string
+	Keep   int
 }
+
+// Check is what a job looks at.
+type Check string
+
+const (
+	CheckFiles Check = "files" // playlists and their music, which is heard through
+	CheckRoom  Check = "room"  // sound and lights, as before a session
+)

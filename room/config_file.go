@@ -696,7 +696,7 @@ func (p *configReader) marks(v playlists.Value) {
 }
 
 func (p *configReader) schedule(v playlists.Value) {
-	const write = `write - {at: "0 8 * * MON-FRI", do: {scene: day, fade: 5m}}`
+	const write = `write - {at: "0 8 * * MON-FRI", do: {scene: day, fade: 5m}}, or play, check or backup in place of scene`
 	var names []string
 	for n := range p.c.Scenes {
 		names = append(names, n)
@@ -723,7 +723,7 @@ func (p *configReader) schedule(v playlists.Value) {
 				av.Error(fmt.Sprintf("%q is no time: %v", s, err), write)
 				good = false
 			} else if good && slices.Contains(strings.Split(fields[1], ","), "2") {
-				av.Warn("when the clocks change, a time between 02:00 and 03:00 is left out once a year and comes twice once a year", "choose another hour")
+				av.Warn("on the day when the clocks go forward there is no time between 02:00 and 03:00: this then comes at 03:00", "choose another hour")
 			}
 			j.At, ok = s, ok && good
 		} else {
@@ -733,25 +733,91 @@ func (p *configReader) schedule(v playlists.Value) {
 		if !has {
 			continue
 		}
-		df := dv.Fields("do", write, "scene", "fade")
-		if sv, has := df.Need("scene", "do", write); has {
-			s, good := sv.Text(80, write)
-			if _, exists := p.c.Scenes[s]; good && !exists {
-				sv.Error(fmt.Sprintf("the room has no scene %q", s), playlists.Suggest(s, names, "write "+strings.Join(names, ", ")))
-				good = false
-			}
-			j.Scene, ok = s, ok && good
-		} else {
-			ok = false
-		}
-		if fv, has := df.Get("fade"); has {
-			d, good := fv.Length(time.Second)
-			j.Fade, ok = d, ok && good
-		}
-		if ok {
+		if p.job(dv, write, names, &j) && ok {
 			p.c.Schedule = append(p.c.Schedule, j)
 		}
 	}
+}
+
+// job reads what is to be done, and says whether it can be.
+func (p *configReader) job(v playlists.Value, write string, scenes []string, j *Job) (ok bool) {
+	f := v.Fields("do", write, "scene", "fade", "play", "for", "level", "check", "backup", "keep")
+	if !v.IsMap() {
+		return false
+	}
+	options := map[string][]string{"scene": {"fade"}, "play": {"for", "level"}, "check": nil, "backup": {"keep"}}
+	var what []string
+	for _, name := range []string{"scene", "play", "check", "backup"} {
+		if _, has := f.Get(name); has {
+			what = append(what, name)
+		}
+	}
+	if len(what) != 1 {
+		v.Error("an entry does one thing", "write one of scene, play, check, backup")
+		return false
+	}
+	ok = true
+	for name, of := range options {
+		for _, o := range of {
+			if ov, has := f.Get(o); has && name != what[0] {
+				ov.Error(fmt.Sprintf("%q belongs to %s", o, name), "leave it out")
+				ok = false
+			}
+		}
+	}
+	text := func(name string) (s string) {
+		if tv, has := f.Get(name); has {
+			var good bool
+			s, good = tv.Text(200, write)
+			ok = ok && good
+		}
+		return s
+	}
+	length := func(name string, def time.Duration) time.Duration {
+		lv, has := f.Get(name)
+		if !has {
+			return def
+		}
+		d, good := lv.Length(time.Second)
+		ok = ok && good
+		return d
+	}
+	number := func(name string, lo, hi, def float64) float64 {
+		nv, has := f.Get(name)
+		if !has {
+			return def
+		}
+		n, good := nv.Number(lo, hi)
+		ok = ok && good
+		return n
+	}
+	switch what[0] {
+	case "scene":
+		j.Scene, j.Fade = text("scene"), length("fade", 0)
+		if sv, _ := f.Get("scene"); ok && !slices.Contains(scenes, j.Scene) {
+			sv.Error(fmt.Sprintf("the room has no scene %q", j.Scene), playlists.Suggest(j.Scene, scenes, "write "+strings.Join(scenes, ", ")))
+			ok = false
+		}
+	case "play":
+		j.Play, j.For, j.Level = text("play"), length("for", 30*time.Minute), number("level", -40, 0, -10)
+	case "check":
+		cv, _ := f.Get("check")
+		w, good := cv.Word(string(CheckFiles), string(CheckRoom))
+		j.Check, ok = Check(w), ok && good
+	case "backup":
+		j.Backup = text("backup")
+		keep := number("keep", 1, 1000, 14)
+		j.Keep = int(keep)
+		if kv, has := f.Get("keep"); ok && has && keep != math.Trunc(keep) {
+			kv.Error("keep is a whole number", "write how many backups stay: 14")
+			ok = false
+		}
+		if bv, _ := f.Get("backup"); ok && !filepath.IsAbs(j.Backup) {
+			bv.Error(fmt.Sprintf("%q is no folder from the root on", j.Backup), "write it whole: /media/stick/roomd")
+			ok = false
+		}
+	}
+	return ok
 }
 
 // plannedSpeed is the fastest that a planned fade may be, L* a second.

@@ -269,6 +269,53 @@ func TestAudition(t *testing.T) {
 	}
 }
 
+// Music before people come is the playlist's own, softer; it ends after its time, by silence, or where a session begins.
+func TestArrival(t *testing.T) {
+	r := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
+	soft := -12.0
+	c := Command{Do: Arrival, Playlist: "journey", By: "20m", DB: &soft}
+	r.must(t, c)
+	sc, whole := played(r), Rehearsal(Begin{Playlist: journey(), Reference: -23}).Score()
+	if sc.End != 20*time.Minute || len(sc.Clips) == 0 || !r.Snapshot().Checking || r.Snapshot().Session != nil {
+		t.Fatalf("%+v", sc)
+	}
+	for k, c := range sc.Clips {
+		if w := whole.Clips[k]; c.Start != w.Start || c.File != w.File || c.Gain != w.Gain-12 || c.End > sc.End {
+			t.Errorf("%+v is not the session's %+v", c, w)
+		}
+	}
+	if last := sc.Clips[len(sc.Clips)-1]; last.FadeOut != 10*time.Second || last.End != sc.End {
+		t.Errorf("it ends with %+v", last)
+	}
+	for k, l := range sc.Levels {
+		if l.Target != whole.Levels[k].Target-12 {
+			t.Errorf("guarded at %+v, the session at %+v", l, whole.Levels[k])
+		}
+	}
+	r.must(t, Command{Do: Silence})
+	if stop := played(r); stop.End > 5*time.Second || r.Snapshot().Checking {
+		t.Errorf("ended by %+v", stop)
+	}
+	loud, long := 3.0, c
+	long.By = "soon"
+	for _, bad := range []Command{long, {Do: Arrival, Playlist: "journey", By: "20m"}, {Do: Arrival, Playlist: "journey", By: "20m", DB: &loud}} {
+		bad.ID = NewID()
+		var no *Refused
+		if _, err := r.Do(t.Context(), bad); !errors.As(err, &no) || no.Field == "" {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	r.must(t, c)
+	r.must(t, Command{Do: Start, Playlist: "journey"})
+	if sc := played(r); r.Snapshot().Checking || sc.End != whole.End || sc.Clips[0].Gain != whole.Clips[0].Gain {
+		t.Errorf("the session plays %+v", sc)
+	}
+	c.ID = NewID()
+	if _, err := r.Do(t.Context(), c); refusal(err) == "" {
+		t.Errorf("music over a session: %v", err)
+	}
+}
+
 // A rehearsal goes through the session at its speed: its phases when they come, its light no faster than light may move.
 func TestRehearse(t *testing.T) {
 	store, _, err := OpenStore(filepath.Join(t.TempDir(), "roomd.db"))

@@ -3,7 +3,10 @@ package room
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
+
+	"roomd/room/lights"
 )
 
 // PartState is how a part of the room is.
@@ -67,4 +70,26 @@ const wrongYear = 2025
 func clockProblem(wall time.Time) (p Problem, wrong bool) {
 	return Problem{"clock", "The computer's date is wrong: it says " + wall.Format("2 January 2006") + ".",
 		"The session is timed all the same. Connect the computer to a network that tells the time, for the schedule."}, wall.Year() < wrongYear
+}
+
+// Look tells in sentences whether a session could begin: what does not work, or that all does. Lights that a hand has moved
+// are told, and are no fault.
+func (r *Room) Look() (says string, bad bool) {
+	snap := r.Snapshot()
+	var out []string
+	for _, p := range snap.Parts {
+		if p.State == Degraded {
+			out = append(out, p.Why)
+		}
+	}
+	bad = len(out) > 0
+	for _, role := range slices.Sorted(maps.Keys(snap.Lights)) {
+		if v := snap.Lights[role]; v.State == string(lights.Held) || v.State == string(lights.Unknown) {
+			out = append(out, "The light “"+role+"” is "+map[string]string{string(lights.Held): "held by a hand", string(lights.Unknown): "not known yet"}[v.State]+".")
+		}
+	}
+	if len(out) == 0 {
+		return "Sound, lights and all else work.", false
+	}
+	return strings.Join(out, " "), bad
 }

@@ -227,7 +227,7 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		}
 		req.cmd.Plan = &b.Playlist
 	}
-	if c.Do == Start || c.Do == CheckSound || c.Do == Audition || c.Do == Rehearse {
+	if c.Do == Start || c.Do == CheckSound || c.Do == Audition || c.Do == Arrival || c.Do == Rehearse {
 		b, err := r.prepare(ctx, c.Playlist)
 		if err != nil {
 			return Ack{}, err
@@ -379,8 +379,10 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 		return r.begin(ctx, c, req.begin)
 	case c.Do == WriteNote:
 		return r.note(ctx, c)
-	case (c.Do == CheckSound || c.Do == Audition || c.Do == Rehearse) && running:
+	case (c.Do == CheckSound || c.Do == Audition || c.Do == Arrival || c.Do == Rehearse) && running:
 		return Ack{}, &Refused{Reason: "This is done before a session, not in one."}
+	case c.Do == Arrival:
+		return r.arrival(ctx, c, req.begin)
 	case c.Do == Rehearse:
 		return r.rehearse(ctx, c, req.begin)
 	case c.Do == CheckSound:

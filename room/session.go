@@ -443,6 +443,7 @@ func (s *Session) revise(c *Command, now time.Duration, eff *Effects) error {
 	s.Begin.Playlist = pl
 	s.Goal += is - was
 	maps.DeleteFunc(s.failed, func(at [2]int, _ bool) bool { return at[0] > cur })
+	s.Spans[cur].End = s.Spans[cur].Nominal // what follows counts from there; where its music ends is found anew
 	relay(s.Spans, pl.Phases, cur, pl.Keep, s.Goal)
 	s.recompose(now, cutNothing, eff)
 	s.Notes = append(s.Notes, Note{now, "revised", pl.Name})

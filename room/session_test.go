@@ -86,7 +86,7 @@ func sound(t *rapid.T, s *Session, now time.Duration) {
 			t.Fatalf("phase %d starts at %v, the one before ended at %v", i, sp.Start, at)
 		}
 		if sp.End < sp.Start {
-			t.Fatalf("phase %d ends before it starts", i)
+			t.Fatalf("phase %d ends before it starts: %v at %v, %v, phase %d: %+v", i, sp, now, s.State, s.Current, p.Spans)
 		}
 		at = sp.End
 		if s.State != Running || sp.End <= now || p.silent(i) {

@@ -37,6 +37,27 @@ func (r *Room) audition(ctx context.Context, c Command, b *Begin) (Ack, error) {
 	return r.playCheck(ctx, c, sc, at), nil
 }
 
+// arrival plays a playlist softly, from its start, before people come.
+func (r *Room) arrival(ctx context.Context, c Command, b *Begin) (Ack, error) {
+	long, err := time.ParseDuration(c.By)
+	if err != nil || long < time.Second || long > 24*time.Hour {
+		return Ack{}, &Refused{Field: "by", Reason: "how long it plays, 30m"}
+	}
+	if c.DB == nil || !(*c.DB >= -40 && *c.DB <= 0) {
+		return Ack{}, &Refused{Field: "db", Reason: "from -40 to 0"}
+	}
+	s := Rehearsal(*b)
+	sc := until(s.ScoreWith(r.o.Heard), min(long, s.Ends()), 10*time.Second)
+	for k := range sc.Clips {
+		sc.Clips[k].ID = "check " + NewID()
+		sc.Clips[k].Gain += *c.DB
+	}
+	for k := range sc.Levels {
+		sc.Levels[k].Target += *c.DB
+	}
+	return r.playCheck(ctx, c, sc, 0), nil
+}
+
 // playCheck plays a score from a moment of it on, until its end.
 func (r *Room) playCheck(ctx context.Context, c Command, sc player.Score, from time.Duration) Ack {
 	zero := time.Now().Add(-from)

@@ -110,6 +110,15 @@ func ShareStore(path string) (*Store, error) {
 	return &Store{path: path, db: db, whole: true}, nil
 }
 
+// CopyTo writes the whole of it, as it is now, into a file that is not there yet.
+func (s *Store) CopyTo(ctx context.Context, path string) error {
+	s.use.RLock()
+	defer s.use.RUnlock()
+	defer s.enter()()
+	_, err := s.db.ExecContext(ctx, "VACUUM INTO ?", path)
+	return err
+}
+
 // fileURI is the file as SQLite is asked for it.
 func fileURI(path string, q url.Values) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()

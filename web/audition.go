@@ -58,7 +58,7 @@ func (s *Server) audition(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*MaxAudition)
 	defer cancel()
 	changed := s.o.Room.Changed()
-	if s.inSession() {
+	if s.o.Room.Snapshot().InSession() {
 		s.fail(w, r, http.StatusConflict, "A session is running. Listen after it.")
 		return
 	}
@@ -87,7 +87,7 @@ func (s *Server) audition(w http.ResponseWriter, r *http.Request) {
 			case <-changed:
 			}
 			changed = s.o.Room.Changed()
-			if s.inSession() {
+			if s.o.Room.Snapshot().InSession() {
 				cancel()
 			}
 		}
@@ -101,10 +101,4 @@ func (s *Server) audition(w http.ResponseWriter, r *http.Request) {
 		s.o.Log.Info("listening broke off", "playlist", r.PathValue("id"), "err", err)
 		panic(http.ErrAbortHandler) // so that half of it does not look like all
 	}
-}
-
-// inSession says whether a session runs or ends.
-func (s *Server) inSession() bool {
-	v := s.o.Room.Snapshot().Session
-	return v != nil && v.State != room.Ended
 }

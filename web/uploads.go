@@ -78,7 +78,7 @@ func (s *Server) uploads() http.HandlerFunc {
 			taken.ServeHTTP(w, r)
 			return
 		}
-		if s.inSession() {
+		if s.o.Room.Snapshot().InSession() {
 			w.Header().Set("Retry-After", "60")
 			s.fail(w, r, http.StatusLocked, duringSession)
 			return
@@ -106,7 +106,7 @@ func (s *Server) uploads() http.HandlerFunc {
 func (s *Server) watchSession(done <-chan struct{}, running *atomic.Bool) {
 	for {
 		changed := s.o.Room.Changed()
-		if s.inSession() {
+		if s.o.Room.Snapshot().InSession() {
 			running.Store(true)
 			return
 		}

@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,6 +44,21 @@ func TestMain(m *testing.M) {
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
+
+// theBinary is its path. go test keeps a result for as long as nothing changes that the tests have linked or looked at: so they
+// look at what the binary is made of.
+var theBinary = sync.OnceValue(func() string {
+	for _, part := range []string{".", "../../player", "../../playlists", "../../room", "../../web"} {
+		_ = filepath.WalkDir(part, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() && slices.Contains([]string{"node_modules", "e2e", "src"}, e.Name()) {
+				return fs.SkipDir
+			}
+			_, err = os.Stat(path)
+			return err
+		})
+	}
+	return binary
+})
 
 // daemon is a roomd in a folder of its own.
 type daemon struct {
@@ -79,7 +96,7 @@ func daemonIn(t testing.TB, dir string, env []string, files map[string]string) *
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command(binary, "token", "create", "test", "--data", d.dir).Output()
+	out, err := exec.Command(theBinary(), "token", "create", "test", "--data", d.dir).Output()
 	if err != nil {
 		t.Fatalf("token: %v", err)
 	}
@@ -96,7 +113,7 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	d.began = time.Now()
-	words := append(append([]string{}, d.inside...), binary, "serve", "--data", d.data, "--listen", cmp.Or(d.listen, d.addr))
+	words := append(append([]string{}, d.inside...), theBinary(), "serve", "--data", d.data, "--listen", cmp.Or(d.listen, d.addr))
 	d.Process = rig.Run(d.t, log, words[0], d.env, words[1:]...)
 	defer func() {
 		if d.t.Failed() {
@@ -286,7 +303,7 @@ type tone struct{ hz, seconds, db float64 }
 // roomd runs the program with a command line, and returns its exit code and what it printed.
 func roomd(t testing.TB, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd := exec.CommandContext(t.Context(), theBinary(), args...)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	cmd.Env = append(os.Environ(), env...)

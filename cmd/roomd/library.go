@@ -272,6 +272,46 @@ func (l *library) check(ctx context.Context, id string) (*playlists.Playlist, pl
 	return e.Playlist, e.Problems
 }
 
+// look waits until every track has been heard through, and tells in sentences which playlists can be played.
+func (l *library) look(ctx context.Context) (says string, bad bool, err error) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for again := true; again; {
+		var broken []string
+		ready := 0
+		for _, e := range l.Library.List() {
+			if now, ok := l.Library.Resolve(ctx, e.ID); ok && now.Ready {
+				ready++
+			} else if ok {
+				broken = append(broken, fmt.Sprintf("%s (%s)", e.ID, counted(len(now.Problems.Errors()), "error")))
+			}
+		}
+		says, bad = counted(ready, "playlist")+" can be played.", len(broken) > 0
+		if bad {
+			says += " Not: " + strings.Join(broken, ", ") + "."
+		}
+		again = l.scan != nil && l.scan.Progress().Done < l.scan.Progress().Total
+		if again {
+			select {
+			case <-ctx.Done():
+				return "", false, ctx.Err()
+			case <-tick.C:
+			}
+		}
+	}
+	for _, p := range l.Library.Problems() {
+		says, bad = says+" "+sentence(p.Says), true
+	}
+	return says, bad, nil
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // hear has the playlists' tracks heard through that were not yet, and says how far that is. What was found damaged is
 // among the playlists' problems.
 func (l *library) hear(ctx context.Context, ids []string, say func(loudness.Progress)) error {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -22,3 +23,6 @@ func lockData(dir string) (unlock func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// crossDevice says whether a rename failed because it led to another disk.
+func crossDevice(err error) bool { return errors.Is(err, unix.EXDEV) }

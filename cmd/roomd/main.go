@@ -42,6 +42,9 @@ Usage:
   roomd pair [NAME] [--observer]         show a code that lets a tablet in
   roomd token create NAME [--observer] | list | revoke NAME
                                          who may steer the room, or only watch; a token is for a program
+  roomd backup FOLDER [--music] [--keep N]
+                                         write playlists, room file, sessions, keys and lights into one file
+  roomd restore FILE                     put a backup in place; what was there is kept beside it
   roomd version
 
 Options, before or after the command, each also an environment variable:
@@ -72,7 +75,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "version": showVersion,
+		"serve": serve, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "backup": backup, "restore": restore, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {

@@ -121,7 +121,20 @@ func serve(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	schedule, err = room.NewSchedule(cfg.Schedule, r.Do, log)
+	schedule, err = room.NewSchedule(cfg.Schedule, room.Jobs{
+		Do:   r.Do,
+		Busy: func() bool { return r.Snapshot().InSession() },
+		Look: func(ctx context.Context, what room.Check) (string, bool, error) {
+			if what == room.CheckRoom {
+				says, bad := r.Look()
+				return says, bad, nil
+			}
+			return lib.look(ctx)
+		},
+		Backup: func(ctx context.Context, folder string, keep int) (string, error) {
+			return writeBackup(ctx, c.settings, cfg.Room, folder, false, keep)
+		},
+	}, log)
 	if err != nil {
 		return err
 	}

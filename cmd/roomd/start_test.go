@@ -79,7 +79,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := t.TempDir()
-	d.Process = rig.Run(t, log, binary, nil, "serve", "--data", d.dir, "--listen", d.addr)
+	d.Process = rig.Run(t, log, theBinary(), nil, "serve", "--data", d.dir, "--listen", d.addr)
 	rig.Eventually(t, 10*time.Second, "the log names the port", func() bool {
 		b, _ := os.ReadFile(filepath.Join(log, "roomd.log"))
 		return strings.Contains(string(b), d.addr) && strings.Contains(string(b), "in use")

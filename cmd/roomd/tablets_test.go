@@ -25,7 +25,7 @@ func TestTwentyTablets(t *testing.T) {
 phases: [{name: One, stage: preparation, length: 10m, music: one.flac, marks: [Note]}]
 `})
 	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 600, -20}})
-	out, err := exec.Command(binary, "token", "create", "second", "--data", d.dir).Output()
+	out, err := exec.Command(theBinary(), "token", "create", "second", "--data", d.dir).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
