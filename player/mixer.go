@@ -18,8 +18,10 @@ const (
 	patience  = time.Second      // a clip that is due and not heard for so long gets its stand-in
 	soon      = time.Second      // what starts within it is due already, as far as opening it goes
 	slack     = 500 * time.Millisecond
-	bedLUFS   = -23 // what a bed measures at Gain 0
 )
+
+// BedLUFS is what a bed measures at Gain 0, LUFS.
+const BedLUFS = -23.0
 
 // mixer turns a plan and a position into frames. It is one and the same for live sound and for a render: offline it
 // waits for its sources, live it never does. It belongs to one goroutine.
@@ -587,7 +589,7 @@ func (m *mixer) playStand(d *deck, dst [][2]float64, p int64) {
 	d.standOut.mul(env, p)
 	d.exit.mul(env, p)
 	if target, ok := m.plan.target(p); ok {
-		scale(env, linear(min(target-bedLUFS, 12)))
+		scale(env, linear(min(target-BedLUFS, 12)))
 	}
 	for i, g := range env {
 		dst[i][0] += g * t.buf[i][0]

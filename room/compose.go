@@ -230,7 +230,7 @@ func (s *Session) target(i int) float64 { return s.Begin.Reference + s.phase(i).
 
 // gain brings a piece to its phase's target.
 func (s *Session) gain(p placed) float64 {
-	loud := bedLUFS
+	loud := player.BedLUFS
 	if s.bedOf(p) == "" {
 		t := s.phase(p.Phase).Music[p.Item].Track
 		loud = assumed
@@ -323,7 +323,7 @@ func (s *Session) ScoreWith(heard Heard) player.Score {
 				continue
 			}
 			under = append(under, player.Clip{ID: fmt.Sprintf("%s~%d", c.ID, n+1), Bed: string(s.Begin.Playlist.Bed), Title: c.Title,
-				Start: from, End: to, FadeIn: underFade / 2, FadeOut: underFade, Gain: target + underLevel - bedLUFS})
+				Start: from, End: to, FadeIn: underFade / 2, FadeOut: underFade, Gain: target + underLevel - player.BedLUFS})
 		}
 	}
 	sc.Clips = append(sc.Clips, under...)

@@ -130,7 +130,6 @@ const (
 	// assumed is the loudness of a track of which nothing is known: that of a loud master, LUFS, so that it comes out
 	// rather too soft than too loud.
 	assumed = -12.0
-	bedLUFS = -23.0
 )
 
 // NewSession starts a session at session time 0.

@@ -28,6 +28,7 @@ const usage = `roomd plays a session's music, moves the room's lights and shows 
 
 Usage:
   roomd [serve]                          run the room
+  roomd setup [--yes]                    ask for the room's name, sound device, broker and lights, and write the room file
   roomd check [FILE…]                    check playlists and the room file; all without FILE
   roomd playlist new FOLDER|LIST         write the playlist file for a folder of music or a music player's list
   roomd schema playlist|room             print the JSON Schema of a playlist or of the room file
@@ -49,7 +50,8 @@ Usage:
 
 Options, before or after the command, each also an environment variable:
   --config FILE      the room file            ROOMD_CONFIG     (default: room.yaml in the data folder)
-  --data DIR         journal, keys, caches    ROOMD_DATA       (default: ~/.local/share/roomd)
+  --data DIR         journal, keys, caches    ROOMD_DATA       (default: /var/lib/roomd where that
+                     may be read, else ~/.local/share/roomd)
   --playlists DIR    the playlists            ROOMD_PLAYLISTS  (default: playlists in the data folder)
   --listen ADDRESS   where the page is served ROOMD_LISTEN     (default: as the room file says, else :8080, and
                      by https on :8443; with --listen, https only where the room file says)
@@ -65,7 +67,7 @@ type settings struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // usageError is a command line that can't be understood.
@@ -73,9 +75,9 @@ type usageError struct{ err error }
 
 func (u usageError) Error() string { return u.err.Error() }
 
-func run(ctx context.Context, args []string, env func(string) string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "backup": backup, "restore": restore, "version": showVersion,
+		"serve": serve, "setup": setup, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "backup": backup, "restore": restore, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {
@@ -92,7 +94,7 @@ func run(ctx context.Context, args []string, env func(string) string, stdout, st
 			return exitUsage
 		}
 	}
-	c := &call{flags: flag.NewFlagSet("roomd "+name, flag.ContinueOnError), args: rest, env: env, stdout: stdout, stderr: stderr}
+	c := &call{flags: flag.NewFlagSet("roomd "+name, flag.ContinueOnError), args: rest, env: env, stdin: stdin, stdout: stdout, stderr: stderr}
 	c.flags.SetOutput(io.Discard)
 	c.shared()
 	err := commands[name](ctx, c)
@@ -124,12 +126,16 @@ func takesValue(option string) bool {
 	return false
 }
 
+// packageData is the data folder of the room that the Debian package runs; who may read it means that one.
+const packageData = "/var/lib/roomd"
+
 // call is one command line.
 type call struct {
 	settings
 	flags          *flag.FlagSet
 	args           []string
 	env            func(string) string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -142,7 +148,9 @@ func (c *call) shared() {
 		return def
 	}
 	data := filepath.Join(os.TempDir(), "roomd")
-	if home, err := os.UserHomeDir(); err == nil {
+	if _, err := os.ReadDir(packageData); err == nil {
+		data = packageData
+	} else if home, err := os.UserHomeDir(); err == nil {
 		data = filepath.Join(home, ".local", "share", "roomd")
 	}
 	c.flags.StringVar(&c.data, "data", or("ROOMD_DATA", data), "")

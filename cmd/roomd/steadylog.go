@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,6 +19,9 @@ type steadyLog struct {
 	lines   chan logLine
 	dropped atomic.Uint64
 	done    chan struct{}
+
+	mu   sync.Mutex // guards kept
+	kept []string   // the last lines, for who asks on the page
 }
 
 // logLine is a line, and how many before it are missing. One without text is the end.
@@ -26,6 +33,9 @@ type logLine struct {
 // logLines is how many lines wait at most.
 const logLines = 1024
 
+// keptLines is how many lines are kept for the page.
+const keptLines = 200
+
 func newSteadyLog(to io.Writer) *steadyLog {
 	l := &steadyLog{to: to, lines: make(chan logLine, logLines), done: make(chan struct{})}
 	go l.run()
@@ -34,6 +44,7 @@ func newSteadyLog(to io.Writer) *steadyLog {
 
 // Write takes a line. It never waits and never fails.
 func (l *steadyLog) Write(line []byte) (int, error) {
+	l.keep(line)
 	missing := l.dropped.Swap(0)
 	select {
 	case l.lines <- logLine{append([]byte{}, line...), missing}:
@@ -41,6 +52,26 @@ func (l *steadyLog) Write(line []byte) (int, error) {
 		l.dropped.Add(missing + 1)
 	}
 	return len(line), nil
+}
+
+// keep keeps a line for the page, but for one with a code that lets a device in: that is for who is at the computer.
+func (l *steadyLog) keep(line []byte) {
+	if bytes.Contains(line, []byte(" code=")) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.kept) == keptLines {
+		l.kept = append(l.kept[:0], l.kept[1:]...)
+	}
+	l.kept = append(l.kept, strings.TrimSuffix(string(line), "\n"))
+}
+
+// last are the last lines, the oldest first.
+func (l *steadyLog) last() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.kept)
 }
 
 func (l *steadyLog) run() {

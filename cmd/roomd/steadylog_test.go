@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -59,5 +61,20 @@ func TestALogThatHangsHoldsNobodyUp(t *testing.T) {
 	}
 	if written < logLines || written+missing != 1+logLines+500 {
 		t.Errorf("%d lines are written, %d are said to be missing, of %d", written, missing, 1+logLines+500)
+	}
+}
+
+// TestTheLastLines holds that the page is told the newest lines, and no code that lets somebody in.
+func TestTheLastLines(t *testing.T) {
+	l := newSteadyLog(io.Discard)
+	defer l.flush()
+	for n := range keptLines + 30 {
+		fmt.Fprintln(l, "line", n)
+	}
+	slog.New(slog.NewTextHandler(l, nil)).Info("no tablet belongs to the room yet", "code", "123456")
+	fmt.Fprintln(l, "the end")
+	got := l.last()
+	if len(got) != keptLines || got[0] != "line 31" || got[keptLines-1] != "the end" || strings.Contains(strings.Join(got, ""), "123456") {
+		t.Errorf("%d lines from %q to %q", len(got), got[0], got[len(got)-1])
 	}
 }

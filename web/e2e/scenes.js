@@ -180,6 +180,20 @@ export const scenes = {
       await page.locator("ol li").first().waitFor();
     },
   },
+  room: {
+    snap: () => snapshot(null, {
+      parts: ["sound", "lights", "broker", "playlists", "page", "disk", "clock", "room"].map((part) => (part === "lights" ? { part, state: "degraded", since_ms: 1, why: "The light “accent” does not answer.", do: "Is its switch on?" } : { part, state: "working" })),
+      schedule: [
+        { at: "0 8 * * MON-FRI", do: "scene dusk", next: "2026-05-05T08:00:00+02:00", last: "Mon 08:00: done" },
+        { at: "15 8 * * MON-FRI", do: "check room", next: "2026-05-05T08:15:00+02:00", last: "Mon 08:15: The light “accent” does not answer." },
+        { at: "30 3 * * *", do: "backup to /media/stick/roomd", next: "" },
+      ],
+    }),
+    then: async (page, line, w) => {
+      if (!(await page.locator(".log").count())) await tap(page, w.before.room);
+      await page.locator(".log li").nth(5).waitFor();
+    },
+  },
   observer: { snap: () => snapshot(session(84 * min + 7000, { marks: given }), { you: { name: "Supervision", role: "observer" } }) },
   "observer-before": { snap: () => snapshot(null, { you: { name: "Supervision", role: "observer" } }) },
   writing: {

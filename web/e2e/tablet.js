@@ -56,6 +56,7 @@ export async function show(page, snap) {
   await page.route("http://room.local/**", async (route) => {
     const path = new URL(route.request().url()).pathname;
     if (path === "/api/v1/playlists") return route.fulfill({ json: playlists() });
+    if (path === "/api/v1/log") return route.fulfill({ json: Array.from({ length: 12 }, (_, k) => `time=2026-05-04T08:0${k % 6}:00.000+02:00 level=INFO msg="a device was let in" device="iPad ${k}" role=therapist`) });
     if (path.endsWith("/arc")) return route.fulfill({ json: arc() });
     if (path.endsWith("/file")) return route.fulfill({ json: playlistFile() });
     if (out && path === "/api/v1/state") return route.fulfill({ status: 401, json: { reason: "" } });

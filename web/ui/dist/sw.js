@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-BMh6OgUA.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-IeRQgPvP.css","/assets/Screen-dB_E1gCB.js","/assets/aside-BE4GwLSE.js","/assets/aside-te2NvuBz.css","/assets/de-DA-EwHZy.js","/assets/de-DpAjpe9P.js","/assets/desk-0BA2Jxqt.js","/assets/desk-Capu0MM8.css","/assets/en-Cr10Vr8s.js","/assets/en-D6Obvj9_.js","/assets/es-CEj6PDJt.js","/assets/es-DM-ou0sj.js","/assets/fr-BkzIIG5H.js","/assets/fr-CZCiP84o.js","/assets/index-C65v617x.css","/assets/index-lCMeEHlS.js","/assets/nl-B4WVU1q_.js","/assets/nl-DAmv9J16.js"]; // both are filled in by the build; another build is another worker
-const name = "b08ebdfc5b0661b805dc3be0c961aaae891045c548231cf77e2abd740fb10d0e";
+const files = ["/","/assets/Arc-CekOR2tO.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-IeRQgPvP.css","/assets/Screen-udu6PmZK.js","/assets/aside-DTfEvxVA.js","/assets/aside-te2NvuBz.css","/assets/de-BAIvdZfk.js","/assets/de-CDGl1fPt.js","/assets/desk-BPKmJ_FM.js","/assets/desk-sS9IOCTg.css","/assets/en-BOXA-F8A.js","/assets/en-Cw7-Wm34.js","/assets/es-DbNiCs3d.js","/assets/es-DwF6KnVe.js","/assets/fr-DdFZI7zO.js","/assets/fr-DtpnSVnW.js","/assets/index-0gKc0Jxn.js","/assets/index-C65v617x.css","/assets/nl-9dskA4mJ.js","/assets/nl-DyUz8TZt.js"]; // both are filled in by the build; another build is another worker
+const name = "34d7f5f897bef6745b0e9006c811c9f42eef88939270bd8a7af345ab9b4798c0";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

@@ -73,7 +73,7 @@ export function t(key: ParseKeys, values?: Record<string, string | number>): str
 }
 
 /** word is the text for a name that the room sends, or else the name as it is. */
-export function word(group: keyof typeof en, name: string, otherwise = name): string {
+export function word(group: keyof typeof en | keyof typeof deskEn, name: string, otherwise = name): string {
   void words.language;
   const key = `${group}.${name}` as ParseKeys;
   return i18next.exists(key) ? i18next.t(key) : otherwise;

@@ -22,6 +22,10 @@ test("there is a file for each language, and no other", () => {
   expect(Object.keys(desk).sort()).toEqual(languages.map((l) => `./desk/locales/${l}.json`).sort());
 });
 
+test("no text is in both files", () => {
+  expect(Object.keys(flat(desk["./desk/locales/en.json"]!)).filter((key) => key in flat(files["./locales/en.json"]!))).toEqual([]);
+});
+
 test.each(languages)("%s has every text, and none is empty", (l) => {
   expect([...new Set(Object.keys(texts[l]).map(base))].sort()).toEqual([...english].sort());
   expect(Object.entries(texts[l]).filter(([, text]) => !text.trim())).toEqual([]);

@@ -6,7 +6,7 @@ class Ui {
   /** link is what stood behind the # of the address that was opened: it lets this tablet in. */
   link = "";
   /** page is what is shown in place of the start. */
-  page = $state<"" | "history" | "devices" | "music" | "trust">("");
+  page = $state<"" | "history" | "devices" | "music" | "room" | "trust">("");
   /** short is the control that was let go too early. */
   short = $state("");
 }

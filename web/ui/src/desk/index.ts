@@ -1,5 +1,6 @@
 // What is done at a desk, before anybody lies down: fetched when it is opened, with its own words.
 import { words } from "../texts.svelte";
 export { default as music } from "./Music.svelte";
+export { default as room } from "./Room.svelte";
 
 await words.desk();
