@@ -21,15 +21,13 @@ curl -fsSk https://127.0.0.1/healthz >/dev/null # port 443, without root
 [ "$(ps -o user= -C roomd | sort -u)" = roomd ]
 systemd-analyze security roomd --no-pager | tail -1
 
-say configure, with the broker of the package
+say set up, as the guide says, with the broker of the package
 systemctl start mosquitto
-cat >/var/lib/roomd/room.yaml <<END
-room: Test
-listen: ":80"
-https: {listen: ":443"}
-mqtt: {broker: "mqtt://127.0.0.1:1883"}
-lights: {ambient: {driver: simulated}}
-END
+systemctl stop roomd
+runuser -u roomd -- roomd setup --yes
+systemctl start roomd
+grep -q 'mqtt://localhost:1883' /var/lib/roomd/room.yaml
+grep -q 'listen: ":80"' /var/lib/roomd/room.yaml
 cat >/var/lib/roomd/playlists/short.yaml <<END
 name: Short
 crossfade: 2s
@@ -38,13 +36,12 @@ phases:
   - {name: Two, stage: administration, length: 20s, music: {bed: drone}, lights: {scene: floor, fade: 15s}}
   - {name: Three, stage: integration, length: 10s, music: {bed: ocean}}
 END
-runuser -u roomd -- roomd check --data /var/lib/roomd
-systemctl restart roomd
+runuser -u roomd -- roomd check
 until_ 10 curl -fsS http://127.0.0.1/healthz
 mosquitto_sub -h 127.0.0.1 -t '#' -v >/root/mqtt 2>&1 &
 
 say pair
-code=$(runuser -u roomd -- roomd pair --data /var/lib/roomd | grep -oE '\b[0-9]{3} [0-9]{3}\b' | tr -d ' ')
+code=$(runuser -u roomd -- roomd pair | grep -oE '\b[0-9]{3} [0-9]{3}\b' | tr -d ' ')
 api -d "{\"code\": \"$code\"}" http://127.0.0.1/api/v1/pair >/dev/null
 until_ 10 is '.sound.state != "" and (.parts | map(select(.part == "broker"))[0].state == "working")'
 
@@ -75,6 +72,18 @@ say "the card heard $(stat -c %s /srv/dac/pcm.raw) bytes: $(head -1 /srv/dac/log
 (($(stat -c %s /srv/dac/pcm.raw) > 48000 * 2 * 2 * 40))
 say "the broker heard $(wc -l </root/mqtt) messages; the lamp was last asked for: $(grep '/set' /root/mqtt | tail -1)"
 grep -q '/set' /root/mqtt
+
+say back up, and restore
+mkdir -p /media/stick
+roomd backup /media/stick
+systemctl stop roomd
+chmod 644 /media/stick/*.tar.gz
+runuser -u roomd -- roomd restore /media/stick/roomd-*.tar.gz
+systemctl start roomd
+until_ 10 curl -fsS http://127.0.0.1/healthz
+[ "$(api http://127.0.0.1/api/v1/sessions | jq length)" -ge 1 ] # the tablet is let in as before, and the session is there
+[ -z "$(find /var/lib/roomd -not -user roomd -not -path '*/.schema*')" ]
+systemd-analyze verify roomd-stick@sda1.service
 
 say purge
 dpkg --purge roomd 2>&1 | tail -1

@@ -57,6 +57,7 @@ type Options struct {
 	// Shelf takes what is uploaded, which waits in the folder Uploads until it is whole; nil: nothing can be uploaded.
 	Shelf   Shelf
 	Uploads string
+	Sticks  Sticks
 	// Lines are the last lines of the log, the oldest first.
 	Lines func() []string
 	Log   *slog.Logger
@@ -113,6 +114,9 @@ func New(o Options) *Server {
 	steering("PUT /api/v1/playlists/{id}/file", s.save)
 	private("GET /api/v1/playlists/{id}/arc", s.arc)
 	steering("GET /api/v1/playlists/{id}/audition", s.audition)
+	steering("GET /api/v1/sticks", s.withSticks(s.sticks))
+	steering("POST /api/v1/sticks/{id}/import", s.withSticks(s.bring))
+	steering("DELETE /api/v1/sticks/import", s.withSticks(s.stopBringing))
 	steering("GET /api/v1/log", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Lines())) })
 	steering("GET /api/v1/sessions", s.sessions)
 	steering("GET /api/v1/sessions/{id}", s.session)
@@ -139,7 +143,7 @@ func New(o Options) *Server {
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
-		"/api/v1/log": "GET", "/api/v1/uploads": "POST", "/api/v1/uploads/{id}": "HEAD, PATCH, DELETE",
+		"/api/v1/log": "GET", "/api/v1/sticks": "GET", "/api/v1/sticks/{id}/import": "POST", "/api/v1/sticks/import": "DELETE", "/api/v1/uploads": "POST", "/api/v1/uploads/{id}": "HEAD, PATCH, DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)

@@ -207,6 +207,7 @@ type house struct {
 	store              string
 	playlists, uploads string // folders: where uploads go
 	folder             string // of the playlists that are read and written
+	sticks             *fakeSticks
 }
 
 // aPlaylist is a playlist's file.
@@ -214,7 +215,7 @@ const aPlaylist = "# Keep this.\nname: P\nphases:\n  - {name: A, stage: preparat
 
 func open(t testing.TB) *house {
 	t.Helper()
-	h := &house{room: newFakeRoom(), store: filepath.Join(t.TempDir(), "roomd.db")}
+	h := &house{room: newFakeRoom(), sticks: &fakeSticks{}, store: filepath.Join(t.TempDir(), "roomd.db")}
 	store, _, err := room.OpenStore(h.store)
 	if err != nil {
 		t.Fatal(err)
@@ -247,7 +248,7 @@ func (h *house) serve(t testing.TB) {
 	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.folder, Measure: func(context.Context, string) (playlists.Track, error) {
 		return playlists.Track{Length: time.Minute}, nil
 	}})
-	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Shelf: shelf, Uploads: h.uploads, Lines: func() []string { return []string{"a line"} }, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Shelf: shelf, Uploads: h.uploads, Sticks: h.sticks, Lines: func() []string { return []string{"a line"} }, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
 	h.server.codes.SetLimit(rate.Inf)
 	h.server.links.SetLimit(rate.Inf)
@@ -305,6 +306,7 @@ var routes = []struct {
 	{"GET", "/api/v1/devices", "", therapist}, {"DELETE", "/api/v1/devices/nobody", "", therapist},
 	{"POST", "/api/v1/uploads", "", therapist}, {"HEAD", "/api/v1/uploads/x", "", therapist}, {"PATCH", "/api/v1/uploads/x", "x", therapist},
 	{"DELETE", "/api/v1/uploads/x", "", therapist},
+	{"GET", "/api/v1/sticks", "", therapist}, {"POST", "/api/v1/sticks/1/import", "", therapist}, {"DELETE", "/api/v1/sticks/import", "", therapist},
 }
 
 // TestOnlyWhoHasAToken is the matrix of promise 5.
@@ -532,6 +534,21 @@ func TestAPIIsAsDescribed(t *testing.T) {
 	try("DELETE", gone, "", 404, up("", "")...)
 	h.room.rest(false)
 	for _, m := range [][2]string{{"POST", uploads}, {"HEAD", gone}, {"PATCH", gone}, {"DELETE", gone}} {
+		try(m[0], m[1], "", 401)
+		try(m[0], m[1], "", 403, o...)
+	}
+	try("POST", "/api/v1/sticks/1/import", "", 423, b...)
+	h.room.rest(true)
+	for id, status := range map[string]int{"1": 202, "2": 404, "3": 409, "4": 507, "5": 500} {
+		try("POST", "/api/v1/sticks/"+id+"/import", "", status, b...)
+	}
+	try("GET", "/api/v1/sticks", "", 200, b...)
+	try("DELETE", "/api/v1/sticks/import", "", 200, b...)
+	try("DELETE", "/api/v1/sticks/import", "", 404, b...)
+	h.sticks.broken = true
+	try("GET", "/api/v1/sticks", "", 500, b...)
+	h.room.rest(false)
+	for _, m := range [][2]string{{"GET", "/api/v1/sticks"}, {"POST", "/api/v1/sticks/1/import"}, {"DELETE", "/api/v1/sticks/import"}} {
 		try(m[0], m[1], "", 401)
 		try(m[0], m[1], "", 403, o...)
 	}

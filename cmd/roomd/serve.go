@@ -142,10 +142,16 @@ func serve(ctx context.Context, c *call) error {
 	onMQTT = topics.New(cfg, r, conn, version, log)
 
 	var shelf web.Shelf
+	var sticks web.Sticks
 	if sh, err := playlists.OpenShelf(c.playlists); err != nil {
 		log.Warn("no music can be brought by the page", "err", err)
 	} else {
 		shelf = sh
+		folders := playlists.StickFolders
+		if more := c.env("ROOMD_STICKS"); more != "" {
+			folders = filepath.SplitList(more)
+		}
+		sticks = playlists.NewSticks(sh, folders, log)
 	}
 
 	tokens := web.NewTokens(store)
@@ -159,7 +165,7 @@ func serve(ctx context.Context, c *call) error {
 	audition := func(ctx context.Context, id string, p web.Part) (func(context.Context, io.Writer) error, error) {
 		return lib.audition(ctx, cfg, id, p, log)
 	}
-	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Tokens: tokens, Files: lib, Lines: lines.last, Shelf: shelf, Uploads: filepath.Join(c.data, "uploads"), Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
+	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Tokens: tokens, Files: lib, Lines: lines.last, Shelf: shelf, Sticks: sticks, Uploads: filepath.Join(c.data, "uploads"), Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
 	if *link {

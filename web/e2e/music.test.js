@@ -17,8 +17,10 @@ phases:
   - {name: Rest, stage: integration, length: 1m, music: rain, level: -6}
 `;
 
-let willow, mine; // mine is a folder on whoever's computer it is
+let willow, mine, sticks; // mine is a folder on whoever's computer it is; sticks are mounted below sticks
 before(async () => {
+  sticks = await mkdtemp(join(tmpdir(), "roomd-sticks-"));
+  process.env.ROOMD_STICKS = sticks;
   willow = await room({ "evening.yaml": evening });
   mine = await mkdtemp(join(tmpdir(), "roomd-music-"));
   await mkdir(join(mine, "Strings"));
@@ -148,6 +150,26 @@ test("a playlist from nothing to heard", async (t) => {
     await page.locator("ol li").first().waitFor();
   });
 
+  await t.test("a stick that is plugged in is shown, and copied", async () => {
+    await mkdir(join(sticks, "MUSIC"));
+    try {
+      await promisify(execFile)("mount", ["-t", "tmpfs", "-o", "size=8m", "stick", join(sticks, "MUSIC")]);
+    } catch {
+      return t.diagnostic("a stick can't be mounted here: root can");
+    }
+    try {
+      await mkdir(join(sticks, "MUSIC", "Bells"));
+      await writeFile(join(sticks, "MUSIC", "Bells", "one.flac"), await readFile(join(mine, "Strings", "01 tone.flac")));
+      await page.getByText("1 file,").waitFor();
+      await press(page, "Copy");
+      await page.locator(".stick", { hasText: "1 of 1 file is in the room." }).waitFor();
+      assert.deepEqual(await readdir(join(willow.data, "playlists", "usb", "MUSIC", "Bells")), ["one.flac"]);
+    } finally {
+      await promisify(execFile)("umount", ["-l", join(sticks, "MUSIC")]);
+    }
+    await page.getByText("1 file,").waitFor({ state: "detached" });
+  });
+
   await t.test("a playlist that came with roomd is made a file of its own", async () => {
     await press(page, "Ten-minute tour");
     await press(page, "Make it a file");
@@ -176,7 +198,7 @@ test("an upload that a power cut interrupts goes on, and is whole", async () => 
   await willow.kill();
   assert.ok((await sent()) < 100);
   await willow.start();
-  await page.getByText("1 of 1 file").waitFor({ timeout: 20_000 });
+  await page.locator("section > p", { hasText: "1 of 1 file" }).waitFor({ timeout: 20_000 });
   const there = await readFile(join(willow.data, "playlists", "music", "new", "long.wav"));
   const sum = (b) => createHash("sha256").update(b).digest("hex");
   assert.equal(sum(there), sum(await readFile(file)));

@@ -56,6 +56,7 @@ export async function show(page, snap) {
   await page.route("http://room.local/**", async (route) => {
     const path = new URL(route.request().url()).pathname;
     if (path === "/api/v1/playlists") return route.fulfill({ json: playlists() });
+    if (path === "/api/v1/sticks") return route.fulfill({ json: { sticks: [{ id: "40", name: "MUSIC 32", files: 214, bytes: 4.1e9 }], import: { stick: "MUSIC 32", state: "running", files: 31, of: 214, bytes: 6.2e8, of_bytes: 4.1e9, left_out: [] } } });
     if (path === "/api/v1/log") return route.fulfill({ json: Array.from({ length: 12 }, (_, k) => `time=2026-05-04T08:0${k % 6}:00.000+02:00 level=INFO msg="a device was let in" device="iPad ${k}" role=therapist`) });
     if (path.endsWith("/arc")) return route.fulfill({ json: arc() });
     if (path.endsWith("/file")) return route.fulfill({ json: playlistFile() });

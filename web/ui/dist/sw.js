@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-CekOR2tO.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-IeRQgPvP.css","/assets/Screen-udu6PmZK.js","/assets/aside-DTfEvxVA.js","/assets/aside-te2NvuBz.css","/assets/de-BAIvdZfk.js","/assets/de-CDGl1fPt.js","/assets/desk-BPKmJ_FM.js","/assets/desk-sS9IOCTg.css","/assets/en-BOXA-F8A.js","/assets/en-Cw7-Wm34.js","/assets/es-DbNiCs3d.js","/assets/es-DwF6KnVe.js","/assets/fr-DdFZI7zO.js","/assets/fr-DtpnSVnW.js","/assets/index-0gKc0Jxn.js","/assets/index-C65v617x.css","/assets/nl-9dskA4mJ.js","/assets/nl-DyUz8TZt.js"]; // both are filled in by the build; another build is another worker
-const name = "34d7f5f897bef6745b0e9006c811c9f42eef88939270bd8a7af345ab9b4798c0";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-pkeip-eA.js","/assets/Screen-Dsgiyxr-.js","/assets/Screen-IeRQgPvP.css","/assets/aside-QlzvjBw4.js","/assets/aside-te2NvuBz.css","/assets/de-CDGl1fPt.js","/assets/de-DOHe36JI.js","/assets/desk-8J53coEj.js","/assets/desk-CY3qs6Kw.css","/assets/en-BOXA-F8A.js","/assets/en-CCh0TNhL.js","/assets/es-CJFBxs0m.js","/assets/es-DbNiCs3d.js","/assets/fr-BzzHjZjv.js","/assets/fr-DtpnSVnW.js","/assets/index-C65v617x.css","/assets/index-DWEjwZqW.js","/assets/nl-Dczvjydk.js","/assets/nl-DyUz8TZt.js"]; // both are filled in by the build; another build is another worker
+const name = "1f5e5cc97d336501fc9c5199db3f4bc137a947e8adeb8a5ea0dbf2b644477fde";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
