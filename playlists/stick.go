@@ -298,6 +298,10 @@ func (s *Sticks) copy(ctx context.Context, st Stick, folder string, files []stic
 		s.log.Info("a stick was copied", "state", string(state), "files", i.Files, "of", i.Of, "left_out", len(i.LeftOut))
 	}
 	for _, f := range files {
+		if ctx.Err() != nil {
+			end(ImportStopped, context.Cause(ctx).Error())
+			return
+		}
 		dir, name := path.Split(f.rel)
 		place, err := s.shelf.Place(strings.Trim(path.Join(folder, dir), "/"), name)
 		var no Refusal
@@ -317,11 +321,11 @@ func (s *Sticks) copy(ctx context.Context, st Stick, folder string, files []stic
 			err = s.shelf.take(ctx, filepath.Join(st.path, filepath.FromSlash(f.rel)), place)
 		}
 		switch {
+		case err == nil:
+			change(func(i *Import) { i.Files++; i.Bytes += f.size })
 		case ctx.Err() != nil:
 			end(ImportStopped, context.Cause(ctx).Error())
 			return
-		case err == nil:
-			change(func(i *Import) { i.Files++; i.Bytes += f.size })
 		case !s.there(st) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENODEV):
 			s.log.Warn("a stick was pulled out while it was copied", "err", err)
 			end(ImportBrokeOff, "The stick was pulled out. Plug it in again to copy the rest.")
