@@ -89,7 +89,7 @@ func (c *curve) measure() {
 			queue = queue[1:]
 		}
 		before := c.floor
-		if i <= memory {
+		if i < memory {
 			before = c.target // what it crosses with
 		}
 		if len(queue) > 0 {
