@@ -46,7 +46,7 @@ func OpenShelf(folder string) (*Shelf, error) {
 	if err := os.RemoveAll(filepath.Join(root, bringing)); err != nil {
 		return nil, fmt.Errorf("the shelf: %w", err)
 	}
-	return &Shelf{root: root, free: diskSpace}, nil
+	return &Shelf{root: root, free: DiskSpace}, nil
 }
 
 // Belongs says whether a file of this name is one that a library is made of: audio, a list or a playlist.

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskSpace is what who is not root may still write to a folder's disk, and how large that is, in bytes.
-func diskSpace(dir string) (free, size uint64, err error) {
+// DiskSpace is what who is not root may still write to a folder's disk, and how large that is, in bytes.
+func DiskSpace(dir string) (free, size uint64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}

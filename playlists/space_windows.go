@@ -2,8 +2,8 @@ package playlists
 
 import win "golang.org/x/sys/windows"
 
-// diskSpace is what this user may still write to a folder's disk, and how large that is, in bytes.
-func diskSpace(dir string) (free, size uint64, err error) {
+// DiskSpace is what this user may still write to a folder's disk, and how large that is, in bytes.
+func DiskSpace(dir string) (free, size uint64, err error) {
 	p, err := win.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, 0, err

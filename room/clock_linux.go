@@ -1,10 +1,12 @@
 package room
 
 import (
-	"path/filepath"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"roomd/room/doctor"
 )
 
 // sinceBoot is the time since boot, suspend included (CLOCK_BOOTTIME): a Go monotonic reading stands still in a suspend.
@@ -18,17 +20,13 @@ func sinceBoot() time.Duration {
 
 var process = time.Now()
 
-// clockSet says whether the wall clock can be right: a network tells the kernel the time, or the computer has a clock of its
-// own that runs while it is off. A Raspberry Pi that has neither wakes up where it went to sleep.
-func clockSet(wall time.Time) bool {
+// ClockSet says whether the wall clock, which shows wall, can be right: a network tells the kernel the time, or the computer
+// has a clock of its own that runs while it is off. A Raspberry Pi that has neither wakes up where it went to sleep.
+func ClockSet(wall time.Time) bool {
 	if wall.Year() < wrongYear {
 		return false
 	}
-	there := func(pattern string) bool {
-		found, _ := filepath.Glob(pattern) // each is one
-		return len(found) > 0
-	}
-	if there("/sys/class/rtc/rtc*") {
+	if doctor.BatteryClock(os.DirFS("/")) != "" {
 		return true
 	}
 	var tx unix.Timex
@@ -36,5 +34,9 @@ func clockSet(wall time.Time) bool {
 		return tx.Status&unix.STA_UNSYNC == 0
 	}
 	// A service that may not touch the clock may not ask the kernel either. Then systemd tells, where it keeps the time.
+	there := func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	}
 	return there("/run/systemd/timesync/synchronized") || !there("/run/systemd/timesync")
 }

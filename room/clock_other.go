@@ -9,4 +9,5 @@ func sinceBoot() time.Duration { return time.Since(process) }
 
 var process = time.Now()
 
-func clockSet(wall time.Time) bool { return wall.Year() >= wrongYear }
+// ClockSet says whether the wall clock, which shows wall, can be right.
+func ClockSet(wall time.Time) bool { return wall.Year() >= wrongYear }

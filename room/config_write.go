@@ -182,3 +182,23 @@ func splice(text []byte, key, comment string, to func(*yaml.Node) (*yaml.Node, e
 func SchemaLine(schema string) string {
 	return "# yaml-language-server: $schema=" + strings.ReplaceAll(schema, "\n", "") + "\n"
 }
+
+// WithoutComments is a room file without its comments, which may hold anything. An error is a text that is no YAML.
+func WithoutComments(text []byte) ([]byte, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, fmt.Errorf("it is no YAML: %w", err)
+	}
+	var strip func(*yaml.Node)
+	strip = func(n *yaml.Node) {
+		n.HeadComment, n.LineComment, n.FootComment = "", "", ""
+		for _, m := range n.Content {
+			strip(m)
+		}
+	}
+	strip(&doc)
+	if len(doc.Content) == 0 {
+		return nil, nil
+	}
+	return yaml.Marshal(&doc)
+}

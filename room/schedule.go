@@ -46,7 +46,7 @@ type Schedule struct {
 
 // NewSchedule makes a schedule of jobs whose times have been checked.
 func NewSchedule(jobs []Job, do Jobs, log *slog.Logger) (*Schedule, error) {
-	s := &Schedule{jobs: jobs, do: do, log: log, last: make([]string, len(jobs)), wall: time.Now, set: clockSet}
+	s := &Schedule{jobs: jobs, do: do, log: log, last: make([]string, len(jobs)), wall: time.Now, set: ClockSet}
 	for k, j := range jobs {
 		spec, err := cron.ParseStandard(j.At)
 		if err != nil {

@@ -345,6 +345,21 @@ func (c *Certs) Own() bool {
 	return c.own != nil && c.ownWrong == ""
 }
 
+// Until is when the certificate that the page is served with ends.
+func (c *Certs) Until() (time.Time, error) {
+	cert, err := c.GetCertificate(nil)
+	if err != nil {
+		return time.Time{}, err
+	}
+	leaf := cert.Leaf
+	if leaf == nil {
+		if leaf, err = x509.ParseCertificate(cert.Certificate[0]); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return leaf.NotAfter, nil
+}
+
 // Problems are what keeps tablets from trusting the page.
 func (c *Certs) Problems() (out []room.Problem) {
 	c.mu.Lock()

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"roomd/room"
+	"roomd/room/doctor"
 )
 
 // Room is what is served.
@@ -48,6 +49,8 @@ type Options struct {
 	// Audition makes ready to write a part of a playlist's sound as WAV. A playlist that is not there or not ready, and a part
 	// that is not in it, gives *room.Refused.
 	Audition func(ctx context.Context, playlist string, p Part) (func(context.Context, io.Writer) error, error)
+	// Doctor looks at all that a session needs.
+	Doctor func(ctx context.Context) []doctor.Finding
 	// Dropped counts messages that were refused or not looked at, by where they came from; nil: nowhere.
 	Dropped map[string]func() map[string]uint64
 	// Certs are what https is served with, on HTTPSPort; nil: there is no https.
@@ -76,8 +79,8 @@ type Server struct {
 	o       Options
 	handler http.Handler
 	hub     hub
-	// One at a time: a picture, and somebody who listens.
-	drawing, listening sync.Mutex
+	// One at a time: a picture, somebody who listens, a doctor.
+	drawing, listening, examining sync.Mutex
 	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
 	codes, links *rate.Limiter
 	uploading    chan struct{} // holds one for each upload under way
@@ -92,7 +95,7 @@ func New(o Options) *Server {
 		o.Hosts = append(slices.Clone(o.Hosts), name)
 	}
 	s := &Server{o: o, codes: rate.NewLimiter(rate.Every(2*time.Second), 5), links: rate.NewLimiter(10, 10), uploading: make(chan struct{}, uploadsAtOnce)}
-	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[string]int{}, gone: map[string]chan struct{}{}, dropped: map[string]uint64{}}
+	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[string]int{}, gone: map[string]chan struct{}{}, dropped: noneEnded()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.local(newMetrics(s)))
@@ -117,6 +120,11 @@ func New(o Options) *Server {
 	steering("GET /api/v1/sticks", s.withSticks(s.sticks))
 	steering("POST /api/v1/sticks/{id}/import", s.withSticks(s.bring))
 	steering("DELETE /api/v1/sticks/import", s.withSticks(s.stopBringing))
+	steering("GET /api/v1/doctor", func(w http.ResponseWriter, r *http.Request) {
+		s.examining.Lock()
+		defer s.examining.Unlock()
+		reply(w, http.StatusOK, o.Doctor(r.Context()))
+	})
 	steering("GET /api/v1/log", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Lines())) })
 	steering("GET /api/v1/sessions", s.sessions)
 	steering("GET /api/v1/sessions/{id}", s.session)
@@ -143,7 +151,7 @@ func New(o Options) *Server {
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
 		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
-		"/api/v1/log": "GET", "/api/v1/sticks": "GET", "/api/v1/sticks/{id}/import": "POST", "/api/v1/sticks/import": "DELETE", "/api/v1/uploads": "POST", "/api/v1/uploads/{id}": "HEAD, PATCH, DELETE",
+		"/api/v1/doctor": "GET", "/api/v1/log": "GET", "/api/v1/sticks": "GET", "/api/v1/sticks/{id}/import": "POST", "/api/v1/sticks/import": "DELETE", "/api/v1/uploads": "POST", "/api/v1/uploads/{id}": "HEAD, PATCH, DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allow)

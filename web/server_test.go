@@ -32,6 +32,7 @@ import (
 
 	"roomd/playlists"
 	"roomd/room"
+	"roomd/room/doctor"
 	"roomd/web/ui"
 )
 
@@ -248,7 +249,9 @@ func (h *house) serve(t testing.TB) {
 	lib := playlists.NewLibrary(playlists.LibraryOptions{Folder: h.folder, Measure: func(context.Context, string) (playlists.Track, error) {
 		return playlists.Track{Length: time.Minute}, nil
 	}})
-	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Shelf: shelf, Uploads: h.uploads, Sticks: h.sticks, Lines: func() []string { return []string{"a line"} }, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
+	h.server = New(Options{Room: h.room, Arc: h.room.arc, Audition: h.room.audition, Tokens: h.tokens, Files: lib, Shelf: shelf, Uploads: h.uploads, Sticks: h.sticks, Lines: func() []string { return []string{"a line"} }, Doctor: func(context.Context) []doctor.Finding {
+		return []doctor.Finding{doctor.Good("sound", "It plays."), doctor.Bad("light ambient", "Give it power.", "It does not answer.")}
+	}, Hosts: []string{"room.clinic.example"}, Log: slog.New(slog.DiscardHandler)})
 	h.Server = httptest.NewServer(h.server)
 	h.server.codes.SetLimit(rate.Inf)
 	h.server.links.SetLimit(rate.Inf)
@@ -299,7 +302,7 @@ var routes = []struct {
 	{"GET", "/", "", anybody}, {"GET", "/index.html", "", anybody}, {"DELETE", "/", "", anybody}, {"GET", "/nothing", "", anybody},
 	{"GET", "/api/v1/nothing", "", anybody}, {"GET", "/api/v1/trust", "", anybody}, {"GET", "/ping", "", anybody}, {"GET", "/ca.crt", "", anybody}, {"GET", "/ca.mobileconfig", "", anybody},
 	{"GET", "/api/v1/state", "", watching}, {"GET", "/api/v1/playlists", "", watching}, {"GET", "/api/v1/playlists/evening%2Ffirst/arc", "", watching}, {"GET", "/ws", "", watching}, {"GET", "/api/v1/playlists/p/audition?join=0", "", therapist},
-	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/log", "", therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
+	{"POST", "/api/v1/commands", `{"id":"1","do":"next"}`, therapist}, {"GET", "/api/v1/log", "", therapist}, {"GET", "/api/v1/doctor", "", therapist}, {"GET", "/api/v1/sessions", "", therapist}, {"GET", "/api/v1/sessions/s", "", therapist},
 	{"GET", "/api/v1/playlists/p/file", "", therapist}, {"POST", "/api/v1/playlists/p/file", "", therapist},
 	{"PUT", "/api/v1/playlists/p/file", `{"revision":"1","text":"name: X"}`, therapist},
 	{"DELETE", "/api/v1/sessions/s", "", therapist}, {"GET", "/api/v1/sessions/s/session.csv", "", therapist},
@@ -450,7 +453,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := []string{"Authorization", "Bearer " + watch}
-	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s", "/api/v1/devices", "/api/v1/log", "/api/v1/sessions/s/session.json"} {
+	for _, p := range []string{"/api/v1/state", "/api/v1/playlists", "/api/v1/sessions", "/api/v1/sessions/s", "/api/v1/devices", "/api/v1/log", "/api/v1/doctor", "/api/v1/sessions/s/session.json"} {
 		try("GET", p, "", 200, b...)
 		try("GET", p, "", 401)
 		if p != "/api/v1/state" && p != "/api/v1/playlists" {

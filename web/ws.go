@@ -111,14 +111,14 @@ func (h *hub) sum() (n int) {
 	return n
 }
 
-func (h *hub) leave(who, reason string) {
+func (h *hub) leave(who string, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open[who]--; h.open[who] == 0 {
 		delete(h.open, who)
 		delete(h.gone, who)
 	}
-	h.dropped[reason]++
+	h.dropped[why.Error()]++
 	h.all.Done()
 }
 
@@ -137,13 +137,25 @@ type socket struct {
 	cancel   context.CancelCauseFunc
 }
 
-// errSlow, errRevoked: why a socket was ended.
+// Why a socket was ended.
 var (
+	errRefused = errors.New("refused")
 	errSlow    = errors.New("too slow")
+	errLarge   = errors.New("message too large")
+	errSilent  = errors.New("silent")
 	errRevoked = errors.New("revoked")
 	errClosed  = errors.New("closed")
 	errRestart = errors.New("roomd ended")
 )
+
+// noneEnded has every reason at zero, so that the first of each is seen to be one more.
+func noneEnded() map[string]uint64 {
+	n := map[string]uint64{}
+	for _, why := range []error{errRefused, errSlow, errLarge, errSilent, errRevoked, errClosed, errRestart} {
+		n[why.Error()] = 0
+	}
+	return n
+}
 
 var upgrader = websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 16384, HandshakeTimeout: 5 * time.Second,
 	CheckOrigin: sameOrigin, Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
@@ -172,8 +184,8 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, http.StatusServiceUnavailable, "too many tablets are connected")
 		return
 	}
-	reason := "refused"
-	defer func() { s.hub.leave(name, reason) }()
+	why := errRefused
+	defer func() { s.hub.leave(name, why) }()
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return
@@ -187,7 +199,7 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	jobs.Go(c.do)
 	c.read()
 	jobs.Wait()
-	reason = context.Cause(ctx).Error()
+	why = context.Cause(ctx)
 }
 
 // read takes messages until the socket ends.
@@ -202,9 +214,9 @@ func (c *socket) read() {
 			var timeout net.Error
 			switch {
 			case errors.Is(err, websocket.ErrReadLimit):
-				c.cancel(errors.New("message too large"))
+				c.cancel(errLarge)
 			case errors.As(err, &timeout) && timeout.Timeout():
-				c.cancel(errors.New("silent"))
+				c.cancel(errSilent)
 			default:
 				c.cancel(errClosed)
 			}

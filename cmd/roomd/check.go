@@ -23,37 +23,9 @@ func check(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	cfg, problems, err := room.LoadConfig(c.config)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		problems = append(problems, playlists.Problem{Place: playlists.Place{File: c.config}, Severity: playlists.Error,
-			Says: "the room file can't be read", Write: err.Error()})
-	}
-	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), slog.New(slog.DiscardHandler))
-	defer lib.Close()
-	var ids []string
-	for _, w := range words {
-		if same(w, c.config) {
-			continue // it is checked anyway
-		}
-		ids = append(ids, lib.called(w))
-	}
-	if len(words) == 0 {
-		for _, p := range lib.List() {
-			ids = append(ids, p.ID)
-		}
-	}
-	if !*quick {
-		if err := lib.hear(ctx, ids, progress(c.stderr)); err != nil {
-			return err
-		}
-	}
-	var said []string
-	for _, id := range ids {
-		pl, found := lib.check(ctx, id)
-		problems = append(problems, found...)
-		if pl != nil {
-			said = append(said, fmt.Sprintf("%s: %s, %d phases, %s", pl.ID, pl.Name, len(pl.Phases), playlists.FormatLength(pl.Length())))
-		}
+	problems, said, err := c.checked(ctx, words, !*quick)
+	if err != nil {
+		return err
 	}
 	if *asJSON {
 		b, err := problems.JSON()
@@ -73,6 +45,42 @@ func check(ctx context.Context, c *call) error {
 		return errFound
 	}
 	return nil
+}
+
+// checked are the problems of the room file and of playlists, all without words, and a line for each that can be played.
+func (c *call) checked(ctx context.Context, words []string, hear bool) (problems playlists.Problems, said []string, err error) {
+	cfg, problems, err := room.LoadConfig(c.config)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		problems = append(problems, playlists.Problem{Place: playlists.Place{File: c.config}, Severity: playlists.Error,
+			Says: "the room file can't be read", Write: err.Error()})
+	}
+	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), slog.New(slog.DiscardHandler))
+	defer lib.Close()
+	var ids []string
+	for _, w := range words {
+		if same(w, c.config) {
+			continue // it is checked anyway
+		}
+		ids = append(ids, lib.called(w))
+	}
+	if len(words) == 0 {
+		for _, p := range lib.List() {
+			ids = append(ids, p.ID)
+		}
+	}
+	if hear {
+		if err := lib.hear(ctx, ids, progress(c.stderr)); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, id := range ids {
+		pl, found := lib.check(ctx, id)
+		problems = append(problems, found...)
+		if pl != nil {
+			said = append(said, fmt.Sprintf("%s: %s, %d phases, %s", pl.ID, pl.Name, len(pl.Phases), playlists.FormatLength(pl.Length())))
+		}
+	}
+	return problems, said, nil
 }
 
 // progress tells on a terminal, in one line, how far the tracks have been heard through.

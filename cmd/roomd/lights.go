@@ -56,7 +56,7 @@ var errNoBroker = errors.New("the room's broker is the one inside roomd, and its
 
 // reach connects to the room's broker.
 func reach(ctx context.Context, cfg room.Config) (*mqtt.Client, error) {
-	if cfg.MQTT.Broker == "" || cfg.MQTT.Broker == "embedded" {
+	if embedded(cfg) {
 		return nil, errNoBroker
 	}
 	conn, err := mqtt.Dial(mqtt.Options{Broker: cfg.MQTT.Broker, CA: cfg.MQTT.CA, Log: slog.New(slog.DiscardHandler)})
@@ -168,21 +168,25 @@ func printOffer(to io.Writer, cfg room.Config, offers []lights.Offer, o lights.O
 
 // printMissing names the lamps of the room file that should have been found.
 func printMissing(to io.Writer, cfg room.Config, offers []lights.Offer) error {
-	missing := false
+	var err error
 	for _, role := range slices.Sorted(maps.Keys(cfg.Lights)) {
-		for _, l := range cfg.Lights[role] {
-			found := slices.ContainsFunc(offers, func(o lights.Offer) bool { return o.Lamp.Driver == l.Driver && o.Lamp.Topic == l.Topic })
-			if found || !slices.Contains([]string{"zigbee2mqtt", "tasmota", "wled", "shelly"}, l.Driver) {
-				continue
-			}
-			missing = true
+		for _, l := range missing(cfg.Lights[role], offers) {
+			err = errFound
 			fmt.Fprintf(to, "\nrole %s: nobody offers %s %s. Check its topic, and that it has power.\n", role, l.Driver, l.Topic)
 		}
 	}
-	if missing {
-		return errFound
+	return err
+}
+
+// missing are the lamps that somebody should offer and nobody does.
+func missing(lamps []lights.Lamp, offers []lights.Offer) (out []lights.Lamp) {
+	for _, l := range lamps {
+		found := slices.ContainsFunc(offers, func(o lights.Offer) bool { return o.Lamp.Driver == l.Driver && o.Lamp.Topic == l.Topic })
+		if !found && slices.Contains([]string{"zigbee2mqtt", "tasmota", "wled", "shelly"}, l.Driver) {
+			out = append(out, l)
+		}
 	}
-	return nil
+	return out
 }
 
 // profilesIn is where the profiles of tested lights are.

@@ -46,6 +46,8 @@ Usage:
   roomd backup FOLDER [--music] [--keep N]
                                          write playlists, room file, sessions, keys and lights into one file
   roomd restore FILE                     put a backup in place; what was there is kept beside it
+  roomd doctor [--json]                  look at all that a session needs: each line is ok, or says what to do
+  roomd report [FILE.zip]                pack what a helper needs, without secrets and notes
   roomd version
 
 Options, before or after the command, each also an environment variable:
@@ -77,7 +79,7 @@ func (u usageError) Error() string { return u.err.Error() }
 
 func run(ctx context.Context, args []string, env func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *call) error{
-		"serve": serve, "setup": setup, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "backup": backup, "restore": restore, "version": showVersion,
+		"serve": serve, "setup": setup, "check": check, "playlist": playlistCommand, "schema": schema, "render": render, "plot": plot, "sound": listSound, "lights": lightsCommand, "pair": pair, "token": token, "backup": backup, "restore": restore, "doctor": doctorCommand, "report": report, "version": showVersion,
 	}
 	name, rest := "serve", args
 	for i, a := range args {

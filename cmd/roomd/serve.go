@@ -55,8 +55,8 @@ func serve(ctx context.Context, c *call) error {
 		defer unlock()
 	}
 
-	cfg, found, err := room.LoadConfig(c.config)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	cfg, found, unread := room.LoadConfig(c.config)
+	if err := unread; err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Error("the room file can't be read; the room runs on defaults", "err", err)
 		h.always("room", "The room file can't be read, so the room runs on its defaults.", "Check that "+c.config+" is there and may be read.")
 	}
@@ -165,7 +165,8 @@ func serve(ctx context.Context, c *call) error {
 	audition := func(ctx context.Context, id string, p web.Part) (func(context.Context, io.Writer) error, error) {
 		return lib.audition(ctx, cfg, id, p, log)
 	}
-	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Tokens: tokens, Files: lib, Lines: lines.last, Shelf: shelf, Sticks: sticks, Uploads: filepath.Join(c.data, "uploads"), Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
+	x := &exam{settings: c.settings, cfg: cfg, problems: found, err: unread, snapshot: r.Snapshot, sound: snd, lib: lib, certs: certs}
+	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Doctor: x.look, Tokens: tokens, Files: lib, Lines: lines.last, Shelf: shelf, Sticks: sticks, Uploads: filepath.Join(c.data, "uploads"), Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
 	if *link {
@@ -263,7 +264,7 @@ func (nowhere) Open() bool                                   { return false }
 func (h *house) connect(cfg room.Config, data, boot string) connection {
 	url := cfg.MQTT.Broker
 	done := []func(){}
-	if url == "" || url == "embedded" {
+	if embedded(cfg) {
 		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: filepath.Join(data, "broker"), Log: h.log})
 		if err != nil {
 			h.log.Error("the embedded broker did not start", "err", err)

@@ -267,7 +267,7 @@ func hearDevice(ctx context.Context, cfg room.AudioConfig, device string) error 
 func (a *asker) broker(ctx context.Context, cfg room.Config) string {
 	const own = "mqtt://localhost:1883"
 	def := cfg.MQTT.Broker
-	if def == "" || def == "embedded" {
+	if embedded(cfg) {
 		def = "embedded"
 		if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", "localhost:1883"); err == nil {
 			c.Close()

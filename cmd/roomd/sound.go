@@ -100,15 +100,19 @@ func listSound(_ context.Context, c *call) error {
 	}
 	fmt.Fprintln(c.stdout, "Write one of these names as audio: {device: NAME} into the room file.")
 	for _, d := range found {
-		var rates []string
-		for _, hz := range d.Rates {
-			rates = append(rates, strconv.FormatFloat(float64(hz)/1000, 'f', -1, 64))
-		}
-		takes := strings.Join(rates, ", ") + " kHz"
-		if len(rates) == 0 {
-			takes = "in use, or does not say what it takes"
-		}
-		fmt.Fprintf(c.stdout, "\n%s\n    %s\n    %s\n", d.Name, d.Description, takes)
+		fmt.Fprintf(c.stdout, "\n%s\n    %s\n    %s\n", d.Name, d.Description, takes(d))
 	}
 	return nil
+}
+
+// takes are the rates that a device takes, in words.
+func takes(d output.Device) string {
+	var rates []string
+	for _, hz := range d.Rates {
+		rates = append(rates, strconv.FormatFloat(float64(hz)/1000, 'f', -1, 64))
+	}
+	if len(rates) == 0 {
+		return "in use, or does not say what it takes"
+	}
+	return strings.Join(rates, ", ") + " kHz"
 }

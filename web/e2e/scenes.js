@@ -99,6 +99,19 @@ export const file = () => ({
   phases: laid().map((p, was) => ({ was, name: p.name, stage: p.stage, length_ms: p.end_ms - p.start_ms, level_db: p.level_db, scene: p.scene, fade_ms: 5 * min })),
 });
 
+/** findings are a doctor's. */
+export const findings = [
+  { check: "roomd", state: "ok", says: "Version test runs." },
+  { check: "room file", state: "ok", says: "/var/lib/roomd/room.yaml has no errors." },
+  { check: "sound", state: "ok", says: "alsa plughw:CARD=DAC,DEV=0 S32_LE 48000 Hz, heard 121 ms after it is made." },
+  { check: "sound gaps", state: "ok", says: "None since roomd was started." },
+  { check: "first sound", state: "ok", says: "The slowest playlist, evening, is heard 148 ms after Start." },
+  { check: "light accent", state: "wrong", says: "It does not answer.", do: "Is its switch on?" },
+  { check: "power", state: "wrong", says: "The voltage was too low since the computer was started (0x50000).", do: "Use the power supply made for this Raspberry Pi (5.1 V; a Pi 5 wants 5 A) with its own cable, and plug sound and sticks into a powered hub." },
+  { check: "card", state: "unknown", says: "mmcblk0 (SN32G of 08/2023) is an SD card: those don't tell how worn they are.", do: "Replace it every two or three years, and back the room up: a schedule can do that." },
+  { check: "network", state: "ok", says: "eth0 is connected by a cable." },
+];
+
 /** tap presses a control by its words */
 const tap = async (page, words) => {
   await page.locator(".key", { has: page.getByText(words, { exact: true }) }).first().click();
@@ -192,6 +205,11 @@ export const scenes = {
     then: async (page, line, w) => {
       if (!(await page.locator(".log").count())) await tap(page, w.before.room);
       await page.locator(".log li").nth(5).waitFor();
+      if (!(await page.locator(".found").count())) {
+        await page.waitForTimeout(450);
+        await page.locator(".look button").click();
+      }
+      await page.locator(".found li").nth(5).waitFor({ timeout: 20_000 });
     },
   },
   observer: { snap: () => snapshot(session(84 * min + 7000, { marks: given }), { you: { name: "Supervision", role: "observer" } }) },

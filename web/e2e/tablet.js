@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
-import { arc, devices, file as playlistFile, past, playlists, record, trust } from "./scenes.js";
+import { findings, arc, devices, file as playlistFile, past, playlists, record, trust } from "./scenes.js";
 
 export const sizes = [[768, 1024], [1024, 768], [1180, 820], [800, 1280]];
 export const palettes = ["amber", "red", "neutral"];
@@ -58,6 +58,7 @@ export async function show(page, snap) {
     if (path === "/api/v1/playlists") return route.fulfill({ json: playlists() });
     if (path === "/api/v1/sticks") return route.fulfill({ json: { sticks: [{ id: "40", name: "MUSIC 32", files: 214, bytes: 4.1e9 }], import: { stick: "MUSIC 32", state: "running", files: 31, of: 214, bytes: 6.2e8, of_bytes: 4.1e9, left_out: [] } } });
     if (path === "/api/v1/log") return route.fulfill({ json: Array.from({ length: 12 }, (_, k) => `time=2026-05-04T08:0${k % 6}:00.000+02:00 level=INFO msg="a device was let in" device="iPad ${k}" role=therapist`) });
+    if (path === "/api/v1/doctor") return route.fulfill({ json: findings });
     if (path.endsWith("/arc")) return route.fulfill({ json: arc() });
     if (path.endsWith("/file")) return route.fulfill({ json: playlistFile() });
     if (out && path === "/api/v1/state") return route.fulfill({ status: 401, json: { reason: "" } });
