@@ -25,6 +25,7 @@ type alsa struct {
 	q      quantiser
 	buf    []byte
 	chunk  int // frames that fit into buf
+	lazy   bool
 	timer  *time.Timer
 	left   bool // run hangs and was left to itself
 	held   float64
@@ -188,7 +189,7 @@ func (a *alsa) configure(cfg Config) error {
 
 func (a *alsa) about() about { return a.info }
 
-func (a *alsa) write(block [][2]float64, more ...[][2]float64) (waited bool, err error) {
+func (a *alsa) write(lazy bool, block [][2]float64, more ...[][2]float64) (waited bool, err error) {
 	for off, n := 0, 0; off < len(block); off += n {
 		if a.left {
 			return waited, errHangs
@@ -198,6 +199,7 @@ func (a *alsa) write(block [][2]float64, more ...[][2]float64) (waited bool, err
 		for k, m := range more {
 			a.q.pair(a.buf[2*a.q.bytes*(k+1):], m[off:off+n])
 		}
+		a.lazy = lazy
 		a.work <- n
 		r, ok := a.answer()
 		if !ok {
@@ -271,6 +273,9 @@ func (a *alsa) play(n int) (r result) {
 		polls  = 0
 		since  = time.Now()
 	)
+	if a.lazy {
+		step = max(1, a.capacity/2)
+	}
 	for off < n {
 		avail := a.available()
 		if avail < 0 {
@@ -335,7 +340,7 @@ func (a *alsa) latency() int {
 // rest waits about as long as the device takes to play so many frames. false: the owner has given the device up.
 func (a *alsa) rest(frames int) bool {
 	d := time.Duration(float64(frames)/a.pace*float64(time.Second)) + time.Millisecond
-	a.sleep.Reset(min(d, 50*time.Millisecond))
+	a.sleep.Reset(min(d, 64*time.Millisecond))
 	select {
 	case <-a.sleep.C:
 		return true

@@ -68,7 +68,7 @@ func openCommand(cfg Config) (sink, error) {
 	return c, nil
 }
 
-func (c *child) write(block [][2]float64, more ...[][2]float64) (waited bool, err error) {
+func (c *child) write(_ bool, block [][2]float64, more ...[][2]float64) (waited bool, err error) {
 	if need := len(block) * c.q.frame(); len(c.buf) < need {
 		c.buf = make([]byte, need)
 	}

@@ -155,7 +155,7 @@ func TestOnlyAChildThatMakesWaitSetsThePace(t *testing.T) {
 	defer func() { <-s.close(true) }()
 	waits := 0
 	for i := range 10 {
-		waited, err := s.write(block20ms())
+		waited, err := s.write(false, block20ms())
 		if err != nil || waited && i == 0 {
 			t.Fatalf("block %d: waited %v, %v", i, waited, err)
 		}

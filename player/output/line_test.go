@@ -41,7 +41,7 @@ func (f *fakeSink) play() {
 	}
 }
 
-func (f *fakeSink) write(block [][2]float64, _ ...[][2]float64) (bool, error) {
+func (f *fakeSink) write(_ bool, block [][2]float64, _ ...[][2]float64) (bool, error) {
 	if err := f.fail; err != nil {
 		f.fail = nil
 		return false, err
@@ -129,7 +129,15 @@ func TestWithoutADeviceTimeGoesOn(t *testing.T) {
 			var warned ear
 			l := newLine(cfg.withDefaults(), warned.log(), open)
 			start, frames := time.Now(), 0
-			for block := block20ms(); time.Since(start) < time.Hour; frames += len(block) {
+			woke, blocks := 0, 0 // in the silence
+			sound := block20ms()
+			sound[0][0] = 0.1
+			for time.Since(start) < time.Hour {
+				// Sound, and silence, which may be waited with until half of it is played.
+				block, least := sound, defaultLookAhead
+				if time.Since(start) > 30*time.Minute {
+					block, least = block20ms(), defaultLookAhead/2
+				}
 				before := time.Now()
 				_, ok := l.Prepare()
 				if d := time.Since(before); ok != (open == nil) || d != 0 {
@@ -139,12 +147,21 @@ func TestWithoutADeviceTimeGoesOn(t *testing.T) {
 					t.Fatal(err)
 				}
 				ahead := time.Duration(frames+len(block))*time.Second/48000 - time.Since(start)
-				if ahead > defaultLookAhead || (ahead < defaultLookAhead-time.Millisecond && frames > 48000) {
+				frames += len(block)
+				if time.Since(start) > 31*time.Minute {
+					if blocks++; time.Since(before) > 0 {
+						woke++
+					}
+				}
+				if ahead > defaultLookAhead || (ahead < least-time.Millisecond && frames > 48000) {
 					t.Fatalf("%s: %v ahead after %v", name, ahead, time.Since(start))
 				}
 				if d := l.Delay() - ahead; d < -time.Microsecond || d > time.Microsecond {
 					t.Fatalf("%s: delay %v, %v ahead", name, l.Delay(), ahead)
 				}
+			}
+			if woke > blocks/2 {
+				t.Errorf("%s: in silence %d of %d blocks were waited for", name, woke, blocks)
 			}
 			if err := l.Close(); err != nil {
 				t.Error(err)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,7 +88,8 @@ func (c Config) lookAheadFrames() int { return int(c.LookAhead.Seconds() * c.pac
 type sink interface {
 	// write blocks until the device took the block. waited: the device was full, so its own clock sets the pace.
 	// errUnderrun: the device had run dry; the block is thrown away and the device is ready for the next one.
-	write(block [][2]float64, more ...[][2]float64) (waited bool, err error)
+	// With lazy it may wait until half of what it holds is played: nobody hears how soon silence is followed by silence.
+	write(lazy bool, block [][2]float64, more ...[][2]float64) (waited bool, err error)
 	// delay is what the device holds, in frames.
 	delay() float64
 	about() about
@@ -140,6 +142,7 @@ type Line struct {
 	clock   clock
 	timer   *time.Timer
 	closed  bool
+	silence int // frames of it that were written last
 
 	stuck atomic.Int32 // handles that were given up and have not returned
 
@@ -402,10 +405,11 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 		}
 		return nil
 	}
+	lazy := l.lazy(block, more)
 	waited := false
 	if l.sink != nil {
 		var err error
-		waited, err = l.sink.write(block, more...)
+		waited, err = l.sink.write(lazy, block, more...)
 		now := time.Now()
 		switch {
 		case errors.Is(err, errUnderrun):
@@ -433,6 +437,9 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 		limit += l.gulp
 	}
 	if wait := l.clock.ahead(now) - limit; wait > 0 {
+		if lazy {
+			wait += l.cfg.LookAhead / 2
+		}
 		l.timer.Reset(wait)
 		<-l.timer.C
 	}
@@ -442,6 +449,26 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 		l.mu.Unlock()
 	}
 	return nil
+}
+
+// lazy tells whether nothing but silence was written for a second. A room is silent for most of its days: to wake up for each
+// block of it is what costs, and what is heard next comes no later for it.
+func (l *Line) lazy(block [][2]float64, more [][][2]float64) bool {
+	if !silent(block) || slices.ContainsFunc(more, func(b [][2]float64) bool { return !silent(b) }) {
+		l.silence = 0
+		return false
+	}
+	l.silence = min(l.silence+len(block), 2*l.cfg.Rate)
+	return l.silence > l.cfg.Rate
+}
+
+func silent(block [][2]float64) bool {
+	for _, f := range block {
+		if f != [2]float64{} {
+			return false
+		}
+	}
+	return true
 }
 
 // Delay is how long from now the next frame that is written will be heard, or would be without a device.

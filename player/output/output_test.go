@@ -352,16 +352,26 @@ func TestRecoversFromAStop(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 	}
-	for _, c := range both {
+	var gens [2]uint64
+	for i, c := range both {
 		end := c.end(5 * time.Second)
-		if h := end.Health; h.Underruns != 1 || h.Reopenings != 0 || end.Gen != 2 {
-			t.Errorf("gen %d, health %+v", end.Gen, h)
+		gens[i] = end.Gen
+		// A sound server that ran dry does not always tell its client. Then nothing is lost, and the player's clock sees the gap.
+		told := end.Gen == 2 && end.Health.Underruns == 1 || i == 1 && end.Gen == 1 && end.Health.Underruns == 0
+		if !told || end.Health.Reopenings != 0 {
+			t.Errorf("gen %d, health %+v", end.Gen, end.Health)
 		}
 	}
 	time.Sleep(200 * time.Millisecond)
 	for i, frames := range [][][2]float64{card.Played().Frames, rec.Stop().Frames} {
-		// What was rendered before the stop is not heard after it.
 		runs := counts(frames)
+		if gens[i] == 1 {
+			if len(runs) != 1 || runs[0] != [2]int{0, 72000 - 1} {
+				t.Errorf("%d: heard %v", i, runs)
+			}
+			continue
+		}
+		// What was rendered before the stop is not heard after it.
 		if len(runs) != 2 || runs[0][0] != 0 || runs[1][0] <= runs[0][1]+1 || runs[1][1] != 72000-1 {
 			t.Errorf("%d: heard %v", i, runs)
 		}

@@ -74,7 +74,7 @@ func (s *speakers) Stream(samples [][2]float64) (int, bool) {
 // Err is beep's.
 func (s *speakers) Err() error { return nil }
 
-func (s *speakers) write(block [][2]float64, _ ...[][2]float64) (waited bool, err error) {
+func (s *speakers) write(_ bool, block [][2]float64, _ ...[][2]float64) (waited bool, err error) {
 	for {
 		s.mu.Lock()
 		n := min(len(block), len(s.ring)-s.held)
