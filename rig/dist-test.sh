@@ -22,7 +22,9 @@ curl -fsSk https://127.0.0.1/healthz >/dev/null # port 443, without root
 systemd-analyze security roomd --no-pager | tail -1
 
 say set up, as the guide says, with the broker of the package
+export ALSA_CONFIG_PATH=/srv/dac/asound.conf # the plug-in is a sound card to whoever asks
 systemctl start mosquitto
+until_ 10 mosquitto_pub -h localhost -t test -n
 systemctl stop roomd
 runuser -u roomd -- roomd setup --yes
 systemctl start roomd
@@ -44,6 +46,13 @@ say pair
 code=$(runuser -u roomd -- roomd pair | grep -oE '\b[0-9]{3} [0-9]{3}\b' | tr -d ' ')
 api -d "{\"code\": \"$code\"}" http://127.0.0.1/api/v1/pair >/dev/null
 until_ 10 is '.sound.state != "" and (.parts | map(select(.part == "broker"))[0].state == "working")'
+
+say look at everything
+runuser -u roomd -- roomd doctor || true
+found=$(runuser -u roomd -- roomd doctor --json || true)
+for check in roomd 'room file' sound 'sound gaps' 'sound devices' 'first sound' broker playlists https ffmpeg 'disk of journal'; do
+  jq -e --arg c "$check" '.[] | select(.check == $c) | .state == "ok"' <<<"$found" >/dev/null || { echo "the doctor finds $check: $(jq -c --arg c "$check" '.[] | select(.check == $c)' <<<"$found")"; false; }
+done
 
 say a session of a minute
 command_ '{do: "start", playlist: "short"}'
@@ -84,6 +93,10 @@ until_ 10 curl -fsS http://127.0.0.1/healthz
 [ "$(api http://127.0.0.1/api/v1/sessions | jq length)" -ge 1 ] # the tablet is let in as before, and the session is there
 [ -z "$(find /var/lib/roomd -not -user roomd -not -path '*/.schema*')" ]
 systemd-analyze verify roomd-stick@sda1.service
+
+say report
+(cd /tmp && runuser -u roomd -- roomd report /tmp/report.zip)
+[ -s /tmp/report.zip ]
 
 say purge
 dpkg --purge roomd 2>&1 | tail -1
