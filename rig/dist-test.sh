@@ -38,6 +38,7 @@ phases:
   - {name: Two, stage: administration, length: 20s, music: {bed: drone}, lights: {scene: floor, fade: 15s}}
   - {name: Three, stage: integration, length: 10s, music: {bed: ocean}}
 END
+chown roomd: /var/lib/roomd/playlists/short.yaml
 runuser -u roomd -- roomd check
 until_ 10 curl -fsS http://127.0.0.1/healthz
 mosquitto_sub -h 127.0.0.1 -t '#' -v >/root/mqtt 2>&1 &
@@ -91,7 +92,8 @@ runuser -u roomd -- roomd restore /media/stick/roomd-*.tar.gz
 systemctl start roomd
 until_ 10 curl -fsS http://127.0.0.1/healthz
 [ "$(api http://127.0.0.1/api/v1/sessions | jq length)" -ge 1 ] # the tablet is let in as before, and the session is there
-[ -z "$(find /var/lib/roomd -not -user roomd -not -path '*/.schema*')" ]
+find /var/lib/roomd -not -user roomd -not -path '*/.schema*' >/root/strangers
+[ ! -s /root/strangers ] || { echo "not roomd's:"; cat /root/strangers; false; }
 systemd-analyze verify roomd-stick@sda1.service
 
 say report

@@ -198,7 +198,7 @@ func (a *asker) device(ctx context.Context, cfg room.Config) (*string, error) {
 		if d.Name == cfg.Audio.Device {
 			def = i + 1
 		}
-		fmt.Fprintf(a.out, "  %d  %s\n     %s\n", i+1, d.Name, d.Description)
+		fmt.Fprintf(a.out, "  %d  %s  %s\n", i+1, d.Name, d.Description)
 	}
 	if def == 0 {
 		def = 1
