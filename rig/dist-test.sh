@@ -100,6 +100,19 @@ say report
 (cd /tmp && runuser -u roomd -- roomd report /tmp/report.zip)
 [ -s /tmp/report.zip ]
 
+say music by hand, as the guide says
+useradd -m -G roomd guest
+mkdir -p '/srv/My evening/01 Arrival 5m'
+ffmpeg -v error -f lavfi -i sine=frequency=300:duration=20 '/srv/My evening/01 Arrival 5m/one.flac'
+runuser -u guest -- cp -r '/srv/My evening' /var/lib/roomd/playlists/
+listed() { api http://127.0.0.1/api/v1/playlists | jq -e '.[] | select(.id == "My evening") | .ready'; }
+until_ 30 listed
+
+say remove
+dpkg -r roomd 2>&1 | tail -1
+[ ! -e /usr/bin/roomd ]
+[ -e /var/lib/roomd/room.yaml ]
+
 say purge
 dpkg --purge roomd 2>&1 | tail -1
 [ ! -e /var/lib/roomd ]
