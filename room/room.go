@@ -288,8 +288,8 @@ func (r *Room) prepare(ctx context.Context, id string) (*Begin, error) {
 }
 
 // anchorEvery is how old the clock's anchor may get in a session. It is what a power cut costs where nothing tells the time
-// afterwards; each is 10 KiB written.
-const anchorEvery = 2 * time.Minute
+// afterwards; each is 20 KiB written.
+const anchorEvery = 150 * time.Second
 
 // Run owns the session until ctx ends. Music goes on from where real time says it is.
 func (r *Room) Run(ctx context.Context) error {
