@@ -19,6 +19,8 @@ type Line interface {
 	Write(block [][2]float64, more ...[][2]float64) error
 	// Delay is how long from now the next frame written will be heard.
 	Delay() time.Duration
+	// Stir says that sound will come, before the silence up to it is written.
+	Stir()
 	// SetRate asks for another rate, in Hz, while nothing sounds. Rate is the one that is taken, once Prepare is ok.
 	SetRate(hz int)
 	Rate() int
@@ -292,6 +294,7 @@ func (p *Player) take(at time.Duration) bool {
 		p.mix.setPlan(w.plan)
 		return true
 	}
+	p.o.Line.Stir()
 	shift := p.anchor.Sub(w.anchor)
 	fresh := p.anchor.IsZero() || shift > astray || shift < -astray
 	if fresh {

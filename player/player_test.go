@@ -33,6 +33,7 @@ type card struct {
 	at    []time.Time // of each block, when its first frame sounds
 	first []int       // frame of each block in heard
 	asked []int       // rates
+	stirs []int       // frames written before each
 	more  [][][2]float64
 }
 
@@ -45,6 +46,18 @@ func (c *card) Prepare() (uint64, bool) {
 }
 
 func (c *card) Rate() int { c.mu.Lock(); defer c.mu.Unlock(); return c.rate }
+
+func (c *card) Stir() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stirs = append(c.stirs, len(c.heard))
+}
+
+func (c *card) stirred() []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.stirs)
+}
 
 func (c *card) SetRate(hz int) {
 	c.mu.Lock()
@@ -219,6 +232,23 @@ func TestACrossfadeKeepsItsPower(t *testing.T) {
 			if want := math.Sin(x) + math.Cos(x); math.Abs(got-want) > 0.001 {
 				t.Fatalf("at %v: %.4f, want %.4f", d, got, want)
 			}
+		}
+	})
+}
+
+// A line that naps in silence has to know that sound will come.
+func TestAStartStirsTheLineAtOnce(t *testing.T) {
+	c := newCard()
+	live(t, shelf{"a": long(time.Minute)}, c, func(p *Player) {
+		time.Sleep(5 * time.Second)
+		if s := c.stirred(); s != nil {
+			t.Errorf("stirred at %v though nothing happens", s)
+		}
+		at := len(c.tape())
+		p.SetScore(Score{Clips: []Clip{{ID: "a", File: "a", End: time.Minute}}}, time.Now())
+		time.Sleep(time.Second)
+		if s, block := c.stirred(), rate/blocks; len(s) == 0 || s[0] > at+block {
+			t.Errorf("stirred at %v, started at %d", s, at)
 		}
 	})
 }

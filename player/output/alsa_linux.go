@@ -70,7 +70,7 @@ func openSystem(cfg Config) (sink, error) {
 	if err := a.open(name, cfg); err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	a.chunk = min(max(1, a.capacity/2), 4800)
+	a.chunk = min(max(1, nap(a.capacity)), 4800)
 	a.buf = make([]byte, a.chunk*a.q.frame())
 	go a.run()
 	return a, nil
@@ -183,7 +183,7 @@ func (a *alsa) configure(cfg Config) error {
 	if err := lib.check("software parameters", lib.swParams(pcm, sw)); err != nil {
 		return err
 	}
-	a.info.rate, a.info.format, a.info.gulp = cfg.Rate, a.q.name, startup
+	a.info.rate, a.info.format, a.info.gulp, a.info.rests = cfg.Rate, a.q.name, startup, true
 	return nil
 }
 
@@ -263,7 +263,7 @@ func (a *alsa) run() {
 	}
 }
 
-// play hands n frames of buf to the device, waiting while it is full.
+// play hands n frames of buf to the device, waiting while it is full, and if lazy until it may be filled again.
 func (a *alsa) play(n int) (r result) {
 	var (
 		frame  = a.q.frame()
@@ -274,9 +274,9 @@ func (a *alsa) play(n int) (r result) {
 		since  = time.Now()
 	)
 	if a.lazy {
-		step = max(1, a.capacity/2)
+		step = max(1, nap(a.capacity))
 	}
-	for off < n {
+	for off < n || a.lazy {
 		avail := a.available()
 		if avail < 0 {
 			r.err = a.recover(avail)
@@ -284,12 +284,15 @@ func (a *alsa) play(n int) (r result) {
 		}
 		held := a.buffer - avail
 		room := a.capacity - held
+		if off == n && room >= step {
+			break
+		}
 		need := min(n-off, step)
 		if r.waited {
 			// Once it is full, wait for room for more than one block: waking up is what costs.
 			need = step
 		}
-		if room >= need {
+		if off < n && room >= need {
 			wrote := a.call(a.lib.writei, uintptr(unsafe.Pointer(&a.buf[off*frame])), uintptr(min(n-off, room)))
 			switch {
 			case wrote > 0:
@@ -302,7 +305,7 @@ func (a *alsa) play(n int) (r result) {
 				return r
 			}
 		}
-		if a.lib.state(a.pcm) == statePrepared {
+		if int32(a.call(a.lib.state, 0, 0)) == statePrepared {
 			if err := a.lib.check("start", a.lib.start(a.pcm)); err != nil {
 				r.err = err
 				return r
@@ -340,7 +343,7 @@ func (a *alsa) latency() int {
 // rest waits about as long as the device takes to play so many frames. false: the owner has given the device up.
 func (a *alsa) rest(frames int) bool {
 	d := time.Duration(float64(frames)/a.pace*float64(time.Second)) + time.Millisecond
-	a.sleep.Reset(min(d, 64*time.Millisecond))
+	a.sleep.Reset(min(d, 100*time.Millisecond))
 	select {
 	case <-a.sleep.C:
 		return true
@@ -398,7 +401,7 @@ func (a *alsa) recover(answer int) error {
 
 // drain waits until the device has played what it holds. ALSA's own drain can hang.
 func (a *alsa) drain() {
-	if a.lib.state(a.pcm) == statePrepared {
+	if int32(a.call(a.lib.state, 0, 0)) == statePrepared {
 		a.lib.start(a.pcm)
 	}
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); {

@@ -39,7 +39,6 @@ type libasound struct {
 	prepare func(pcm uintptr) int32
 	resume  func(pcm uintptr) int32
 	start   func(pcm uintptr) int32
-	state   func(pcm uintptr) int32
 
 	hwMalloc      func(params *uintptr) int32
 	hwFree        func(params uintptr)
@@ -64,7 +63,7 @@ type libasound struct {
 	free          func(p unsafe.Pointer)
 
 	// Called for each block, so by address: a typed call allocates.
-	avail, writei, delay uintptr
+	avail, writei, delay, state uintptr
 }
 
 var loaded struct {
@@ -95,7 +94,7 @@ func load(name string) (*libasound, error) {
 	for name, fn := range map[string]any{
 		"snd_strerror": &lib.strerror, "snd_lib_error_set_handler": &lib.setErrorHandler, "snd_card_get_index": &lib.cardIndex,
 		"snd_pcm_open": &lib.open, "snd_pcm_close": &lib.close, "snd_pcm_prepare": &lib.prepare, "snd_pcm_resume": &lib.resume,
-		"snd_pcm_start": &lib.start, "snd_pcm_state": &lib.state,
+		"snd_pcm_start":            &lib.start,
 		"snd_pcm_hw_params_malloc": &lib.hwMalloc, "snd_pcm_hw_params_free": &lib.hwFree, "snd_pcm_hw_params_any": &lib.hwAny,
 		"snd_pcm_hw_params_set_access": &lib.setAccess, "snd_pcm_hw_params_set_format": &lib.setFormat,
 		"snd_pcm_hw_params_set_channels": &lib.setChannels, "snd_pcm_hw_params_set_rate": &lib.setRate,
@@ -106,7 +105,7 @@ func load(name string) (*libasound, error) {
 		"snd_pcm_sw_params_set_start_threshold": &lib.setStart, "snd_pcm_sw_params": &lib.swParams,
 		"snd_device_name_hint": &lib.nameHint, "snd_device_name_get_hint": &lib.getHint, "snd_device_name_free_hint": &lib.freeHints,
 		"free":          &lib.free,
-		"snd_pcm_avail": &lib.avail, "snd_pcm_writei": &lib.writei, "snd_pcm_delay": &lib.delay,
+		"snd_pcm_avail": &lib.avail, "snd_pcm_writei": &lib.writei, "snd_pcm_delay": &lib.delay, "snd_pcm_state": &lib.state,
 	} {
 		address, err := purego.Dlsym(so, name)
 		if err != nil {

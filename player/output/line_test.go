@@ -24,6 +24,7 @@ type fakeSink struct {
 	closed chan struct{}
 	heard  int
 	gulp   float64 // frames that it swallows at first
+	calls  int
 }
 
 // drift is how much faster the device's clock is.
@@ -41,12 +42,20 @@ func (f *fakeSink) play() {
 	}
 }
 
-func (f *fakeSink) write(_ bool, block [][2]float64, _ ...[][2]float64) (bool, error) {
+func (f *fakeSink) write(lazy bool, block [][2]float64, _ ...[][2]float64) (bool, error) {
+	f.calls++
 	if err := f.fail; err != nil {
 		f.fail = nil
 		return false, err
 	}
 	f.play()
+	if full := int(f.cap); lazy {
+		defer func() {
+			if over := f.held - f.cap + float64(nap(full)); over > 0 {
+				time.Sleep(time.Duration(over / f.rate * 1e9))
+			}
+		}()
+	}
 	f.heard += len(block)
 	if f.full && f.gulp > 0 {
 		f.gulp -= float64(len(block))
@@ -67,7 +76,7 @@ func (f *fakeSink) write(_ bool, block [][2]float64, _ ...[][2]float64) (bool, e
 
 func (f *fakeSink) delay() float64 { f.play(); return f.held }
 func (f *fakeSink) about() about {
-	return about{device: "fake", rate: 48000, format: "S32_LE", gulp: startup}
+	return about{device: "fake", rate: 48000, format: "S32_LE", gulp: startup, rests: true}
 }
 func (f *fakeSink) close(bool) <-chan struct{} {
 	close(f.closed)
@@ -90,29 +99,78 @@ func TestADeviceWithAnotherClockNeverRunsDry(t *testing.T) {
 			f.gulp = 24000
 			l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func(Config) (sink, error) { return f, nil })
 			start := time.Now()
-			for block := block20ms(); time.Since(start) < time.Hour; {
+			sound, silence := block20ms(), block20ms()
+			sound[0][0] = 0.1
+			written, calls := 0, 0
+			for time.Since(start) < time.Hour {
+				// Ten minutes of sound, ten of silence, which may be handed over a few blocks at a time.
+				at, block, slow := time.Since(start), sound, 90*time.Millisecond
+				if at/(10*time.Minute)%2 == 1 {
+					block, slow = silence, 30*time.Millisecond
+				}
 				if _, ok := l.Prepare(); !ok {
 					t.Fatal("lost")
 				}
+				before := f.calls
 				if err := l.Write(block); err != nil {
 					t.Fatal(err)
 				}
+				written += len(block)
+				if n := at % (10 * time.Minute); n > time.Minute && slow < 40*time.Millisecond {
+					calls += f.calls - before
+				}
 				if d := l.Delay(); d > 141*time.Millisecond {
 					t.Fatalf("delay %v", d)
+				} else if real := time.Duration((f.delay() + float64(written-f.heard)) / f.rate * 1e9); at > time.Minute && (d-real).Abs() > time.Millisecond {
+					t.Fatalf("drift %v: after %v Delay is %v, %v of sound are on their way", drift, at, d, real)
 				}
-				if n := time.Since(start) % (10 * time.Minute); n < 20*time.Millisecond {
-					time.Sleep(90 * time.Millisecond) // a slow moment of the engine
+				if n := time.Since(start) % (5 * time.Minute); n < 20*time.Millisecond {
+					time.Sleep(slow) // a slow moment of the engine
 				}
 			}
 			want := f.rate*3600 + 24000
 			if f.dry != 0 || math.Abs(float64(f.heard)-want) > 9600+960 {
 				t.Errorf("drift %v: ran dry %d times, %d frames heard of %.0f", drift, f.dry, f.heard, want)
 			}
+			if most := 27 * 60 * 13; calls > most || calls == 0 {
+				t.Errorf("drift %v: in 27 minutes of silence the device was given something %d times, not %d at most", drift, calls, most)
+			}
 			if err := l.Close(); err != nil {
 				t.Error(err)
 			}
 		})
 	}
+}
+
+// What is written after silence is heard no later than in the midst of sound, and sooner where the line was stirred.
+func TestSoundAfterSilenceIsHeardSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeSink(0)
+		l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func(Config) (sink, error) { return f, nil })
+		defer l.Close()
+		write := func(blocks int) (most time.Duration) {
+			for range blocks {
+				most = max(most, l.Delay())
+				if err := l.Write(block20ms()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return most
+		}
+		for blocks := range 8 {
+			if d := write(500 + blocks); d > defaultLookAhead {
+				t.Errorf("a block of silence waits for %v", d)
+			}
+			l.Stir()
+			write(1) // and what was owed before it
+			if d, most := write(20), defaultLookAhead-nap(defaultLookAhead)+20*time.Millisecond; d > most {
+				t.Errorf("stirred, a block waits for %v, not %v at most", d, most)
+			}
+		}
+		if f.dry > 0 {
+			t.Errorf("ran dry %d times", f.dry)
+		}
+	})
 }
 
 func TestWithoutADeviceTimeGoesOn(t *testing.T) {
@@ -133,10 +191,10 @@ func TestWithoutADeviceTimeGoesOn(t *testing.T) {
 			sound := block20ms()
 			sound[0][0] = 0.1
 			for time.Since(start) < time.Hour {
-				// Sound, and silence, which may be waited with until half of it is played.
+				// Sound, and silence, after which it may be waited for a nap.
 				block, least := sound, defaultLookAhead
 				if time.Since(start) > 30*time.Minute {
-					block, least = block20ms(), defaultLookAhead/2
+					block, least = block20ms(), defaultLookAhead-nap(defaultLookAhead)
 				}
 				before := time.Now()
 				_, ok := l.Prepare()
@@ -190,9 +248,10 @@ func TestWhatAStoppedProcessMissedIsNotMadeUpFor(t *testing.T) {
 		l := newLine(Config{Kind: None}.withDefaults(), slog.New(slog.DiscardHandler), nil)
 		defer l.Close()
 		play := func(blocks int) time.Duration {
-			start := time.Now()
+			start, sound := time.Now(), block20ms()
+			sound[0][0] = 0.1
 			for range blocks {
-				if err := l.Write(block20ms()); err != nil {
+				if err := l.Write(sound); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -80,6 +80,9 @@ func (c Config) withDefaults() Config {
 // pace is how many frames a second of real time takes.
 func (c Config) pace() float64 { return float64(c.Rate) * c.Speed }
 
+// nap is how much of a full device is played in silence before it is filled again: what is left is for a slow moment.
+func nap[T int | time.Duration](full T) T { return full * 2 / 3 }
+
 // lookAheadFrames is the look-ahead in frames.
 func (c Config) lookAheadFrames() int { return int(c.LookAhead.Seconds() * c.pace()) }
 
@@ -88,7 +91,7 @@ func (c Config) lookAheadFrames() int { return int(c.LookAhead.Seconds() * c.pac
 type sink interface {
 	// write blocks until the device took the block. waited: the device was full, so its own clock sets the pace.
 	// errUnderrun: the device had run dry; the block is thrown away and the device is ready for the next one.
-	// With lazy it may wait until half of what it holds is played: nobody hears how soon silence is followed by silence.
+	// With lazy a sink that rests waits on for a nap: nobody hears how soon silence is followed by silence.
 	write(lazy bool, block [][2]float64, more ...[][2]float64) (waited bool, err error)
 	// delay is what the device holds, in frames.
 	delay() float64
@@ -106,7 +109,8 @@ type about struct {
 	resampled bool // the device's rate is another one
 	// gulp is how much more than the look-ahead a device that sets the pace may have swallowed: a sound server takes some
 	// for its own buffers.
-	gulp time.Duration
+	gulp  time.Duration
+	rests bool // write heeds lazy
 }
 
 var (
@@ -132,6 +136,7 @@ type Line struct {
 	sink    sink
 	waited  time.Time // when the present device was last full; zero for never
 	gulp    time.Duration
+	rests   bool
 	opening chan outcome
 	began   time.Time // the present attempt
 	due     time.Time // the next attempt
@@ -143,6 +148,11 @@ type Line struct {
 	timer   *time.Timer
 	closed  bool
 	silence int // frames of it that were written last
+	owed    int // of them the device has not got yet
+	napped  bool
+	stirred int // frames that are still handed over block by block
+	zeros   [][2]float64
+	many    [][][2]float64 // zeros for each further pair
 
 	stuck atomic.Int32 // handles that were given up and have not returned
 
@@ -307,9 +317,9 @@ func (l *Line) adopt(o outcome, now time.Time) {
 		l.fail(o.err)
 		return
 	}
-	l.sink, l.waited, l.opened, l.gulp = o.sink, time.Time{}, now, o.sink.about().gulp
-	l.gen++
 	a := o.sink.about()
+	l.sink, l.waited, l.opened, l.gulp, l.rests = o.sink, time.Time{}, now, a.gulp, a.rests
+	l.gen++
 	if a.rate != l.cfg.Rate {
 		l.retune(a.rate)
 	}
@@ -348,7 +358,7 @@ func (l *Line) lose(err error, now time.Time) {
 
 func (l *Line) release(drain bool) {
 	done := l.sink.close(drain)
-	l.sink, l.last = nil, done
+	l.sink, l.last, l.owed = nil, done, 0
 	l.stuck.Add(1)
 	go func() {
 		<-done
@@ -385,6 +395,10 @@ func (l *Line) name() string {
 	return l.cfg.Device
 }
 
+// Stir says that sound will come. Until it does, for up to a second, silence is taken a block at a time and no more of it
+// than a napping device holds, so that the sound is heard sooner.
+func (l *Line) Stir() { l.stirred = l.cfg.Rate }
+
 // Write plays the block and keeps the pace: it returns when the device took the block or, where the device is not there
 // or swallows faster than sound, when writing is no more than the look-ahead ahead of the monotonic clock. With File it
 // does not wait. A device that fails is no error, it is tried again; an error means that the file cannot be written, or
@@ -406,10 +420,17 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 		return nil
 	}
 	lazy := l.lazy(block, more)
+	rests := lazy && l.sink != nil && l.rests
+	l.stirred = max(0, l.stirred-len(block))
+	if rests && l.napped && l.stirred == 0 && l.owed+len(block) < nap(l.cfg.lookAheadFrames()) {
+		l.owed += len(block)
+		l.clock.add(time.Now(), len(block))
+		return nil
+	}
 	waited := false
 	if l.sink != nil {
 		var err error
-		waited, err = l.sink.write(lazy, block, more...)
+		waited, err = l.hand(lazy, block, more)
 		now := time.Now()
 		switch {
 		case errors.Is(err, errUnderrun):
@@ -429,8 +450,12 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 	}
 	now := time.Now()
 	l.clock.add(now, len(block))
+	held := l.cfg.LookAhead
+	if l.napped = rests; rests {
+		held -= nap(held)
+	}
 	if waited {
-		l.follow(now)
+		l.follow(now, held)
 	}
 	limit := l.cfg.LookAhead
 	if l.paced(now) {
@@ -438,21 +463,42 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 	}
 	if wait := l.clock.ahead(now) - limit; wait > 0 {
 		if lazy {
-			wait += l.cfg.LookAhead / 2
+			wait += nap(l.cfg.LookAhead)
 		}
 		l.timer.Reset(wait)
 		<-l.timer.C
 	}
 	// Whoever is just reading it is not waited for: the next block is soon enough.
 	if l.sink != nil && l.mu.TryLock() {
-		l.health.Latency = l.Delay()
+		l.health.Latency = l.Delay() + l.cfg.LookAhead - held
 		l.mu.Unlock()
 	}
 	return nil
 }
 
-// lazy tells whether nothing but silence was written for a second. A room is silent for most of its days: to wake up for each
-// block of it is what costs, and what is heard next comes no later for it.
+// hand gives the device what it is owed, and the block.
+func (l *Line) hand(lazy bool, block [][2]float64, more [][][2]float64) (waited bool, err error) {
+	owed := l.owed
+	l.owed = 0
+	if owed > 0 {
+		if lazy {
+			owed += len(block)
+		}
+		if len(l.zeros) < owed {
+			l.zeros = make([][2]float64, owed)
+			l.many = slices.Repeat([][][2]float64{l.zeros}, len(more))
+		}
+		waited, err = l.sink.write(lazy, l.zeros[:owed], l.many...)
+		if lazy || err != nil {
+			return waited, err
+		}
+	}
+	w, err := l.sink.write(lazy, block, more...)
+	return waited || w, err
+}
+
+// lazy tells whether nothing but silence was written for a second. A room is silent for most of its days, and waking up for each
+// block of it is what costs: so a device gets several at once. What is heard next comes no later for it.
 func (l *Line) lazy(block [][2]float64, more [][][2]float64) bool {
 	if !silent(block) || slices.ContainsFunc(more, func(b [][2]float64) bool { return !silent(b) }) {
 		l.silence = 0
@@ -480,7 +526,7 @@ func (l *Line) Delay() time.Duration {
 		return max(0, l.clock.ahead(time.Now()))
 	}
 	now := time.Now()
-	held := time.Duration(l.sink.delay() / l.cfg.pace() * float64(time.Second))
+	held := time.Duration((l.sink.delay() + float64(l.owed)) / l.cfg.pace() * float64(time.Second))
 	if l.paced(now) {
 		return held
 	}
@@ -492,11 +538,12 @@ func (l *Line) paced(now time.Time) bool {
 	return l.sink != nil && now.Sub(l.waited) < time.Second
 }
 
-// follow sets the clock by a device that is full: were it held back by the computer's clock, one that runs faster would
-// be dry within an hour. No clock is off by more than a hundredth, so a device that swallows faster is not followed.
-func (l *Line) follow(now time.Time) {
-	if over := l.clock.ahead(now) - l.cfg.LookAhead; over <= 0 {
-		l.clock.set(now, l.cfg.LookAhead)
+// follow sets the clock by a device that was full and now holds so much: were it held back by the computer's clock, one that
+// runs faster would be dry within an hour. No clock is off by more than a hundredth, so a device that swallows faster is
+// not followed.
+func (l *Line) follow(now time.Time, held time.Duration) {
+	if over := l.clock.ahead(now) - held; over <= 0 {
+		l.clock.set(now, held)
 	} else if !l.waited.IsZero() {
 		l.clock.at = l.clock.at.Add(-min(over, now.Sub(l.waited)/100))
 	}
