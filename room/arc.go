@@ -12,8 +12,10 @@ type Span struct {
 	// End is where the phase ends as things stand: its nominal end, moved within the phase's flex to a track's own
 	// ending. An open phase ends when it is let go, so its End is only a guess.
 	End     time.Duration `json:"end"`
-	Nominal time.Duration `json:"nominal"` // where the plan would end it; what flex is counted from
-	Length  time.Duration `json:"length"`  // as the file says, and what a boost added
+	Nominal time.Duration `json:"nominal"`         // where the plan would end it; what flex is counted from
+	Length  time.Duration `json:"length"`          // as the file says, and what a boost added
+	Added   time.Duration `json:"added,omitempty"` // what a boost added
+	Fade    time.Duration `json:"fade,omitempty"`  // of the music that is cut at its end; 0: the phase's crossfade
 	Held    bool          `json:"held,omitempty"`
 	Waiting string        `json:"waiting,omitempty"` // the mark it stays open for
 	Over    bool          `json:"over,omitempty"`

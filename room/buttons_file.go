@@ -7,10 +7,6 @@ import (
 	"roomd/playlists"
 )
 
-// buttonVerbs are the commands that a button can ask for: those that need nothing said beside them, and two more.
-var buttonVerbs = []string{string(Start), string(MarkNow), string(Hold), string(Release), string(Next), string(Silence), string(Soften),
-	string(Resume), string(Skip), string(BringBack), string(Care), string(Emergency), string(Follow), string(End)}
-
 const writeButton = "write - {topic: zigbee2mqtt/button, action: single, do: care}"
 
 func (p *configReader) buttons(v playlists.Value) {
@@ -56,7 +52,11 @@ func (p *configReader) button(v playlists.Value) (Button, bool) {
 	if !has {
 		return b, false
 	}
-	word, good := dv.Word(buttonVerbs...)
+	var verbs []string
+	for _, v := range Verbs(true) {
+		verbs = append(verbs, string(v))
+	}
+	word, good := dv.Word(verbs...)
 	b.Do, ok = Verb(word), ok && good
 	if nv, has := f.Get("name"); has {
 		keep(&b.Name)(nv.Text(80, "write name: Note"))

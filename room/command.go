@@ -35,38 +35,53 @@ const (
 	Rehearse   Verb = "rehearse"    // go through Playlist from AtMS on, Speed times as fast: clock and lights; only while no session runs; silence ends it
 	WriteNote  Verb = "note"        // write Text to mark Of of Session, or to Session
 	TestLamps  Verb = "test-lights" // find out what Role's lamps can do; only while no session runs
-	Follow     Verb = "follow"      // command Role again after a hand moved it; empty: all, back to the arc after care
+	Follow     Verb = "follow"      // command Role again after somebody moved it by hand; empty: all, back to the arc after care
+	StartTimer Verb = "timer"       // count down In to the mark Name, silently
+	StopTimer  Verb = "timer-stop"  // stop timer Of, or dismiss reminder Of
 )
 
-// Command is what a person or a schedule asks for. ID makes a repeat harmless: a command whose ID has been done is
-// acknowledged again and not done twice.
+// Then is what an early mark means: a later phase waits for it.
+type Then string
+
+const (
+	ThenBegin Then = "begin" // begin the phase after the one that waits for it, now
+	ThenNote  Then = "note"  // only note it; the later phase still waits
+)
+
+// Command is what a person or a schedule asks for. ID makes a retry harmless: a repeated ID gets the first answer and is
+// not applied twice. The table of verbs says which fields a verb takes; others are ignored.
 type Command struct {
 	ID       string   `json:"id"` // UUID
 	Do       Verb     `json:"do"`
 	Playlist string   `json:"playlist,omitempty"` // start, check-sound, audition, arrival, rehearse: a playlist's ID
 	Phase    string   `json:"phase,omitempty"`    // the phase that was meant; where set and no longer present, the command is refused
 	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"; scene: its fade; arrival: how long
+	In       string   `json:"in,omitempty"`       // timer: a duration, 10 s to 3 h
 	DB       *float64 `json:"db,omitempty"`       // level: dB, relative; arrival: -40 to 0
-	Name     string   `json:"name,omitempty"`     // mark: one of the room's marks
-	Of       string   `json:"of,omitempty"`       // undo: the ID of the command to take back; note: a mark's, empty: the whole session
+	Name     string   `json:"name,omitempty"`     // mark, timer: one of the room's or the playlist's marks
+	Then     Then     `json:"then,omitempty"`     // mark: what one that a later phase waits for means; empty: that phase no longer waits
+	Second   bool     `json:"second,omitempty"`   // mark: a second dose, where the room's first mark was noted already
+	Of       string   `json:"of,omitempty"`       // undo: the ID of the command to take back; timer-stop: a timer's; note: a mark's, empty: the whole session
 	Session  string   `json:"session,omitempty"`  // note
-	Text     string   `json:"text,omitempty"`     // note: at most 1,000 letters; empty: none
+	Text     string   `json:"text,omitempty"`     // note: at most 1,000 characters; empty: none
 	Scene    string   `json:"scene,omitempty"`    // scene
-	Role     string   `json:"role,omitempty"`     // follow
+	Role     string   `json:"role,omitempty"`     // follow, test-lights
 	Clip     string   `json:"clip,omitempty"`     // skip: the clip that was meant; where set and no longer sounding, refused
 	AtMS     int64    `json:"at_ms,omitempty"`    // audition, rehearse: session time
 	Speed    int      `json:"speed,omitempty"`    // rehearse: 1 to 600 times as fast as the session
-	// Plan is the playlist that revise takes over. The room reads it; what a command brings is not looked at.
+	// Plan is the playlist that revise takes over. The room reads it; it ignores one that a command brings.
 	Plan *playlists.Playlist `json:"plan,omitempty"`
 	// BeforeMS is the room clock's time in milliseconds (Snapshot.NowMS) after which the command is refused; 0: never.
 	BeforeMS int64 `json:"before_ms,omitempty"`
 }
 
-// Refused says why a command was not done. Field is set where the command itself is at fault (422), empty where
+// Refused says why a command was not carried out. Field is set where the command itself is at fault (422), empty where
 // the room can't do it at present (409).
 type Refused struct {
 	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason"` // a sentence for a therapist
+	Reason string `json:"reason"`         // a sentence for a therapist
+	Code   string `json:"code,omitempty"` // of the sentence, and its arguments, for another language
+	Args   Args   `json:"args,omitempty"`
 }
 
 func (r *Refused) Error() string {
@@ -76,11 +91,11 @@ func (r *Refused) Error() string {
 	return r.Reason
 }
 
-// Ack answers a command that is journalled.
+// Ack answers a command that is journaled.
 type Ack struct {
 	ID  string `json:"id"`
 	Rev uint64 `json:"rev"` // the snapshot that first shows it
-	// Unsaved: the disk did not take it. It is done, kept in memory, and saved as soon as there is room.
+	// Unsaved: the disk did not take it. It is in effect, kept in memory, and saved as soon as there is room.
 	Unsaved bool `json:"unsaved,omitempty"`
 }
 
@@ -140,9 +155,12 @@ type SessionView struct {
 	Marks      []MarkView   `json:"marks"`
 	Offer      []string     `json:"offer"`        // the mark buttons of this phase
 	Reminders  []RemindView `json:"reminders"`    // due and not yet answered
+	Timers     []TimerView  `json:"timers"`       // known and not yet answered, due or not, by when they are due
 	Undo       []UndoView   `json:"undo"`         // what can be taken back, the newest first
 	Revised    bool         `json:"revised"`      // the playlist's file is another now, and can be taken over
-	HoldEndsMS int64        `json:"hold_ends_ms"` // where the session would end if the phase were held now and let go a minute after its planned end
+	HoldEndsMS int64        `json:"hold_ends_ms"` // where the session would end if the phase were held now and released a minute after its planned end
+	// ReleaseEndsMS is where the present phase ends if it is released now; 0: it is not held.
+	ReleaseEndsMS int64 `json:"release_ends_ms,omitempty"`
 }
 
 // PhaseView is one phase in a snapshot.
@@ -191,6 +209,8 @@ type MarkView struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	AtMS int64  `json:"at_ms"`
+	// Second: a second dose. The clock since the dose counts from the first.
+	Second bool `json:"second,omitempty"`
 	// Unsaved: the disk did not take it yet; only memory holds it.
 	Unsaved bool `json:"unsaved,omitempty"`
 }
@@ -202,11 +222,24 @@ type RemindView struct {
 	Marks []string `json:"marks"`
 }
 
+// TimerView is a silent countdown: one that a person has started, or a reminder of the playlist's.
+type TimerView struct {
+	ID      string   `json:"id"`
+	Say     string   `json:"say"`
+	SinceMS int64    `json:"since_ms"` // when it was started, session time
+	DueMS   int64    `json:"due_ms"`
+	Due     bool     `json:"due"`
+	Marks   []string `json:"marks"` // those that answer it
+	Own     bool     `json:"own"`   // a person started it
+}
+
 // UndoView is a command that can be taken back until UntilMS (session time).
 type UndoView struct {
 	ID      string `json:"id"`
 	Do      Verb   `json:"do"`
-	Says    string `json:"says"` // "Extended by 5 min"
+	Says    string `json:"says"` // "Journey lengthened by 5 min"
+	Code    string `json:"code"`
+	Args    Args   `json:"args,omitempty"`
 	UntilMS int64  `json:"until_ms"`
 }
 
@@ -251,6 +284,8 @@ type Problem struct {
 	Part string `json:"part"` // sound, lights, broker, playlist, room, link, disk, clock
 	Says string `json:"says"`
 	Do   string `json:"do"`
+	Code string `json:"code,omitempty"` // of the sentence, and its arguments, for another language
+	Args Args   `json:"args,omitempty"`
 }
 
 // ScheduleView is one line of the schedule.
@@ -269,6 +304,8 @@ type SessionRecord struct {
 	State    SessionState `json:"state"`
 	LengthMS int64        `json:"length_ms"`
 	Ending   string       `json:"ending"` // as planned, ended early, aborted, ended while the room was off
+	// EndingCode is the code of Ending, for another language.
+	EndingCode string `json:"ending_code,omitempty"`
 	// ErasedInMS is until when it erases itself; nil: it stays, or has not ended.
 	ErasedInMS *int64          `json:"erased_in_ms,omitempty"`
 	Zero       string          `json:"zero,omitempty"` // the mark that times are told from

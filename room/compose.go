@@ -11,13 +11,14 @@ import (
 	"roomd/playlists"
 )
 
-// cutting says what of the sounding music a new composition ends.
+// cutting says what of the sounding music a new composition ends. What sounds of the present phase goes on, and so does
+// what fades in for the next one where that begins when it was to.
 type cutting int
 
 const (
-	cutNothing cutting = iota // what sounds goes on, if its phase does
-	cutCurrent                // a skip: the present piece fades over the phase's crossfade
-	cutAll                    // a phase was left by a tap: all that sounds fades over the new phase's crossfade
+	cutNothing cutting = iota
+	cutCurrent         // a skip: what sounds fades over the phase's crossfade
+	cutAll             // a phase was left by a tap: what sounds of others fades over the new phase's crossfade
 )
 
 func (s *Session) recompose(now time.Duration, cut cutting, eff *Effects) {
@@ -25,46 +26,51 @@ func (s *Session) recompose(now time.Duration, cut cutting, eff *Effects) {
 	eff.Score = true
 }
 
-// compose lays the music from now on: the present phase from what sounds in it, then each later phase. An open
-// phase is laid openFor ahead and nothing behind it, as nobody knows when it ends.
+// compose lays the music from now on: the present phase from what sounds in it, then each later phase. An open phase is
+// laid openFor ahead and nothing behind it, as nobody knows when it ends.
 func (s *Session) compose(now time.Duration, cut cutting) {
 	kept := slices.DeleteFunc(s.Pieces, func(p placed) bool { return p.Start > now })
-	fresh := len(kept)
 	cross := s.phase(s.Current).Crossfade
-	var carry *placed
-	fading := false
+	leave := func(k int) {
+		p := &kept[k]
+		p.End, p.Cut, p.left = min(p.End, now+cross), true, true
+		p.fadeOut = min(cross, p.End-p.Start)
+	}
+	carry := -1      // the piece of the present phase that was begun last and goes on
+	var coming []int // the pieces that sound of the next phase
 	for k := range kept {
 		p := &kept[k]
-		if p.End <= now {
-			continue
-		}
-		if cut == cutNothing && p.Phase == s.Current && !s.broken(*p) {
-			carry = p
-			continue
-		}
-		if cut != cutNothing || p.Phase > s.Current || s.broken(*p) {
-			p.End, p.Cut = min(p.End, now+cross), true
-			fading = true
+		p.fresh = false
+		switch {
+		case p.End <= now, p.left && p.Phase <= s.Current && !s.first():
+		case cut == cutCurrent, p.broke, s.first() && s.broken(*p), cut == cutAll && (p.Phase != s.Current || s.first()):
+			leave(k)
+		case p.Phase == s.Current:
+			carry = k // an older one of the same phase is in its crossfade and ends as it was to
+		case p.Phase > s.Current && s.first():
+			leave(k)
+		case p.Phase > s.Current:
+			coming = append(coming, k)
 		}
 	}
-	// The piece that was begun last goes on; an older one of the same phase is in its crossfade and ends as it was to.
-	begin := s.Spans[s.Current].Start
-	if fading || begin < now {
-		begin = now
-	}
+	begin := now
 	for i := s.Current; i >= 0; i = s.following(i) {
 		sp, ph := &s.Spans[i], s.phase(i)
 		st := stretch{
 			order: ph.Order, seed: s.Begin.Seed + uint64(i), begin: begin,
 			nominal: sp.Nominal, flex: s.flex(i), crossfade: ph.Crossfade,
 		}
-		if sp.open() && i == s.Current {
+		if !s.first() {
+			st.since = now
+		}
+		open := sp.open() && i == s.Current
+		if open {
 			st.nominal, st.flex = max(sp.Nominal, now)+openFor, 0
 			s.laid = st.nominal
 		}
-		if i == s.Current && carry != nil {
-			c := carry.piece
-			c.End = carry.natural
+		if carry >= 0 {
+			c := kept[carry].piece
+			c.End = kept[carry].natural
 			c.Cut = false
 			st.carry = &c
 		}
@@ -74,31 +80,61 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			s.material(&st, i, kept)
 			pieces, end = fit(st)
 		}
+		last := carry
 		if st.carry != nil && len(pieces) > 0 {
-			carry.End, carry.Cut = pieces[0].End, pieces[0].Cut
+			kept[carry].End, kept[carry].Cut = pieces[0].End, pieces[0].Cut
 			pieces = pieces[1:]
 		}
 		for _, p := range pieces {
-			kept = append(kept, s.place(i, p))
+			n := s.place(i, p)
+			// A piece that was begun this very moment and cut again goes on.
+			if last = slices.IndexFunc(kept, func(p placed) bool { return p.ID == n.ID }); last < 0 {
+				last = len(kept)
+				kept = append(kept, n)
+			}
+			kept[last] = n
 		}
-		if sp.open() && i == s.Current {
-			sp.End = sp.Nominal
-			break
+		if s.first() {
+			last = len(kept) - 1
 		}
-		sp.End = end
+		carry = -1
 		j := s.following(i)
+		if open {
+			sp.End = sp.Nominal
+			j = -1
+		} else {
+			sp.End = end
+		}
+		if j >= 0 {
+			s.Spans[j].Start = end
+			begin = end
+			if last >= 0 && kept[last].End == end && !s.silent(j) {
+				begin = end - min(s.phase(j).Crossfade, (kept[last].End-kept[last].Start)/2)
+			}
+		}
+		if len(coming) > 0 {
+			first := slices.IndexFunc(kept, func(p placed) bool { return p.Phase == j && (!p.left || p.End > now) })
+			goesOn := first >= 0 && (kept[first].Start-begin).Abs() < fitGrid // the next phase begins when it was to
+			for _, k := range coming {
+				if goesOn && kept[k].Phase == j {
+					carry, begin, kept[k].left = k, kept[k].Start, false
+				} else {
+					leave(k)
+				}
+			}
+			coming = nil
+		}
+		if carry < 0 && !s.first() {
+			begin = max(begin, now)
+		}
 		if j < 0 {
 			break
 		}
-		s.Spans[j].Start = end
-		begin = end
-		if n := len(kept); n > 0 && kept[n-1].End == end && !s.silent(j) {
-			last := kept[n-1]
-			begin = end - min(s.phase(j).Crossfade, (last.End-last.Start)/2)
-		}
 	}
+	kept = slices.DeleteFunc(kept, func(p placed) bool { return p.End <= p.Start && !s.first() }) // never heard
+	slices.SortStableFunc(kept, func(p, q placed) int { return cmp.Compare(p.Start, q.Start) })
 	s.Pieces = kept
-	s.join(now, fresh)
+	s.join(now)
 }
 
 // flex is how far phase i's end may move: what the file says, and never so far that the phase or the next one is
@@ -111,41 +147,42 @@ func (s *Session) flex(i int) time.Duration {
 	return max(f, 0)
 }
 
-// join gives the pieces their fades: neighbours that overlap cross, in equal power; what follows silence fades in;
-// what is cut before silence fades out. Pieces before fresh were there before and keep the fade-in they had.
-func (s *Session) join(now time.Duration, fresh int) {
+// join gives the pieces their fades: neighbors that overlap cross, in equal power; what follows silence fades in; what is
+// cut before silence fades out. What leaves has its fade, and what sounds keeps the fade-in that it had.
+func (s *Session) join(now time.Duration) {
+	var p *placed
 	for k := range s.Pieces {
-		p := &s.Pieces[k]
-		if k >= fresh && k == 0 {
-			p.fadeIn = s.phase(p.Phase).Crossfade
-		}
-		if p.End <= now && now > 0 {
+		q := &s.Pieces[k]
+		if q.left {
 			continue
 		}
-		var q *placed
-		if k+1 < len(s.Pieces) {
-			q = &s.Pieces[k+1]
+		x := time.Duration(0)
+		if p != nil {
+			x = max(0, p.End-q.Start)
 		}
 		switch {
-		case q == nil || q.Start >= p.End:
-			p.fadeOut = 0
-			if p.Cut {
-				p.fadeOut = min(s.phase(p.Phase).Crossfade, p.End-p.Start)
-			}
-			if q != nil && k+1 >= fresh && !q.Joined {
-				q.fadeIn = s.phase(q.Phase).Crossfade
-			}
-		case k+1 >= fresh:
-			x := p.End - q.Start
-			p.fadeOut = x
+		case !q.fresh:
+		case x > 0:
 			q.fadeIn = min(x, q.End-q.Start)
-		}
-	}
-	if fresh > 0 && fresh < len(s.Pieces) {
-		if p, q := s.Pieces[fresh-1], &s.Pieces[fresh]; p.End <= now && !q.Joined {
+		case !q.Joined:
 			q.fadeIn = s.phase(q.Phase).Crossfade
 		}
+		if p != nil && p.End > now {
+			p.fadeOut = s.wayOut(p, x)
+		}
+		p = q
 	}
+	if p != nil && p.End > now {
+		p.fadeOut = s.wayOut(p, 0)
+	}
+}
+
+// wayOut is how long a piece fades out that overlaps the next one by x.
+func (s *Session) wayOut(p *placed, x time.Duration) time.Duration {
+	if x == 0 && p.Cut {
+		x = cmp.Or(s.Spans[p.Phase].Fade, s.phase(p.Phase).Crossfade)
+	}
+	return min(x, p.End-p.Start)
 }
 
 // silent says whether phase i is planned silence.
@@ -199,8 +236,12 @@ func audible(t *playlists.Track) time.Duration {
 
 // place makes a piece of the fit a piece of the session, with a name of its own.
 func (s *Session) place(phase int, p piece) placed {
-	s.next++
-	out := placed{ID: fmt.Sprintf("p%d.%d", phase+1, s.next), Phase: phase, piece: p}
+	// The name follows from the place, so that a piece that is laid again where it was is the same piece to the player.
+	out := placed{ID: fmt.Sprintf("p%d.%d@%d", phase+1, p.Item+1, ms(p.Start)), Phase: phase, piece: p, fresh: true}
+	if s.first() {
+		s.next++
+		out.ID = fmt.Sprintf("p%d.%d", phase+1, s.next)
+	}
 	if p.Item >= 0 {
 		if t := s.phase(phase).Music[p.Item].Track; t != nil {
 			out.natural = p.Start + audible(t)
@@ -343,6 +384,7 @@ func (s *Session) lastPhase() int {
 
 // Rehearsal is the session as planned: each phase that waits for a mark is let go at its planned end.
 func Rehearsal(b Begin) *Session {
+	b.Rules = rules
 	b.Playlist.Phases = slices.Clone(b.Playlist.Phases)
 	for i := range b.Playlist.Phases {
 		b.Playlist.Phases[i].Until = ""
@@ -357,11 +399,17 @@ func (s *Session) Ends() time.Duration { return s.ends() }
 // files are the tracks that have sounded, each once.
 func (s *Session) files() []string {
 	var out []string
+	add := func(file string) {
+		if file != "" && !slices.Contains(out, file) {
+			out = append(out, file)
+		}
+	}
+	for _, p := range s.past {
+		add(p.file)
+	}
 	for _, p := range s.Pieces {
-		if p.Start < s.EndAt && s.bedOf(p) == "" {
-			if f := s.phase(p.Phase).Music[p.Item].Track.File; !slices.Contains(out, f) {
-				out = append(out, f)
-			}
+		if p.Start < s.EndAt {
+			add(s.file(p))
 		}
 	}
 	return out

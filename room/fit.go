@@ -63,6 +63,7 @@ type stretch struct {
 	seed      uint64
 	heard     map[int]int   // shuffle: how often each item was heard, here and before
 	begin     time.Duration // where the first piece starts: a fade-in before the phase's start, or now
+	since     time.Duration // no piece starts before it: now
 	nominal   time.Duration // where the phase should end
 	flex      time.Duration
 	crossfade time.Duration
@@ -180,7 +181,7 @@ func (l *layer) overlap(s source, length time.Duration) time.Duration {
 	if s.joined && last.Item == s.item-1 && l.own {
 		return 0
 	}
-	x := min(l.crossfade, (last.End-last.Start)/2)
+	x := min(l.crossfade, (last.End-last.Start)/2, l.at-l.since)
 	return max(0, min(x, length/2))
 }
 

@@ -81,7 +81,7 @@ func (c Config) keep() time.Duration { return time.Duration(c.KeepDays) * 24 * t
 
 // forgetOld erases what is older than the room keeps. Never in a session.
 func (r *Room) forgetOld(ctx context.Context) {
-	if s := r.state.Load().session; s != nil && s.State != Ended || r.o.Config.KeepDays == 0 {
+	if r.state.Load().Mode()&during != 0 || r.o.Config.KeepDays == 0 {
 		return
 	}
 	err := errors.Join(r.o.Store.ForgetBefore(ctx, ms(r.clock.Now()-r.o.Config.keep())), r.o.Store.ForgetDamaged(r.o.Config.keep()))
@@ -104,45 +104,45 @@ func (r *Room) erase(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	case !ok:
-		return &Refused{Field: "id", Reason: "There is no such session."}
-	case st.session != nil && st.session.ID == id && st.session.State != Ended:
-		return &Refused{Reason: "This session is running. It can be erased when it is over."}
+		return refuse("unknown-session").of("id")
+	case st.Mode()&during != 0 && st.Session.ID == id:
+		return refuse("erase-in-session")
 	case r.o.Store.Outage() != nil:
-		return &Refused{Reason: "The disk takes no changes now, so nothing can be erased. Try again when it does."}
+		return refuse("erase-no-disk")
 	}
 	if err := r.o.Store.Forget(ctx, id); err != nil {
 		return err
 	}
 	r.o.Log.Info("a session was erased", "session", id)
-	if st.session != nil && st.session.ID == id {
-		r.publish(func(n *state) { n.session = nil })
+	if st.Session != nil && st.Session.ID == id {
+		r.publish(func(n *state) { n.Session = nil })
 	}
 	return nil
 }
 
-// note writes text to a mark of a session, or to the session as a whole, in place of what was written there before.
-func (r *Room) note(ctx context.Context, c Command) (Ack, error) {
-	text := strings.TrimSpace(c.Text)
+// noteFor checks that a note can be kept: its text, and the session and the mark that it is for. What was noted there
+// before gives way to it.
+func (r *Room) noteFor(ctx context.Context, c *Command) error {
+	c.Text = strings.TrimSpace(c.Text)
 	switch {
-	case utf8.RuneCountInString(text) > maxNote:
-		return Ack{}, &Refused{Field: "text", Reason: "A note has at most 1,000 letters."}
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' }):
-		return Ack{}, &Refused{Field: "text", Reason: "The note has letters that can't be read."}
+	case utf8.RuneCountInString(c.Text) > maxNote:
+		return refuse("note-long").of("text")
+	case !utf8.ValidString(c.Text) || strings.ContainsFunc(c.Text, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' }):
+		return refuse("note-unreadable").of("text")
 	}
 	if _, ok, err := r.o.Store.Session(ctx, c.Session); err != nil {
-		return Ack{}, err
+		return err
 	} else if !ok {
-		return Ack{}, &Refused{Field: "session", Reason: "There is no such session."}
+		return refuse("unknown-session").of("session")
 	}
-	if c.Of != "" {
-		s, _, _, err := r.replay(ctx, c.Session)
-		if err != nil || !slices.ContainsFunc(s.Marks, func(m MarkView) bool { return m.ID == c.Of }) {
-			return Ack{}, &Refused{Field: "of", Reason: "There is no such mark in this session."}
-		}
+	if c.Of == "" {
+		return nil
 	}
-	ack := r.journal(ctx, Event{Session: c.Session, AtMS: ms(r.clock.Now()), Kind: kindNote, CommandID: c.ID}, WrittenNote{Of: c.Of, Text: text})
-	ack.Rev = r.state.Load().rev
-	return ack, nil
+	s, _, _, err := r.replay(ctx, c.Session)
+	if err != nil || !slices.ContainsFunc(s.Marks, func(m MarkView) bool { return m.ID == c.Of }) {
+		return refuse("unknown-of").of("of")
+	}
+	return nil
 }
 
 // Sessions are the sessions of the journal, the newest first, without what happened in them.
@@ -160,7 +160,7 @@ func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
 
 // record is a session as its row tells it.
 func (r *Room) record(row SessionRow) SessionRecord {
-	rec := SessionRecord{ID: row.ID, Playlist: row.Playlist, Name: row.Name, State: Running, Ending: row.Ending}
+	rec := SessionRecord{ID: row.ID, Playlist: row.Playlist, Name: row.Name, State: Running, Ending: row.Ending, EndingCode: endingCode(row.Ending)}
 	if row.EndedMS != 0 {
 		rec.State, rec.LengthMS = Ended, row.EndedMS-row.StartedMS
 		if r.o.Config.KeepDays > 0 {
@@ -207,7 +207,7 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 	if row.EndedMS == 0 {
 		end = r.clock.Now() - time.Duration(row.StartedMS)*time.Millisecond
 	}
-	s, _, _ = Step(s, Input{}, end)
+	s, _, _ = s.Step(Input{}, end)
 	for _, n := range s.Notes {
 		text, _ := json.Marshal(map[string]string{"text": n.Text})
 		rec.Events = append(rec.Events, RecordedEvent{AtMS: ms(n.At), Kind: n.Kind, Data: text})

@@ -68,8 +68,7 @@ const wrongYear = 2025
 
 // clockProblem is what is wrong with the wall clock. The session does not go by it.
 func clockProblem(wall time.Time) (p Problem, wrong bool) {
-	return Problem{"clock", "The computer's date is wrong: it says " + wall.Format("2 January 2006") + ".",
-		"The session is timed all the same. Connect the computer to a network that tells the time, for the schedule."}, wall.Year() < wrongYear
+	return problem("clock", "clock-wrong", "date", wall.Format("2 January 2006")), wall.Year() < wrongYear
 }
 
 // Look tells in sentences whether a session could begin: what does not work, or that all does. Lights that a hand has moved

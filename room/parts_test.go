@@ -13,15 +13,15 @@ func TestPartsSayWhatIsDegraded(t *testing.T) {
 		lights  map[string]LightView
 		part    string
 	}{
-		{Problem{"sound", "s", "d"}, nil, "sound"},
-		{Problem{"lights", "s", "d"}, nil, "lights"},
+		{Problem{Part: "sound", Says: "s", Do: "d"}, nil, "sound"},
+		{Problem{Part: "lights", Says: "s", Do: "d"}, nil, "lights"},
 		{Problem{}, lost, "lights"},
-		{Problem{"broker", "s", "d"}, nil, "broker"},
-		{Problem{"playlist", "s", "d"}, nil, "playlists"},
-		{Problem{"link", "s", "d"}, nil, "page"},
-		{Problem{"disk", "s", "d"}, nil, "disk"},
-		{Problem{"clock", "s", "d"}, nil, "clock"},
-		{Problem{"room", "s", "d"}, nil, "room"},
+		{Problem{Part: "broker", Says: "s", Do: "d"}, nil, "broker"},
+		{Problem{Part: "playlist", Says: "s", Do: "d"}, nil, "playlists"},
+		{Problem{Part: "link", Says: "s", Do: "d"}, nil, "page"},
+		{Problem{Part: "disk", Says: "s", Do: "d"}, nil, "disk"},
+		{Problem{Part: "clock", Says: "s", Do: "d"}, nil, "clock"},
+		{Problem{Part: "room", Says: "s", Do: "d"}, nil, "room"},
 	} {
 		first := partViews(partViews(nil, nil, nil, 0), []Problem{c.problem}, c.lights, time.Minute)
 		again := partViews(first, []Problem{c.problem}, c.lights, time.Hour)

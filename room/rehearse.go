@@ -1,14 +1,11 @@
 package room
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
-// rehearsal is a session that is gone through before any client is there: its clock and its light, without its sound, and
-// faster. Nothing is kept of it.
+// rehearsal is a session run through before any client is there: its clock and its light, without its sound, and faster.
+// Nothing of it is kept.
 type rehearsal struct {
-	s     *Session      // replaced at each step, never changed
+	s     *Session
 	zero  time.Duration // room time at which it would have begun at this speed
 	speed time.Duration // times as fast
 }
@@ -19,67 +16,45 @@ const maxSpeed = 600
 func (h *rehearsal) at(now time.Duration) time.Duration { return (now - h.zero) * h.speed }
 
 // due is the room time at which it goes on by itself.
-func (h *rehearsal) due() (time.Duration, bool) {
-	at, ok := h.s.Due()
-	return h.zero + (at+h.speed-1)/h.speed, ok
+func (h *rehearsal) due() time.Duration {
+	at, _ := h.s.Due()
+	return h.zero + (at+h.speed-1)/h.speed
 }
 
 // rehearse begins one at a moment of it, with the light that the session has there.
-func (r *Room) rehearse(ctx context.Context, c Command, b *Begin) (Ack, error) {
-	s := Rehearsal(*b)
+func (st *State) rehearse(in Input, now time.Duration, eff *Effects) error {
+	c := in.Command
+	s := Rehearsal(*in.Begin)
 	at := time.Duration(c.AtMS) * time.Millisecond
 	switch {
 	case c.Speed < 1 || c.Speed > maxSpeed:
-		return Ack{}, &Refused{Field: "speed", Reason: "how many times as fast, from 1 to 600"}
+		return refuse("bad-speed").of("speed")
 	case at < 0 || at >= s.Ends():
-		return Ack{}, &Refused{Field: "at_ms", Reason: "The playlist is not that long."}
+		return refuse("bad-at").of("at_ms")
 	}
-	s, _, err := Step(s, Input{}, at)
-	if err != nil {
-		return Ack{}, err
-	}
-	h := &rehearsal{s: s, speed: time.Duration(c.Speed), zero: r.clock.Now() - at/time.Duration(c.Speed)}
-	r.publish(func(n *state) { n.rehearsal = h })
-	h.light(r, s.Light.Scene, s.Light.Over)
-	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
-	ack.Rev = r.state.Load().rev
-	return ack, nil
+	st.quiet(now, eff)
+	s, _, _ = s.Step(Input{}, at)
+	st.Rehearsal = &rehearsal{s: s, speed: time.Duration(c.Speed), zero: now - at/time.Duration(c.Speed)}
+	eff.Light = st.Rehearsal.light(s.Light.Scene, s.Light.Over)
+	return nil
 }
 
-// rehearseOn takes the rehearsal to where it is now.
-func (r *Room) rehearseOn() {
-	h := r.state.Load().rehearsal
-	if h == nil {
-		return
-	}
-	at := h.at(r.clock.Now())
+// advance is the rehearsal at now; nil once it is over.
+func (h *rehearsal) advance(now time.Duration, eff *Effects) *rehearsal {
+	at := h.at(now)
 	if at >= h.s.Ends() {
-		r.publish(func(n *state) { n.rehearsal = nil })
-		return
+		return nil
 	}
-	s, eff, err := Step(h.s, Input{}, at)
-	if err != nil {
-		r.o.Log.Error("a rehearsal can't go on", "err", err)
-		r.publish(func(n *state) { n.rehearsal = nil })
-		return
+	s, more, _ := h.s.Step(Input{}, at)
+	if l := more.Light; l != nil {
+		eff.Light = h.light(l.Scene, l.Over)
 	}
-	if l := eff.Light; l != nil {
-		h.light(r, l.Scene, l.Over)
-	}
-	r.publish(func(n *state) { n.rehearsal = &rehearsal{s, h.zero, h.speed} })
+	return &rehearsal{s, h.zero, h.speed}
 }
 
-// light moves the room's lights as it has them: never faster than unplanned light moves.
-func (h *rehearsal) light(r *Room, scene string, over time.Duration) {
-	r.move(LightMove{Scene: scene, Over: over / h.speed})
-}
-
-// endRehearsal ends it where one is under way. The lights end where they are.
-func (r *Room) endRehearsal() (was bool) {
-	if was = r.state.Load().rehearsal != nil; was {
-		r.publish(func(n *state) { n.rehearsal = nil })
-	}
-	return was
+// light moves the room's lights, and never faster than unplanned light moves.
+func (h *rehearsal) light(scene string, over time.Duration) *LightMove {
+	return &LightMove{Scene: scene, Over: over / h.speed}
 }
 
 // RehearsalView is a rehearsal that is under way.

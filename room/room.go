@@ -66,7 +66,7 @@ type Options struct {
 	Heard Heard
 }
 
-// Room is one room: the owner of the session. Its methods may be called from anywhere.
+// Room is one room: the owner of its state. Its methods may be called from any goroutine.
 type Room struct {
 	o     Options
 	clock *Clock
@@ -76,15 +76,13 @@ type Room struct {
 	damage []Problem
 
 	// Owned by Run.
-	told    *Outage      // the disk's outage that the log knows of
-	check   player.Score // the last sound check
-	checked time.Time    // when it began
+	outage  *Outage // the disk's outage that the log knows of
+	answers answers
 }
 
 // state is what readers see: replaced whole, never changed.
 type state struct {
-	session  *Session
-	started  time.Duration // room time of the session's start
+	State
 	rev      uint64
 	changed  chan struct{} // closed when a newer state is there
 	lights   map[string]LightView
@@ -93,16 +91,13 @@ type state struct {
 	parts    []PartView
 	outage   *Outage // of the disk
 	revised  bool    // the file of the session's playlist is another now
-	// checkEnds is until when the sound check plays.
-	checkEnds time.Duration
-	rehearsal *rehearsal // nil: none
 }
 
 type request struct {
 	ping   bool   // nothing is asked but an answer
 	erase  string // the session to erase
-	cmd    Command
-	begin  *Begin
+	in     Input
+	unfit  error         // why what the command needs can't be read
 	came   time.Duration // room time
 	answer chan answer
 }
@@ -110,6 +105,26 @@ type request struct {
 type answer struct {
 	ack Ack
 	err error
+}
+
+// answers are the last answers by the command's ID, so that a retry gets the first one, whatever has happened since.
+type answers struct {
+	byID  map[string]answer
+	order []string
+}
+
+const keptAnswers = 512
+
+func (a *answers) keep(id string, ans answer) {
+	if a.byID == nil {
+		a.byID = map[string]answer{}
+	}
+	if len(a.order) == keptAnswers {
+		delete(a.byID, a.order[0])
+		a.order = a.order[1:]
+	}
+	a.byID[id] = ans
+	a.order = append(a.order, id)
 }
 
 // journal kinds
@@ -120,7 +135,7 @@ const (
 	kindNote    = "note"
 )
 
-// New makes a room and takes up the session that its journal holds unfinished. It does no sound and no light before Run.
+// New makes a room and resumes the session that its journal holds unfinished. It makes no sound and no light before Run.
 func New(ctx context.Context, o Options) (*Room, error) {
 	r := &Room{o: o, inbox: make(chan request, 16)}
 	anchor, err := o.Store.Anchor(ctx)
@@ -130,44 +145,46 @@ func New(ctx context.Context, o Options) (*Room, error) {
 	clock, trusted := NewClock(anchor)
 	r.clock = clock
 	st := &state{rev: 1, changed: make(chan struct{}), outage: o.Store.Outage(), parts: partViews(nil, nil, nil, 0)}
+	st.Room = Place{Scenes: slices.Sorted(maps.Keys(o.Config.Scenes)), Roles: slices.Sorted(maps.Keys(o.Config.Lights))}
 	if !trusted {
-		o.Log.Warn("the wall clock went back over a reboot: the session's time counts from before it")
-		r.damage = append(r.damage, Problem{"clock", "The computer's clock went back while it was off, so the session does not know how long that was.",
-			"Look whether the time since the lozenge is right."})
+		o.Log.Warn("wall clock moved backwards across a reboot; resuming from the last saved time")
+		r.damage = append(r.damage, problem("clock", "clock-back"))
 	}
 	rec, ok, err := o.Store.Unfinished(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("look for an unfinished session: %w", err)
 	}
 	if ok {
-		s, started, broken, err := r.replay(ctx, rec.ID)
-		if broken > 0 {
-			o.Log.Error("events of the unfinished session are scribbled over and left out", "session", rec.ID, "events", broken)
-			r.damage = append(r.damage, Problem{"disk", "A part of this session's record was damaged and is left out.",
-				"Look whether the phase and the marks are right. Whoever looks after the computer should check its disk."})
-		}
-		switch {
-		case err != nil:
-			o.Log.Error("the unfinished session can't be read", "session", rec.ID, "err", err)
-			r.damage = append(r.damage, Problem{"disk", "The session that was running can't be read any more, so it has ended.",
-				"Start its playlist again and go on to the phase it was in."})
-			if err := o.Store.Finish(ctx, rec.ID, ms(clock.Now()), "could not be read after a restart"); err != nil {
-				return nil, err
-			}
-		default:
-			s, _, _ = Step(s, Input{}, clock.Now()-started)
-			st.session, st.started = s, started
-			if s.State == Ended {
-				s.Ending = "ended while the room was off"
-				if err := o.Store.Finish(ctx, s.ID, ms(started+s.EndAt), s.Ending); err != nil {
-					return nil, err
-				}
-			}
-			o.Log.Info("took up the unfinished session", "session", s.ID, "elapsed", clock.Now()-started, "state", s.State)
+		if err := r.resume(ctx, st, rec); err != nil {
+			return nil, err
 		}
 	}
 	r.state.Store(st)
 	return r, o.Store.SetAnchor(ctx, clock.Anchor())
+}
+
+// resume puts the unfinished session into st, where real time says it is.
+func (r *Room) resume(ctx context.Context, st *state, rec SessionRow) error {
+	s, started, broken, err := r.replay(ctx, rec.ID)
+	if broken > 0 {
+		r.o.Log.Error("skipped corrupt journal events", "session", rec.ID, "events", broken)
+		r.damage = append(r.damage, problem("disk", "record-cut"))
+	}
+	if err != nil {
+		r.o.Log.Error("the unfinished session can't be read", "session", rec.ID, "err", err)
+		r.damage = append(r.damage, problem("disk", "record-lost"))
+		return r.o.Store.Finish(ctx, rec.ID, ms(r.clock.Now()), english["ended-unread"])
+	}
+	s, _, _ = s.Step(Input{}, r.now()-started)
+	if s.State == Ended {
+		s.Ending = english["ended-off"]
+		if err := r.o.Store.Finish(ctx, s.ID, ms(started+s.EndAt), s.Ending); err != nil {
+			return err
+		}
+	}
+	st.Session, st.Started = s, started
+	r.o.Log.Info("resumed the unfinished session", "session", s.ID, "elapsed", r.now()-started, "state", s.State, "rules", max(s.Begin.Rules, 1))
+	return nil
 }
 
 // replay makes a session from its journal, and says when on the room's clock it began and how many of its events could
@@ -185,11 +202,14 @@ func (r *Room) replay(ctx context.Context, id string) (s *Session, started time.
 	if err := json.Unmarshal(events[0].Data, &b); err != nil {
 		return nil, 0, broken, fmt.Errorf("its beginning: %w", err)
 	}
-	if len(b.Playlist.Phases) == 0 {
+	switch {
+	case len(b.Playlist.Phases) == 0:
 		return nil, 0, broken, errors.New("its beginning has no phases")
+	case b.Rules > rules:
+		return nil, 0, broken, fmt.Errorf("it follows rules %d of a newer roomd; this one knows %d", b.Rules, rules)
 	}
 	s, _ = NewSession(id, b)
-	s.Done[events[0].CommandID] = true
+	s.inputs = []taken{{id: events[0].CommandID}}
 	for _, e := range events[1:] {
 		var in Input
 		switch e.Kind {
@@ -205,34 +225,31 @@ func (r *Room) replay(ctx context.Context, id string) (s *Session, started time.
 		if err != nil {
 			return nil, 0, broken, fmt.Errorf("event %d: %w", e.Seq, err)
 		}
-		_, _ = s.apply(in, time.Duration(e.AtMS)*time.Millisecond-started)
+		s = s.replay(in, time.Duration(e.AtMS)*time.Millisecond-started)
 	}
 	return s, started, broken, nil
 }
 
+// now is the room's clock as the rules and the journal have it: whole milliseconds, so that a replay is exact.
+func (r *Room) now() time.Duration { return r.clock.Now().Truncate(time.Millisecond) }
+
 // Now is the room's clock.
 func (r *Room) Now() time.Duration { return r.clock.Now() }
 
-// Do does a command: it is in the journal when Do returns, and on the disk unless the answer says Unsaved. A command that can't be done gives *Refused.
+// Do executes c. When it returns, c is journaled; if Ack.Unsaved is set, only in memory. A command that can't be carried
+// out gives *Refused. A repeated ID gets the first answer.
 func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 	if c.ID == "" || len(c.ID) > 64 {
-		return Ack{}, &Refused{Field: "id", Reason: "an id of its own for each command, a UUID"}
+		return Ack{}, refuse("bad-id").of("id")
 	}
-	req := request{cmd: c, came: r.clock.Now(), answer: make(chan answer, 1)}
-	req.cmd.Plan = nil
-	if s := r.state.Load().session; c.Do == Revise && s != nil && !s.Done[c.ID] {
-		b, err := r.prepare(ctx, s.Begin.Playlist.ID)
-		if err != nil {
-			return Ack{}, err
+	req := request{in: Input{Command: &c}, came: r.now(), answer: make(chan answer, 1)}
+	c.Plan = nil
+	if rule, refused := r.state.Load().rule(c.Do); refused == nil {
+		c = rule.only(c)
+		// What can't be prepared may have been carried out before: the owner knows.
+		if err := r.prepare(ctx, rule, &req.in); err != nil {
+			return r.ask(ctx, request{in: Input{Command: &c}, unfit: err, came: req.came, answer: req.answer})
 		}
-		req.cmd.Plan = &b.Playlist
-	}
-	if c.Do == Start || c.Do == CheckSound || c.Do == Audition || c.Do == Arrival || c.Do == Rehearse {
-		b, err := r.prepare(ctx, c.Playlist)
-		if err != nil {
-			return Ack{}, err
-		}
-		req.begin = b
 	}
 	return r.ask(ctx, req)
 }
@@ -262,10 +279,40 @@ func (r *Room) Ping(ctx context.Context) error {
 	return err
 }
 
-// prepare reads the playlist that a session is to start with.
-func (r *Room) prepare(ctx context.Context, id string) (*Begin, error) {
+// prepare reads what a command needs and the rules don't read themselves.
+func (r *Room) prepare(ctx context.Context, rule *rule, in *Input) error {
+	c := in.Command
+	switch rule.needs {
+	case revision:
+		if s := r.state.Load().Session; s != nil {
+			b, err := r.load(ctx, s.Begin.Playlist.ID)
+			if err != nil {
+				return err
+			}
+			c.Plan = &b.Playlist
+		}
+	case playlist:
+		b, err := r.load(ctx, c.Playlist)
+		if err != nil {
+			return err
+		}
+		in.Begin, in.ID = b, sessionID()
+		if c.Do != Start && c.Do != Rehearse {
+			var refused *Refused
+			if in.Check, refused = checkOf(*c, *b, r.o.Heard); refused != nil {
+				return refused
+			}
+		}
+	case record:
+		return r.noteFor(ctx, c)
+	}
+	return nil
+}
+
+// load reads a playlist as a session begins with it.
+func (r *Room) load(ctx context.Context, id string) (*Begin, error) {
 	if id == "" {
-		return nil, &Refused{Field: "playlist", Reason: "the id of a playlist"}
+		return nil, refuse("no-playlist").of("playlist")
 	}
 	pl, err := r.o.Library.Resolve(ctx, id)
 	if err != nil {
@@ -274,17 +321,17 @@ func (r *Room) prepare(ctx context.Context, id string) (*Begin, error) {
 			return nil, refused
 		}
 		r.o.Log.Error("a playlist can't be started", "playlist", id, "err", err)
-		return nil, &Refused{Reason: "This playlist has errors. Its page says which."}
+		return nil, refuse("broken-playlist")
 	}
 	if len(pl.Phases) == 0 {
-		return nil, &Refused{Field: "playlist", Reason: "no such playlist"}
+		return nil, refuse("empty-playlist").of("playlist")
 	}
 	heard, err := r.o.Store.Heard(ctx)
 	if err != nil {
-		r.o.Log.Warn("what was heard before is not known", "err", err)
+		r.o.Log.Warn("what was heard before is unknown", "err", err)
 	}
 	return &Begin{Playlist: pl, Reference: r.o.Config.Audio.Reference, Ceiling: r.o.Config.Audio.Ceiling,
-		Seed: rand.Uint64(), Heard: heard, Marks: r.o.Config.Marks}, nil
+		Seed: rand.Uint64(), Heard: heard, Marks: r.o.Config.Marks, Rules: rules}, nil
 }
 
 // anchorEvery is how old the clock's anchor may get in a session. It is what a power cut costs where nothing tells the time
@@ -294,10 +341,10 @@ const anchorEvery = 150 * time.Second
 // Run owns the session until ctx ends. Music goes on from where real time says it is.
 func (r *Room) Run(ctx context.Context) error {
 	st := r.state.Load()
-	if s := st.session; s != nil && s.State != Ended {
+	if s := st.Session; s != nil && s.State != Ended {
 		r.o.Sound.SetMaster(player.Master{DB: s.master()})
-		r.play(st)
-		r.relight(st)
+		r.play(&st.State)
+		r.relight(&st.State)
 	}
 	r.save()
 	r.compare()
@@ -310,16 +357,8 @@ func (r *Room) Run(ctx context.Context) error {
 	defer tidy.Stop()
 	r.forgetOld(ctx)
 	for {
-		st = r.state.Load()
-		if s := st.session; s != nil {
-			if at, ok := s.Due(); ok {
-				due.Reset(max(0, at-(r.clock.Now()-st.started)))
-			}
-		}
-		if h := st.rehearsal; h != nil {
-			if at, ok := h.due(); ok {
-				due.Reset(max(0, at-r.clock.Now()))
-			}
+		if at, ok := r.state.Load().Due(); ok {
+			due.Reset(max(0, at-r.clock.Now()))
 		}
 		select {
 		case <-ctx.Done():
@@ -334,13 +373,11 @@ func (r *Room) Run(ctx context.Context) error {
 				req.answer <- answer{err: r.erase(context.WithoutCancel(ctx), req.erase)}
 				continue
 			}
-			ack, err := r.do(context.WithoutCancel(ctx), req) // what was begun is journalled, also while roomd ends
-			req.answer <- answer{ack, err}
+			req.answer <- r.do(context.WithoutCancel(ctx), req) // what was begun is journaled, also while roomd stops
 		case e := <-r.o.Sound.Events():
 			r.heard(context.WithoutCancel(ctx), e)
 		case <-due.C:
-			r.step(Input{}, nil)
-			r.rehearseOn()
+			_ = r.step(context.WithoutCancel(ctx), Input{}, r.clock.Now(), nil)
 		case <-tidy.C:
 			r.forgetOld(ctx)
 		case <-r.o.Lights.Changed():
@@ -348,7 +385,7 @@ func (r *Room) Run(ctx context.Context) error {
 			r.compare()
 		case <-second.C:
 			r.save()
-			if s := r.state.Load().session; s != nil && s.State != Ended && time.Since(anchored) > anchorEvery {
+			if r.state.Load().Mode()&during != 0 && time.Since(anchored) > anchorEvery {
 				anchored = time.Now()
 				if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
 					r.o.Log.Warn("the clock's anchor was not saved", "err", err)
@@ -359,67 +396,63 @@ func (r *Room) Run(ctx context.Context) error {
 	}
 }
 
-// do does one command.
-func (r *Room) do(ctx context.Context, req request) (Ack, error) {
-	c := req.cmd
-	st := r.state.Load()
-	done := Ack{ID: c.ID, Rev: st.rev, Unsaved: r.o.Store.Outage().unsaved(c.ID)}
-	if s := st.session; s != nil && s.Done[c.ID] {
-		return done, nil
+// do carries out one command, and keeps the answer for a retry.
+func (r *Room) do(ctx context.Context, req request) answer {
+	c := req.in.Command
+	if a, ok := r.answers.byID[c.ID]; ok {
+		return a
 	}
 	if seen, err := r.o.Store.Seen(ctx, c.ID); err == nil && seen {
-		return done, nil
+		return answer{ack: Ack{ID: c.ID, Rev: r.state.Load().rev, Unsaved: r.o.Store.Outage().unsaved(c.ID)}}
 	}
-	now := r.clock.Now()
+	a := answer{}
+	a.ack, a.err = r.fresh(ctx, req)
+	if a.err != nil {
+		a.ack = Ack{}
+	}
+	r.answers.keep(c.ID, a)
+	return a
+}
+
+// fresh carries out a command that was not given before.
+func (r *Room) fresh(ctx context.Context, req request) (ack Ack, err error) {
+	c := req.in.Command
+	now := r.now()
 	if c.Do == Start {
 		now = req.came // reading its playlist may take seconds, which are not the tap's
 	}
 	if c.BeforeMS != 0 && ms(now) > c.BeforeMS {
-		return Ack{}, &Refused{Reason: "This came too late and was not done. Tap again if it is still wanted."}
+		return ack, refuse("too-late")
 	}
-	running := st.session != nil && st.session.State != Ended
-	switch {
-	case c.Do == Start && !running:
-		return r.begin(ctx, c, req.begin)
-	case c.Do == WriteNote:
-		return r.note(ctx, c)
-	case (c.Do == CheckSound || c.Do == Audition || c.Do == Arrival || c.Do == Rehearse) && running:
-		return Ack{}, &Refused{Reason: "This is done before a session, not in one."}
-	case c.Do == Arrival:
-		return r.arrival(ctx, c, req.begin)
-	case c.Do == Rehearse:
-		return r.rehearse(ctx, c, req.begin)
-	case c.Do == CheckSound:
-		return r.checkSound(ctx, c, req.begin)
-	case c.Do == Audition:
-		return r.audition(ctx, c, req.begin)
-	case c.Do == Silence && !running:
-		return r.endCheck(ctx, c)
-	case c.Do == TestLamps && running:
-		return Ack{}, &Refused{Reason: "Lights are tested before a session, not in one."}
-	case c.Do == TestLamps:
-		if reason := r.o.Lights.Test(c.Role); reason != "" {
-			return Ack{}, &Refused{Reason: reason}
+	if _, refused := r.state.Load().rule(c.Do); refused != nil {
+		return ack, refused
+	}
+	if req.unfit != nil {
+		return ack, req.unfit
+	}
+	err = r.step(ctx, req.in, now, func(st *State) {
+		e := Event{AtMS: ms(now), Kind: kindCommand, CommandID: c.ID}
+		var data any = c
+		switch {
+		case c.Do == Start:
+			e.Kind, e.Session, data = kindBegin, st.Session.ID, st.Session.begun
+			pl := &st.Session.Begin.Playlist
+			if err := r.o.Store.Begin(ctx, SessionRow{ID: e.Session, Playlist: pl.ID, Name: pl.Name, StartedMS: e.AtMS}); err != nil {
+				r.o.Log.Error("the session's start was not saved", "err", err)
+			}
+		case c.Do == WriteNote:
+			e.Kind, e.Session, data = kindNote, c.Session, WrittenNote{Of: c.Of, Text: c.Text}
+		case st.Mode()&during != 0:
+			e.Session = st.Session.ID
 		}
-		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
-	case c.Do == SetScene && !running:
-		r.endRehearsal()
-		return r.scene(ctx, c)
-	case c.Do == Follow && !running:
-		r.o.Lights.Follow(c.Role)
-		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
-	case (c.Do == Care || c.Do == Emergency) && !running:
-		r.endRehearsal()
-		r.move(LightMove{Scene: map[Verb]string{Care: careScene, Emergency: fullScene}[c.Do], Over: 2 * time.Second, Urgent: true})
-		return r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c), nil
-	case st.session == nil:
-		return Ack{}, &Refused{Reason: "No session is running."}
-	}
-	var ack Ack
-	err := r.step(Input{Command: &c}, func(s *Session, now time.Duration) {
-		ack = r.journal(ctx, Event{Session: s.ID, AtMS: ms(st.started + now), Kind: kindCommand, CommandID: c.ID}, c)
+		ack = r.journal(ctx, e, data)
+		if c.Do == Start {
+			if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
+				r.o.Log.Warn("the clock's anchor was not saved", "err", err)
+			}
+		}
 	})
-	if c.Do == Revise {
+	if c.Do == Start || c.Do == Revise || c.Do == Undo {
 		r.compare()
 	}
 	ack.Rev = r.state.Load().rev
@@ -430,7 +463,7 @@ func (r *Room) do(ctx context.Context, req request) (Ack, error) {
 func (r *Room) compare() {
 	st := r.state.Load()
 	revised := false
-	if s := st.session; s != nil && s.State == Running {
+	if s := st.Session; s != nil && s.State == Running {
 		for _, v := range r.o.Library.List() {
 			if v.ID == s.Begin.Playlist.ID {
 				revised = v.Ready && v.Revision != "" && v.Revision != s.Begin.Playlist.Revision
@@ -442,62 +475,31 @@ func (r *Room) compare() {
 	}
 }
 
-// step takes the session one step: journal first, then act. It publishes the new state.
-func (r *Room) step(in Input, journal func(*Session, time.Duration)) error {
-	st := r.state.Load()
-	if st.session == nil {
-		return nil
-	}
-	now := r.clock.Now() - st.started
-	was := st.session.State
-	s, eff, err := Step(st.session, in, now)
+// step takes the room one step at room time now: journal first, then act. It publishes the new state once the session's
+// end can be read in its record too. journal is called with the new state if the input is accepted; nil: it is not kept.
+func (r *Room) step(ctx context.Context, in Input, now time.Duration, journal func(*State)) error {
+	was := r.state.Load()
+	st, eff, err := Step(was.State, in, now)
 	if err == nil && journal != nil {
-		journal(s, now)
+		journal(&st)
 	}
-	next := *st
-	next.session = s
-	r.act(eff, &next)
-	if s.State == Ended && was != Ended {
-		if err := r.o.Store.Hear(context.Background(), s.files()); err != nil {
+	refused := r.act(eff, &st)
+	if s := st.Session; s != nil && s.State == Ended && (was.Session == nil || was.Session.State != Ended) {
+		if err := r.o.Store.Hear(ctx, s.files()); err != nil {
 			r.o.Log.Warn("what was heard was not saved", "err", err)
 		}
-		if err := r.o.Store.Finish(context.Background(), s.ID, ms(st.started+s.EndAt), s.Ending); err != nil {
+		if err := r.o.Store.Finish(ctx, s.ID, ms(st.Started+s.EndAt), s.Ending); err != nil {
 			r.o.Log.Error("the session's end was not saved", "err", err)
 		}
 	}
-	r.publish(func(n *state) { n.session = s }) // once its end can be read in its record too
+	r.publish(func(n *state) {
+		n.State = st
+		n.revised = n.revised && st.Mode() == InSession
+	})
+	if err == nil && refused != nil {
+		return refused
+	}
 	return err
-}
-
-// begin starts a session.
-func (r *Room) begin(ctx context.Context, c Command, b *Begin) (Ack, error) {
-	now := r.clock.Now()
-	id := sessionID()
-	s, eff := NewSession(id, *b)
-	s.Done[c.ID] = true
-	if err := r.o.Store.Begin(ctx, SessionRow{ID: id, Playlist: b.Playlist.ID, Name: b.Playlist.Name, StartedMS: ms(now)}); err != nil {
-		r.o.Log.Error("the session's start was not saved", "err", err)
-	}
-	ack := r.journal(ctx, Event{Session: id, AtMS: ms(now), Kind: kindBegin, CommandID: c.ID}, b)
-	if err := r.o.Store.SetAnchor(ctx, r.clock.Anchor()); err != nil {
-		r.o.Log.Warn("the clock's anchor was not saved", "err", err)
-	}
-	r.publish(func(n *state) { n.session, n.started, n.checkEnds, n.revised, n.rehearsal = s, now, 0, false, nil })
-	r.act(eff, r.state.Load())
-	ack.Rev = r.state.Load().rev
-	return ack, nil
-}
-
-// scene lights the room while no session runs.
-func (r *Room) scene(ctx context.Context, c Command) (Ack, error) {
-	if _, ok := r.o.Config.Scenes[c.Scene]; !ok {
-		return Ack{}, &Refused{Field: "scene", Reason: "no such scene in room.yaml"}
-	}
-	over, _ := time.ParseDuration(c.By)
-	r.move(LightMove{Scene: c.Scene, Over: over})
-	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
-	ack.Rev = r.state.Load().rev
-	return ack, nil
 }
 
 // journal writes an event down. What the disk does not take is kept in memory and written as soon as it does.
@@ -517,54 +519,57 @@ func (r *Room) journal(ctx context.Context, e Event, data any) Ack {
 func (r *Room) save() {
 	if _, warning := r.o.Store.Retry(); warning != "" {
 		r.o.Log.Error("journal", "problem", warning)
-		r.damage = append(r.damage, Problem{"disk", warning, "Whoever looks after the computer should check its disk."})
+		r.damage = append(r.damage, problem("disk", "disk-warning", "says", warning))
 	}
 	switch t := r.o.Store.Outage(); {
-	case t != nil && r.told == nil:
-		r.o.Log.Error("the disk takes nothing; the journal is kept in memory", "err", t.Err)
-		r.told = t
-	case t == nil && r.told != nil:
-		r.o.Log.Info("the disk takes the journal again; all of it is saved", "after", time.Since(r.told.Since))
-		r.told = nil
+	case t != nil && r.outage == nil:
+		r.o.Log.Error("disk not writable; journaling to memory", "err", t.Err)
+		r.outage = t
+	case t == nil && r.outage != nil:
+		r.o.Log.Info("disk writable again; the journal is saved", "after", time.Since(r.outage.Since))
+		r.outage = nil
 	}
 }
 
-// heard takes what the player says of its clips.
+// heard takes what the player reports of its clips.
 func (r *Room) heard(ctx context.Context, e player.Event) {
 	switch e.Kind {
 	case player.ClipFailed, player.ClipShort:
-		r.o.Log.Warn("a track can't be played on", "clip", e.Clip, "what", string(e.Kind), "err", e.Detail)
-		tr := Trouble{Clip: e.Clip, Detail: e.Detail}
-		st := r.state.Load()
-		if st.session == nil {
-			return
-		}
-		_ = r.step(Input{Trouble: &tr}, func(s *Session, now time.Duration) {
-			r.journal(ctx, Event{Session: s.ID, AtMS: ms(st.started + now), Kind: kindTrouble}, tr)
+		r.o.Log.Warn("a track can't be played to its end", "clip", e.Clip, "what", string(e.Kind), "err", e.Detail)
+		now := r.now()
+		in := Input{Trouble: &Trouble{Clip: e.Clip, Detail: e.Detail}}
+		_ = r.step(ctx, in, now, func(st *State) { // what concerns no session is only logged
+			r.journal(ctx, Event{Session: st.Session.ID, AtMS: ms(now), Kind: kindTrouble}, in.Trouble)
 		})
 	case player.DeviceLost, player.DeviceBack:
 		r.o.Log.Warn(string(e.Kind), "err", e.Detail)
 	}
 }
 
-// act does a step's effects, of the state that it led to.
-func (r *Room) act(eff Effects, st *state) {
+// act carries out a step's effects, of the state that it led to. Only the lights can still refuse one: a test of their lamps.
+func (r *Room) act(eff Effects, st *State) *Refused {
 	if eff.Master != nil {
 		r.o.Sound.SetMaster(*eff.Master)
 	}
 	if eff.Score {
 		r.play(st)
+	} else if c := eff.Check; c != nil {
+		r.o.Sound.SetScore(c.Score, time.Now().Add(-(r.clock.Now() - c.Zero)))
 	}
 	if eff.Light != nil {
 		r.move(*eff.Light)
 	}
+	if eff.Test != "" {
+		if says := r.o.Lights.Test(eff.Test); says != "" {
+			return refuse("lights-silent", "says", says)
+		}
+	}
+	return nil
 }
 
 // play gives the player the session's score.
-func (r *Room) play(st *state) {
-	s := st.session
-	sc := s.ScoreWith(r.o.Heard)
-	r.o.Sound.SetScore(sc, time.Now().Add(-(r.clock.Now() - st.started)))
+func (r *Room) play(st *State) {
+	r.o.Sound.SetScore(st.Session.ScoreWith(r.o.Heard), time.Now().Add(-(r.clock.Now() - st.Started)))
 }
 
 // move moves the lights.
@@ -597,9 +602,9 @@ func (r *Room) move(m LightMove) {
 }
 
 // relight goes on with the lights after a restart, from where they are.
-func (r *Room) relight(st *state) {
-	s := st.session
-	now := r.clock.Now() - st.started
+func (r *Room) relight(st *State) {
+	s := st.Session
+	now := r.clock.Now() - st.Started
 	switch {
 	case s.Emergency:
 		r.move(LightMove{Scene: fullScene})
@@ -631,7 +636,7 @@ func (r *Room) refresh() {
 	parts := partViews(st.parts, problems, lv, r.clock.Now())
 	quiet := sv
 	quiet.LatencyMS = st.sound.LatencyMS // moves all the time; no change by itself
-	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && slices.Equal(problems, st.problems) && slices.Equal(parts, st.parts) && r.o.Store.Outage() == st.outage {
+	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && reflect.DeepEqual(problems, st.problems) && slices.Equal(parts, st.parts) && r.o.Store.Outage() == st.outage {
 		return
 	}
 	r.publish(func(n *state) { n.lights, n.sound, n.problems, n.parts = lv, sv, problems, parts })
@@ -697,9 +702,9 @@ func (r *Room) Snapshot() Snapshot {
 		Lights: st.lights, Sound: st.sound, Problems: st.problems, Parts: st.parts,
 		Marks: r.o.Config.Marks, Scenes: slices.Sorted(maps.Keys(r.o.Config.Scenes)),
 	}
-	snap.Checking = now < st.checkEnds
-	if st.rehearsal != nil {
-		snap.Rehearsal = st.rehearsal.view(now)
+	snap.Checking = st.Check != nil && now < st.Check.ends()
+	if st.Rehearsal != nil {
+		snap.Rehearsal = st.Rehearsal.view(now)
 	}
 	if r.o.Schedule != nil {
 		snap.Schedule = r.o.Schedule()
@@ -710,10 +715,10 @@ func (r *Room) Snapshot() Snapshot {
 	if snap.Problems == nil {
 		snap.Problems = []Problem{}
 	}
-	if st.session != nil {
-		snap.Session = st.session.View(now - st.started)
-		snap.Session.StartedMS = ms(st.started)
-		snap.Session.Revised = st.revised && st.session.State == Running
+	if st.Session != nil {
+		snap.Session = st.Session.View(now - st.Started)
+		snap.Session.StartedMS = ms(st.Started)
+		snap.Session.Revised = st.revised && st.Session.State == Running
 		r.o.Config.light(snap.Session.Phases)
 		for k, m := range snap.Session.Marks {
 			snap.Session.Marks[k].Unsaved = st.outage.unsaved(m.ID)

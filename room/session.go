@@ -1,7 +1,7 @@
 package room
 
 import (
-	"fmt"
+	"errors"
 	"maps"
 	"math"
 	"slices"
@@ -11,40 +11,62 @@ import (
 	"roomd/playlists"
 )
 
-// Begin is all that a session starts from. It is frozen: a file that changes later does not change the session, unless a
-// person takes over what follows (Revise).
+// rules is the version of the rules that new sessions follow. A session keeps the rules that it began with, also when
+// roomd is upgraded in the middle of it: recovery replays its journal, and other rules would move what was laid.
+//
+//	1: until roomd kept no version. Undo brought back a stored arc; an early mark moved nothing.
+//	2: undo is a replay.
+const rules = 2
+
+// Begin is everything that a session starts from. It is frozen: a file that changes later does not change the session,
+// unless a person takes over what follows (Revise).
 type Begin struct {
 	Playlist  playlists.Playlist `json:"playlist"`
 	Reference float64            `json:"reference"` // LUFS of level 0
-	Ceiling   float64            `json:"ceiling"`   // dB over the reference that no one gets past
+	Ceiling   float64            `json:"ceiling"`   // dB over the reference that nobody gets past
 	Seed      uint64             `json:"seed"`
 	Heard     map[string]int     `json:"heard,omitempty"` // how often each file was heard in earlier sessions
 	Marks     []string           `json:"marks,omitempty"` // the room's marks; those of the playlist are marks too
+	Rules     int                `json:"rules,omitempty"` // 0: 1
 }
 
-// Session is the state of one session. It is changed by Step alone; times are session times.
+// Session is one session: the fold of its inputs over its Begin. Step alone makes new ones. Times are session times.
 type Session struct {
 	ID    string
-	Begin Begin
+	Begin Begin // with the playlist as it was last taken over
 	State SessionState
-	Done  map[string]bool // commands that were done, by ID
-	EndAt time.Duration   // where it ends, once it is ending or ended
-	// Ending is how it ended, in words; empty while it runs.
+	EndAt time.Duration // where it ends, once it is ending or ended
+	// Ending is how it ended, in English; empty while it runs.
 	Ending string
 	Notes  []Note // what has happened by itself, in order
 	arc
-	undo []undoable
-	next int // number of the next piece
+	begun  *Begin    // what it started from
+	inputs []taken   // what it was given, in order; shared between copies, so only ever appended to or replaced
+	past   []sounded // what has sounded and is not in the arc any more
+	next   int       // rules 1: number of the next piece
 }
 
-// arc is the part of a session that an undo brings back.
+// taken is one input that the session has taken.
+type taken struct {
+	id     string // of a command
+	at     time.Duration
+	in     Input
+	undo   Said     // what undoing it would take back; zero: it can't be undone
+	file   string   // of a trouble: the file that is broken
+	undone bool     // it was undone, or never changed anything
+	before *Session // rules 1: the session before it
+}
+
+// arc is what a session's inputs have made of its plan.
 type arc struct {
 	Spans     []Span
 	Current   int
 	Goal      time.Duration // where keep end would end the session
 	Pieces    []placed      // by Start; what has sounded and what is to sound
 	Marks     []MarkView
-	Level     float64 // a person's, dB
+	Timers    []timer
+	Stopped   []string // IDs of timers that a person has stopped
+	Level     float64  // a person's, dB
 	Silent    bool
 	Softened  bool
 	Care      bool
@@ -79,17 +101,15 @@ type placed struct {
 	natural time.Duration // where its source ends by itself; 0: a bed
 	fadeIn  time.Duration
 	fadeOut time.Duration
+	fresh   bool // laid by the last composition
+	left    bool // it was cut while it sounded, and fades out
+	broke   bool // it can't sound on
 }
 
-type undoable struct {
-	view   UndoView
-	before arc
-}
-
-// Input is what Step takes: exactly one field is set, or none for time alone.
-type Input struct {
-	Command *Command `json:"command,omitempty"`
-	Trouble *Trouble `json:"trouble,omitempty"`
+// sounded is a piece that has sounded in a phase that is no more as it was: it was undone, or a file was taken over.
+type sounded struct {
+	id, file string
+	view     ClipView
 }
 
 // Trouble says that a clip can't sound, or ended before its time.
@@ -98,28 +118,17 @@ type Trouble struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Effects is what has to be done to the room after a step. The zero value: nothing.
-type Effects struct {
-	Score  bool           // the score has changed
-	Master *player.Master // the master level is to move
-	Light  *LightMove     // the lights are to move
-}
-
-// LightMove asks for lights.
-type LightMove struct {
-	Scene  string
-	Over   time.Duration
-	Urgent bool   // lights for care, emergency
-	Plan   bool   // a playlist's own fade
-	Follow string // a role to command again; "*" for all
-}
+// errNotOurs is for trouble with a clip that is not of a running session.
+var errNotOurs = errors.New("no clip of a running session")
 
 const (
 	endFade     = 20 * time.Second
 	abortFade   = 3 * time.Second
+	urgentFade  = 2 * time.Second
 	undoFor     = 10 * time.Second
 	undoMost    = 16
 	openFor     = 3 * time.Hour // how far ahead an open phase is laid
+	waitForEnd  = time.Minute   // a track's own ending that is further away is not waited for
 	softenDB    = -18
 	silenceDB   = -120
 	lowestLevel = -40
@@ -127,14 +136,14 @@ const (
 	softerDBs   = 12.0
 	maxExtend   = time.Hour
 	maxGain     = 24.0 // dB that a quiet track is raised at most
-	// assumed is the loudness of a track of which nothing is known: that of a loud master, LUFS, so that it comes out
-	// rather too soft than too loud.
+	// assumed is the loudness of a track of which nothing is known, LUFS: that of a loud master, so that the track comes
+	// out too soft rather than too loud.
 	assumed = -12.0
 )
 
 // NewSession starts a session at session time 0.
 func NewSession(id string, b Begin) (*Session, Effects) {
-	s := &Session{ID: id, Begin: b, State: Running, Done: map[string]bool{}}
+	s := &Session{ID: id, Begin: b, State: Running, begun: &b}
 	s.Spans = plan(b.Playlist.Phases)
 	s.Goal = b.Playlist.Length()
 	s.failed = map[[2]int]bool{}
@@ -144,25 +153,56 @@ func NewSession(id string, b Begin) (*Session, Effects) {
 	return s, eff
 }
 
-// Step applies one input at session time now, after all that was due by then. It changes nothing but what it
-// returns, and the same session, input and time give the same result. A command that can't be done gives *Refused;
+// first reports whether the session follows the first rules.
+func (s *Session) first() bool { return s.Begin.Rules < 2 }
+
+// Step applies one input at session time now, after everything that was due by then. It changes nothing but what it
+// returns, and the same session, input and time give the same result. A command that can't be carried out gives *Refused;
 // the returned session has then moved on in time only.
-func Step(old *Session, in Input, now time.Duration) (*Session, Effects, error) {
-	s := old.clone()
-	eff, err := s.apply(in, now)
-	return s, eff, err
+func (s *Session) Step(in Input, now time.Duration) (*Session, Effects, error) {
+	n := s.clone()
+	var eff Effects
+	n.advance(now, &eff)
+	if in.Command == nil && in.Trouble == nil {
+		return n, eff, nil
+	}
+	took, more := n.clone(), Effects{}
+	if err := took.take(in, now, &more); err != nil {
+		return n, eff, err
+	}
+	return took, eff.and(more), nil
 }
 
-// apply is Step on a session that nobody else looks at.
-func (s *Session) apply(in Input, now time.Duration) (eff Effects, err error) {
-	s.advance(now, &eff)
-	switch {
-	case in.Command != nil:
-		err = s.command(in.Command, now, &eff)
-	case in.Trouble != nil:
-		s.trouble(in.Trouble, now, &eff)
+// replay applies a journaled input. One that is refused changes nothing: it is one that a damaged journal has cut loose.
+func (s *Session) replay(in Input, now time.Duration) *Session {
+	n, _, _ := s.Step(in, now)
+	return n
+}
+
+// take applies an input and keeps it.
+func (s *Session) take(in Input, now time.Duration, eff *Effects) (err error) {
+	t := taken{at: now, in: in}
+	if s.first() {
+		t.before = s.clone()
 	}
-	return eff, err
+	if in.Trouble != nil {
+		t.file, err = s.trouble(in.Trouble, "", now, eff)
+	} else {
+		t.id = in.Command.ID
+		if s.took(t.id) {
+			return nil
+		}
+		t.undo, t.undone, err = s.command(in.Command, now, eff)
+	}
+	if err == nil {
+		s.inputs = append(s.inputs[:len(s.inputs):len(s.inputs)], t)
+	}
+	return err
+}
+
+// took reports whether the session has taken the command called id.
+func (s *Session) took(id string) bool {
+	return slices.ContainsFunc(s.inputs, func(t taken) bool { return t.id == id })
 }
 
 // Due is the session time of the next thing that happens by itself; ok is false where there is none.
@@ -180,19 +220,14 @@ func (s *Session) Due() (at time.Duration, ok bool) {
 
 func (s *Session) clone() *Session {
 	c := *s
-	c.Done = maps.Clone(s.Done)
 	c.Notes = slices.Clone(s.Notes)
-	c.arc = s.arc.clone()
-	c.undo = slices.Clone(s.undo)
+	c.Spans = slices.Clone(s.Spans)
+	c.Pieces = slices.Clone(s.Pieces)
+	c.Marks = slices.Clone(s.Marks)
+	c.Timers = slices.Clone(s.Timers)
+	c.Stopped = slices.Clone(s.Stopped)
+	c.failed = maps.Clone(s.failed)
 	return &c
-}
-
-func (a arc) clone() arc {
-	a.Spans = slices.Clone(a.Spans)
-	a.Pieces = slices.Clone(a.Pieces)
-	a.Marks = slices.Clone(a.Marks)
-	a.failed = maps.Clone(a.failed)
-	return a
 }
 
 func (s *Session) phase(i int) *playlists.Phase { return &s.Begin.Playlist.Phases[i] }
@@ -215,7 +250,7 @@ func (s *Session) advance(now time.Duration, eff *Effects) {
 		s.Spans[s.Current].Over = true
 		i := s.following(s.Current)
 		if i < 0 {
-			s.close(at, "as planned", eff)
+			s.close(at, english["ended-planned"], eff)
 			return
 		}
 		s.enter(i, at, eff)
@@ -259,7 +294,6 @@ func (s *Session) light(c LightCue, eff *Effects) {
 
 func (s *Session) close(at time.Duration, how string, eff *Effects) {
 	s.State, s.EndAt, s.Ending = Ended, at, how
-	s.undo = nil
 	s.Notes = append(s.Notes, Note{at, "ended", how})
 	eff.Score = true
 }
@@ -289,424 +323,67 @@ func (s *Session) fade(from float64, eff *Effects) {
 	eff.Master = &player.Master{DB: to, Over: over}
 }
 
-// command does one command, or says why not.
-func (s *Session) command(c *Command, now time.Duration, eff *Effects) error {
-	if s.Done[c.ID] {
-		return nil
-	}
-	if s.State == Ended {
-		return &Refused{Reason: "The session has ended."}
-	}
-	if s.State == Ending && c.Do != Care && c.Do != Emergency && c.Do != MarkNow && c.Do != Abort && c.Do != Follow {
-		return &Refused{Reason: "The session is ending."}
-	}
-	if c.Phase != "" && c.Phase != s.phase(s.Current).Name {
-		return &Refused{Reason: fmt.Sprintf("%s is over; now is %s.", c.Phase, s.phase(s.Current).Name)}
-	}
-	before, from := s.arc.clone(), s.master()
-	says, err := s.do(c, now, eff)
-	if err != nil {
-		return err
-	}
-	s.Done[c.ID] = true
-	if c.Do != Undo {
-		s.undo = slices.DeleteFunc(s.undo, func(u undoable) bool { return u.view.UntilMS <= ms(now) })
-		if says != "" {
-			s.undo = append([]undoable{{UndoView{c.ID, c.Do, says, ms(now + undoFor)}, before}}, s.undo[:min(len(s.undo), undoMost-1)]...)
-		} else {
-			s.undo = nil // what can't be taken back also closes what came before it
-		}
-	}
-	if to := s.master(); to != from && eff.Master == nil {
-		s.fade(from, eff)
-	}
-	return nil
-}
-
-// do does one command. It returns what an undo would say was done; empty: it can't be taken back.
-func (s *Session) do(c *Command, now time.Duration, eff *Effects) (says string, err error) {
-	sp := &s.Spans[s.Current]
-	ph := s.phase(s.Current)
-	switch c.Do {
-	case Start:
-		return "", &Refused{Reason: "A session is running. End it first."}
-	case SetScene:
-		return "", &Refused{Reason: "A session is running; its playlist has the lights."}
-	case Hold:
-		if sp.Held {
-			return "", &Refused{Reason: ph.Name + " is held already."}
-		}
-		sp.Held = true
-		s.recompose(now, cutNothing, eff)
-		return ph.Name + " held", nil
-	case Release:
-		if !sp.Held {
-			return "", &Refused{Reason: ph.Name + " is not held."}
-		}
-		sp.Held = false
-		s.closeAt(now, max(sp.Nominal, now), eff)
-		return ph.Name + " goes on", nil
-	case Next:
-		if s.following(s.Current) < 0 {
-			return "", &Refused{Reason: ph.Name + " is the last phase. Use End."}
-		}
-		sp.Held, sp.Waiting = false, ""
-		s.closeAt(now, now, eff)
-		return "Moved on from " + ph.Name, nil
-	case Extend:
-		return s.extend(c, now, eff)
-	case SetLevel:
-		return s.level(c)
-	case Silence:
-		if s.Silent {
-			return "", &Refused{Reason: "The music is silent already."}
-		}
-		s.Silent = true
-		eff.Master = &player.Master{DB: silenceDB, Over: 6 * time.Second}
-		return "Music silenced", nil
-	case Resume:
-		if !s.Silent && !s.Softened && !s.Emergency {
-			return "", &Refused{Reason: "The music is playing."}
-		}
-		s.Silent, s.Softened = false, false
-		if s.Emergency {
-			s.Emergency = false
-			s.backToArc(eff)
-		}
-		return "Music resumed", nil
-	case Soften:
-		if s.Softened {
-			return "", &Refused{Reason: "The music is soft already."}
-		}
-		s.Softened = true
-		eff.Master = &player.Master{DB: s.master(), Over: 3 * time.Second}
-		return "Music softened", nil
-	case Skip:
-		return s.skip(c, now, eff)
-	case MarkNow:
-		return s.mark(c, now, eff)
-	case BringBack:
-		return s.bringBack(now, eff)
-	case Care:
-		s.Care = true
-		eff.Light = &LightMove{Scene: careScene, Over: 2 * time.Second, Urgent: true}
-		return "Lights for care", nil
-	case Emergency:
-		s.Emergency = true
-		eff.Light = &LightMove{Scene: fullScene, Over: 2 * time.Second, Urgent: true}
-		eff.Master = &player.Master{DB: silenceDB, Over: 1500 * time.Millisecond}
-		return "Emergency", nil
-	case Follow:
-		if c.Role != "" {
-			eff.Light = &LightMove{Follow: c.Role}
-			return "", nil
-		}
-		s.Care = false
-		s.backToArc(eff)
-		return "Lights back to the playlist", nil
-	case End, Abort:
-		return s.finish(c.Do, now, eff)
-	case Revise:
-		return "", s.revise(c, now, eff)
-	case Undo:
-		return s.takeBack(c, now, eff)
-	}
-	return "", &Refused{Field: "do", Reason: fmt.Sprintf("unknown command %q", c.Do)}
-}
-
-// revise takes over a newer file: what follows the present phase there follows it here. The present phase stays as it is.
-func (s *Session) revise(c *Command, now time.Duration, eff *Effects) error {
-	if c.Plan == nil {
-		return &Refused{Reason: "There is no newer playlist to take over."}
-	}
-	old, cur := &s.Begin.Playlist, s.Current
-	k := slices.IndexFunc(c.Plan.Phases, func(p playlists.Phase) bool { return p.Name == s.phase(cur).Name })
+// command carries out one command, or says why not. It returns what Undo would say; same reports that the session is the
+// same as before, so that there is nothing to undo.
+func (s *Session) command(c *Command, now time.Duration, eff *Effects) (undo Said, same bool, err error) {
+	mode := map[SessionState]Mode{Running: InSession, Ending: InEnding, Ended: Idle}[s.State]
+	r, refused := find(c.Do, mode, true)
 	switch {
-	case k < 0:
-		return &Refused{Reason: fmt.Sprintf("The playlist's file has no phase called %s any more, so what follows is not known.", s.phase(cur).Name)}
-	case s.Returning:
-		return &Refused{Reason: "The return has begun. The playlist stays as it is."}
-	case slices.ContainsFunc(s.Pieces, func(p placed) bool { return p.Phase > cur && p.Start <= now }):
-		return &Refused{Reason: "The next phase is fading in. Try again in a moment."}
+	case refused != nil:
+		return Said{}, false, refused
+	case r.session == nil:
+		return Said{}, false, refuse("session-ended") // it is meant for a room without a session
+	case c.Phase != "" && c.Phase != s.phase(s.Current).Name:
+		return Said{}, false, refuse("phase-over", "phase", c.Phase, "now", s.phase(s.Current).Name)
 	}
-	var was, is time.Duration
-	for _, sp := range s.Spans[cur+1:] {
-		was += sp.Length
-	}
-	pl := *c.Plan
-	pl.Phases = slices.Concat(old.Phases[:cur+1], c.Plan.Phases[k+1:])
-	s.Spans = append(slices.Clone(s.Spans[:cur+1]), plan(pl.Phases)[cur+1:]...)
-	for _, sp := range s.Spans[cur+1:] {
-		is += sp.Length
-	}
-	s.Begin.Playlist = pl
-	s.Goal += is - was
-	maps.DeleteFunc(s.failed, func(at [2]int, _ bool) bool { return at[0] > cur })
-	s.Spans[cur].End = s.Spans[cur].Nominal // what follows counts from there; where its music ends is found anew
-	relay(s.Spans, pl.Phases, cur, pl.Keep, s.Goal)
-	s.recompose(now, cutNothing, eff)
-	s.Notes = append(s.Notes, Note{now, "revised", pl.Name})
-	return nil
-}
-
-// Names of the two scenes that every room has.
-const (
-	careScene = "care"
-	fullScene = "full"
-)
-
-// backToArc gives the lights back to the playlist, slowly, after a person had them.
-func (s *Session) backToArc(eff *Effects) {
-	if s.Care || s.Emergency {
-		return
-	}
-	eff.Light = &LightMove{Scene: s.Light.Scene, Over: 30 * time.Second, Follow: "*"}
-}
-
-// closeAt ends the present phase at session time at, and lays what follows anew.
-func (s *Session) closeAt(now, at time.Duration, eff *Effects) {
-	sp := &s.Spans[s.Current]
-	sp.End, sp.Nominal = at, at
-	relay(s.Spans, s.Begin.Playlist.Phases, s.Current, s.Begin.Playlist.Keep, s.Goal)
-	if at > now {
-		s.recompose(now, cutNothing, eff)
-		return
-	}
-	sp.Over = true
-	i := s.following(s.Current)
-	if i < 0 {
-		s.close(now, "ended early", eff)
-		return
-	}
-	s.enter(i, now, eff)
-	s.recompose(now, cutAll, eff)
-}
-
-func (s *Session) extend(c *Command, now time.Duration, eff *Effects) (string, error) {
-	by, err := time.ParseDuration(c.By)
-	if err != nil || by == 0 || by > maxExtend || by < -maxExtend {
-		return "", &Refused{Field: "by", Reason: `a duration of at most an hour (write "5m" or "-5m")`}
-	}
-	sp := &s.Spans[s.Current]
-	end := max(sp.Nominal, 0) + by
-	if sp.open() && sp.Nominal < now && by > 0 {
-		end = now + by
-	}
-	if end < now+time.Second {
-		return "", &Refused{Reason: "That would end the phase at once. Use Next."}
-	}
-	sp.End, sp.Nominal = end, end
-	if s.following(s.Current) < 0 {
-		s.Goal = end
-	}
-	relay(s.Spans, s.Begin.Playlist.Phases, s.Current, s.Begin.Playlist.Keep, s.Goal)
-	s.recompose(now, cutNothing, eff)
-	word := "extended"
-	if by < 0 {
-		word, by = "shortened", -by
-	}
-	return fmt.Sprintf("%s %s by %s", s.phase(s.Current).Name, word, spoken(by)), nil
-}
-
-func (s *Session) level(c *Command) (string, error) {
-	if c.DB == nil || math.IsNaN(*c.DB) || *c.DB == 0 || *c.DB > 6 || *c.DB < -12 {
-		return "", &Refused{Field: "db", Reason: "dB louder (up to 6) or softer (down to -12)"}
-	}
-	top := s.Begin.Ceiling - s.phase(s.Current).Level
-	was := min(s.Level, top)
-	if *c.DB > 0 && was >= top {
-		return "", &Refused{Reason: "This is as loud as the room allows."}
-	}
-	if *c.DB < 0 && was <= lowestLevel {
-		return "", &Refused{Reason: "This is as soft as it goes. Use Silence."}
-	}
-	s.Level = max(lowestLevel, min(was+*c.DB, top))
-	if *c.DB > 0 {
-		return "Louder", nil
-	}
-	return "Softer", nil
-}
-
-func (s *Session) skip(c *Command, now time.Duration, eff *Effects) (string, error) {
-	p := s.sounding(now)
-	if p == nil {
-		return "", &Refused{Reason: "No music is playing."}
-	}
-	if c.Clip != "" && c.Clip != p.ID {
-		return "", &Refused{Reason: "That track is over already."}
-	}
-	s.recompose(now, cutCurrent, eff)
-	return "Track skipped", nil
-}
-
-func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (string, error) {
-	if !s.known(c.Name) {
-		return "", &Refused{Field: "name", Reason: fmt.Sprintf("%q is no mark of this room or playlist", c.Name)}
-	}
-	s.Marks = append(s.Marks, MarkView{ID: c.ID, Name: c.Name, AtMS: ms(now)})
-	pl := &s.Begin.Playlist
-	if s.State == Running && s.Spans[s.Current].Waiting == c.Name {
-		s.Spans[s.Current].Waiting = ""
-		if !s.Spans[s.Current].Held {
-			if s.following(s.Current) < 0 {
-				s.closeAt(now, max(now, s.Spans[s.Current].Nominal), eff)
-			} else {
-				s.closeAt(now, now, eff)
-			}
-		}
-	} else if b := pl.Boost; b != nil && b.Mark == c.Name && s.State == Running {
-		s.boost(b, now, eff)
-	}
-	return c.Name, nil
-}
-
-// known says whether a mark is one of the room's or the playlist's.
-func (s *Session) known(mark string) bool {
-	if mark == "" {
-		return false
-	}
-	pl := &s.Begin.Playlist
-	ok := slices.Contains(s.Begin.Marks, mark) || pl.Boost != nil && pl.Boost.Mark == mark
-	for _, ph := range pl.Phases {
-		ok = ok || ph.Until == mark || slices.Contains(ph.Marks, mark)
-	}
-	for _, r := range pl.Remind {
-		ok = ok || r.After == mark || slices.Contains(r.Marks, mark)
-	}
-	return ok
-}
-
-// boost lengthens the phase that a second dose asks for, unless it is over.
-func (s *Session) boost(b *playlists.Boost, now time.Duration, eff *Effects) {
-	for i := s.Current; i < len(s.Spans); i++ {
-		if s.phase(i).Name != b.Phase || s.Spans[i].Passed {
-			continue
-		}
-		s.Spans[i].Length += b.By
-		cur := &s.Spans[s.Current]
-		if i == s.Current {
-			cur.Nominal += b.By
-			cur.End = cur.Nominal
-		}
-		relay(s.Spans, s.Begin.Playlist.Phases, s.Current, s.Begin.Playlist.Keep, s.Goal)
-		s.recompose(now, cutNothing, eff)
-		return
-	}
-}
-
-// bringBack goes to the return's music at the next musical joint: the last administration phase, or, once that
-// has begun, the first integration phase after it. A joint more than a minute away is not waited for.
-func (s *Session) bringBack(now time.Duration, eff *Effects) (string, error) {
-	to := -1
-	for i := s.Current + 1; i < len(s.Spans); i++ {
-		if st := s.phase(i).Stage; st == playlists.Administration {
-			to = i
-		} else if st == playlists.Integration && to < 0 {
-			to = i
-			break
-		}
-	}
-	if to < 0 || s.phase(s.Current).Stage == playlists.Integration {
-		return "", &Refused{Reason: "The return has begun already."}
-	}
-	for i := s.Current + 1; i < to; i++ {
-		s.Spans[i].Passed = true
-	}
-	s.Returning = true
-	at := now
-	if p := s.sounding(now); p != nil && p.natural > now && p.natural-now <= time.Minute {
-		at = p.natural
-	}
-	sp := &s.Spans[s.Current]
-	sp.Held, sp.Waiting = false, ""
-	s.closeAt(now, at, eff)
-	if l := s.phase(to).Lights; l != nil {
-		s.light(LightCue{Scene: l.Scene, At: now, Over: min(l.Fade, 90*time.Second), Unplanned: true}, eff)
-	}
-	return "Bringing back", nil
-}
-
-func (s *Session) finish(how Verb, now time.Duration, eff *Effects) (string, error) {
-	over, words := endFade, "ended early"
-	if how == Abort {
-		over, words = abortFade, "aborted"
-	}
-	s.State, s.EndAt, s.Ending = Ending, now+over, words
-	s.Pieces = slices.DeleteFunc(s.Pieces, func(p placed) bool { return p.Start > now })
-	for k := range s.Pieces {
-		if p := &s.Pieces[k]; p.End > now {
-			p.End, p.fadeOut, p.Cut = min(p.End, s.EndAt), over, true
-		}
-	}
-	for i := s.Current; i < len(s.Spans); i++ {
-		s.Spans[i].End = min(s.Spans[i].End, s.EndAt)
-		s.Spans[i].Start = min(s.Spans[i].Start, s.EndAt)
-		s.Spans[i].Held, s.Spans[i].Waiting = false, ""
-		s.Spans[i].Passed = i > s.Current
-	}
-	eff.Score = true
-	if how == End && !s.Care && !s.Emergency {
-		for i := len(s.Spans) - 1; i > s.Current; i-- {
-			if l := s.phase(i).Lights; l != nil {
-				s.light(LightCue{Scene: l.Scene, At: now, Over: over, Unplanned: true}, eff)
-				break
-			}
-		}
-	}
-	return "", nil
-}
-
-func (s *Session) takeBack(c *Command, now time.Duration, eff *Effects) (string, error) {
-	i := slices.IndexFunc(s.undo, func(u undoable) bool { return u.view.ID == c.Of && u.view.UntilMS > ms(now) })
-	if i < 0 {
-		return "", &Refused{Reason: "That can no longer be undone."}
-	}
-	if i > 0 {
-		return "", &Refused{Reason: fmt.Sprintf("Undo %q first.", s.undo[0].view.Says)}
-	}
-	before := s.undo[0].before
-	light, from := s.Light, s.master()
-	care := s.Care || s.Emergency
-	s.arc = before.clone()
-	s.undo = s.undo[1:]
-	s.recompose(now, cutNothing, eff)
-	s.advance(now, eff)
-	if to := s.master(); to != from {
+	from := s.master()
+	undo, err = r.session(s, c, now, eff)
+	if to := s.master(); err == nil && to != from && eff.Master == nil {
 		s.fade(from, eff)
 	}
-	if light.Scene != s.Light.Scene || care != (s.Care || s.Emergency) {
-		if s.Emergency {
-			eff.Light = &LightMove{Scene: fullScene, Over: 2 * time.Second, Urgent: true}
-		} else if s.Care {
-			eff.Light = &LightMove{Scene: careScene, Over: 2 * time.Second, Urgent: true}
-		} else {
-			s.backToArc(eff)
-		}
-	}
-	return "", nil
+	return undo, r.undo && undo.Code == "", err
 }
 
-// trouble takes a broken track out of the arc and fits the rest anew.
-func (s *Session) trouble(t *Trouble, now time.Duration, eff *Effects) {
+// trouble takes a broken track out of the arc, fits the rest anew, and returns its file. Where no piece has the clip's
+// name, because what came before it was undone, it looks for the file.
+func (s *Session) trouble(t *Trouble, file string, now time.Duration, eff *Effects) (string, error) {
 	if s.State != Running {
-		return
+		return "", errNotOurs
 	}
-	for _, p := range s.Pieces {
-		if p.ID != t.Clip || p.Item < 0 {
-			continue
-		}
-		s.failed[[2]int{p.Phase, p.Item}] = true
-		s.Notes = append(s.Notes, Note{now, "trouble", s.title(p)})
-		if p.Start <= now && now < p.End {
-			s.recompose(now, cutCurrent, eff)
-		} else {
-			s.recompose(now, cutNothing, eff)
-		}
-		return
+	i := slices.IndexFunc(s.Pieces, func(p placed) bool { return p.ID == t.Clip && p.Item >= 0 && (s.file(p) != "" || s.first()) })
+	if i < 0 {
+		i = slices.IndexFunc(s.Pieces, func(p placed) bool { return file != "" && s.file(p) == file })
 	}
+	if i < 0 {
+		return "", errNotOurs
+	}
+	p := s.Pieces[i]
+	s.failed[[2]int{p.Phase, p.Item}] = true
+	s.Notes = append(s.Notes, Note{now, "trouble", s.title(p)})
+	s.Pieces[i].broke = true
+	cut := cutNothing // of what sounds only the broken piece goes
+	if s.first() && p.Start <= now && now < p.End {
+		cut = cutCurrent
+	}
+	s.recompose(now, cut, eff)
+	return s.file(p), nil
 }
 
-// sounding is the piece of the present phase that was begun last and still sounds, or nil.
+// remember keeps a piece that has sounded for the record.
+func (s *Session) remember(from *Session, p placed, now time.Duration) {
+	v := ClipView{Title: from.title(p), StartMS: ms(p.Start), EndMS: ms(min(p.End, now)), Bed: from.bedOf(p) != ""}
+	s.past = append(s.past[:len(s.past):len(s.past)], sounded{p.ID, from.file(p), v})
+}
+
+// file is the file that a piece plays; empty for a bed.
+func (s *Session) file(p placed) string {
+	if s.bedOf(p) != "" {
+		return ""
+	}
+	return s.phase(p.Phase).Music[p.Item].Track.File
+}
+
+// sounding is the piece that was begun last and still sounds, or nil.
 func (s *Session) sounding(now time.Duration) *placed {
 	for k := len(s.Pieces) - 1; k >= 0; k-- {
 		if p := &s.Pieces[k]; p.Start <= now && now < p.End {
@@ -717,11 +394,3 @@ func (s *Session) sounding(now time.Duration) *placed {
 }
 
 func ms(d time.Duration) int64 { return d.Milliseconds() }
-
-// spoken is a duration as it is said: "5 min", "90 s".
-func spoken(d time.Duration) string {
-	if d%time.Minute == 0 {
-		return fmt.Sprintf("%d min", d/time.Minute)
-	}
-	return fmt.Sprintf("%d s", d/time.Second)
-}

@@ -1,76 +1,88 @@
 package room
 
 import (
-	"context"
 	"time"
 
 	"roomd/player"
 )
 
-// checkTime is how long a sound check plays.
-const checkTime = 15 * time.Second
+const (
+	checkTime    = 15 * time.Second // how long a sound check plays
+	auditionTime = 30 * time.Second // how long an audition plays
+)
 
-// checkSound plays a piece of a playlist as loud as its session gets, while no session runs.
-func (r *Room) checkSound(ctx context.Context, c Command, b *Begin) (Ack, error) {
-	s, _ := NewSession("check", *b)
-	sc, ok := excerpt(s.ScoreWith(r.o.Heard))
-	if !ok {
-		return Ack{}, &Refused{Reason: "This playlist has no music to check the sound with."}
-	}
-	return r.playCheck(ctx, c, sc, 0), nil
+// SoundCheck is what plays while no session runs: a sound check, an audition or arrival music.
+type SoundCheck struct {
+	Score player.Score
+	From  time.Duration // the moment of the score that it begins with
+	Zero  time.Duration // room time of the score's 0; set by Step
 }
 
-// auditionTime is how long an audition plays.
-const auditionTime = 30 * time.Second
+func (c *SoundCheck) ends() time.Duration { return c.Zero + c.Score.End }
 
-// audition plays a moment of a playlist as its session will, while no session runs.
-func (r *Room) audition(ctx context.Context, c Command, b *Begin) (Ack, error) {
-	s := Rehearsal(*b)
-	at := time.Duration(c.AtMS) * time.Millisecond
-	if at < 0 || at >= s.Ends() {
-		return Ack{}, &Refused{Field: "at_ms", Reason: "The playlist is not that long."}
-	}
-	sc := until(s.ScoreWith(r.o.Heard), min(at+auditionTime, s.Ends()), 3*time.Second)
-	for k := range sc.Clips {
-		sc.Clips[k].ID = "check " + NewID() // nothing that sounded in a session
-	}
-	return r.playCheck(ctx, c, sc, at), nil
+// check plays what the command asks for. It ends a rehearsal.
+func (st *State) check(in Input, now time.Duration, eff *Effects) error {
+	c := *in.Check
+	c.Zero = now - c.From
+	st.Check, st.Rehearsal = &c, nil
+	eff.Check, eff.Master = &c, &player.Master{}
+	return nil
 }
 
-// arrival plays a playlist softly, from its start, before people come.
-func (r *Room) arrival(ctx context.Context, c Command, b *Begin) (Ack, error) {
-	long, err := time.ParseDuration(c.By)
-	if err != nil || long < time.Second || long > 24*time.Hour {
-		return Ack{}, &Refused{Field: "by", Reason: "how long it plays, 30m"}
-	}
-	if c.DB == nil || !(*c.DB >= -40 && *c.DB <= 0) {
-		return Ack{}, &Refused{Field: "db", Reason: "from -40 to 0"}
-	}
-	s := Rehearsal(*b)
-	sc := until(s.ScoreWith(r.o.Heard), min(long, s.Ends()), 10*time.Second)
-	for k := range sc.Clips {
-		sc.Clips[k].ID = "check " + NewID()
-		sc.Clips[k].Gain += *c.DB
-	}
-	for k := range sc.Levels {
-		sc.Levels[k].Target += *c.DB
-	}
-	return r.playCheck(ctx, c, sc, 0), nil
+// stop fades a check out, and ends a rehearsal; the lights stay where they are.
+func (st *State) stop(_ Input, now time.Duration, eff *Effects) error {
+	st.quiet(now, eff)
+	return nil
 }
 
-// playCheck plays a score from a moment of it on, until its end.
-func (r *Room) playCheck(ctx context.Context, c Command, sc player.Score, from time.Duration) Ack {
-	zero := time.Now().Add(-from)
-	r.o.Sound.SetMaster(player.Master{})
-	r.o.Sound.SetScore(sc, zero)
-	r.check, r.checked = sc, zero
-	r.publish(func(n *state) { n.checkEnds = r.clock.Now() + sc.End - from })
-	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
-	ack.Rev = r.state.Load().rev
-	return ack
+func (st *State) quiet(now time.Duration, eff *Effects) {
+	if c := st.Check; c != nil {
+		end := *c
+		end.Score = until(c.Score, min(c.Score.End, now-c.Zero+time.Second), time.Second)
+		eff.Check = &end
+	}
+	st.Check, st.Rehearsal = nil, nil
 }
 
-// until is a score that fades out to its end there.
+// checkOf makes the score that a command asks for, or says why it can't. It knows each track's curve from heard.
+func checkOf(c Command, b Begin, heard Heard) (*SoundCheck, *Refused) {
+	var check *SoundCheck
+	switch s := Rehearsal(b); c.Do {
+	case CheckSound:
+		sc, ok := excerpt(s.ScoreWith(heard))
+		if !ok {
+			return nil, refuse("no-check-music")
+		}
+		check = &SoundCheck{Score: sc}
+	case Audition:
+		at := time.Duration(c.AtMS) * time.Millisecond
+		if at < 0 || at >= s.Ends() {
+			return nil, refuse("bad-at").of("at_ms")
+		}
+		check = &SoundCheck{Score: until(s.ScoreWith(heard), min(at+auditionTime, s.Ends()), 3*time.Second), From: at}
+	case Arrival:
+		long, err := time.ParseDuration(c.By)
+		if err != nil || long < time.Second || long > 24*time.Hour {
+			return nil, refuse("bad-arrival").of("by")
+		}
+		if c.DB == nil || !(*c.DB >= -40 && *c.DB <= 0) {
+			return nil, refuse("bad-arrival-db").of("db")
+		}
+		check = &SoundCheck{Score: until(s.ScoreWith(heard), min(long, s.Ends()), 10*time.Second)}
+		for k := range check.Score.Clips {
+			check.Score.Clips[k].Gain += *c.DB
+		}
+		for k := range check.Score.Levels {
+			check.Score.Levels[k].Target += *c.DB
+		}
+	}
+	for k := range check.Score.Clips {
+		check.Score.Clips[k].ID = "check " + NewID() // never a clip that sounded in a session
+	}
+	return check, nil
+}
+
+// until returns the score faded out to its end at end.
 func until(sc player.Score, end, fade time.Duration) player.Score {
 	var clips []player.Clip
 	for _, c := range sc.Clips {
@@ -86,26 +98,9 @@ func until(sc player.Score, end, fade time.Duration) player.Score {
 	return sc
 }
 
-// endCheck fades a sound check out, and ends a rehearsal. It refuses where there is neither.
-func (r *Room) endCheck(ctx context.Context, c Command) (Ack, error) {
-	at := time.Since(r.checked)
-	plays := len(r.check.Clips) > 0 && at < r.check.End
-	if !r.endRehearsal() && !plays {
-		return Ack{}, &Refused{Reason: "No session is running."}
-	}
-	if plays {
-		r.o.Sound.SetScore(until(r.check, min(r.check.End, at+time.Second), time.Second), r.checked)
-		r.check = player.Score{}
-		r.publish(func(n *state) { n.checkEnds = 0 })
-	}
-	ack := r.journal(ctx, Event{AtMS: ms(r.clock.Now()), Kind: kindCommand, CommandID: c.ID}, c)
-	ack.Rev = r.state.Load().rev
-	return ack, nil
-}
-
-// excerpt is a piece of the score's loudest stretch, from its middle, that begins and ends softly: a track where there is
-// one, else a bed.
-func excerpt(sc player.Score) (player.Score, bool) {
+// excerpt is a part of the score's loudest stretch, from its middle, that begins and ends softly: of a track where there
+// is one, else of a bed. ok is false for a score in which nothing sounds.
+func excerpt(sc player.Score) (out player.Score, ok bool) {
 	target := func(at time.Duration) (db float64) {
 		for _, l := range sc.Levels {
 			if l.At <= at {
@@ -115,20 +110,18 @@ func excerpt(sc player.Score) (player.Score, bool) {
 		return db
 	}
 	var best player.Clip
-	found := false
 	loudest := 0.0
 	for _, c := range sc.Clips {
 		t := target((c.Start + c.End) / 2)
-		if better := t > loudest || t == loudest && c.End-c.Start > best.End-best.Start; !found || best.File == "" && c.File != "" || (best.File == "") == (c.File == "") && better {
-			best, loudest, found = c, t, true
+		if better := t > loudest || t == loudest && c.End-c.Start > best.End-best.Start; !ok || best.File == "" && c.File != "" || (best.File == "") == (c.File == "") && better {
+			best, loudest, ok = c, t, true
 		}
 	}
-	if !found {
+	if !ok {
 		return player.Score{}, false
 	}
 	long := min(checkTime, best.End-best.Start)
 	from := (best.End - best.Start - long) / 2
-	best.ID = "check " + NewID()
 	best.From += from
 	best.Start, best.End = 0, long
 	best.FadeIn, best.FadeOut = long/6, long/5

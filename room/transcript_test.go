@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,34 @@ func journey() playlists.Playlist {
 	return p
 }
 
+// revised is the journey with another Journey and one phase less.
+func revised() *playlists.Playlist {
+	pl := journey()
+	pl.Name, pl.Revision = "Second journey", "2"
+	pl.Phases[3].Music = []playlists.Item{track("Ridge", 40*time.Minute, -20)}
+	return &pl
+}
+
+// short is a playlist of minutes, whose parts wait, end and cross within seconds of each other.
+func short() playlists.Playlist {
+	ph := func(name string, st playlists.Stage, length time.Duration, music ...playlists.Item) playlists.Phase {
+		return playlists.Phase{Name: name, Stage: st, Length: length, Crossfade: 2 * time.Second, Order: playlists.Listed, Music: music,
+			Lights: &playlists.Light{Scene: strings.ToLower(name), Fade: 10 * time.Second}}
+	}
+	p := playlists.Playlist{ID: "short", Name: "Short", Keep: playlists.KeepEnd, Bed: playlists.Drone, Crossfade: 2 * time.Second,
+		Phases: []playlists.Phase{
+			ph("Arrival", playlists.Preparation, 30*time.Second, track("First", 3*time.Minute, -20)),
+			ph("Intention", playlists.Preparation, 40*time.Second, track("Second", 100*time.Second, -20), track("Third", 4*time.Hour, -20)),
+			ph("Journey", playlists.Administration, 5*time.Minute, track("Deep", 4*time.Minute, -20), track("Delta", 4*time.Minute, -20)),
+			ph("Leave", playlists.Integration, 2*time.Minute, track("Dawn", 10*time.Minute, -20)),
+		},
+		Boost: &playlists.Boost{Mark: "Booster", Phase: "Journey", By: 20 * time.Minute},
+	}
+	p.Phases[0].Flex = 5 * time.Second
+	p.Phases[1].Until = "Lozenge"
+	return p
+}
+
 func hms(d time.Duration) string {
 	sign := ""
 	if d < 0 {
@@ -74,7 +103,7 @@ func parseHMS(t *testing.T, s string) time.Duration {
 
 // tell writes what a step did.
 func tell(w *strings.Builder, s *Session, notes int, eff Effects, err error) {
-	for _, n := range s.Notes[notes:] {
+	for _, n := range s.Notes[min(notes, len(s.Notes)):] {
 		fmt.Fprintf(w, "  %s %s: %s\n", hms(n.At), n.Kind, n.Text)
 	}
 	if err != nil {
@@ -115,15 +144,29 @@ func tellArc(w *strings.Builder, s *Session, now time.Duration) {
 		}
 		fmt.Fprintln(w)
 	}
-	for _, r := range v.Reminders {
-		fmt.Fprintf(w, "  reminder since %s: %s\n", hms(time.Duration(r.DueMS)*time.Millisecond), r.Say)
+	for _, r := range v.Timers {
+		word := "timer until"
+		if r.Due {
+			word = "reminder since"
+		}
+		fmt.Fprintf(w, "  %s %s: %s\n", word, hms(time.Duration(r.DueMS)*time.Millisecond), r.Say)
+	}
+	for _, m := range v.Marks {
+		if m.Second {
+			fmt.Fprintf(w, "  second dose at %s: %s\n", hms(time.Duration(m.AtMS)*time.Millisecond), m.Name)
+		}
 	}
 }
 
 func tellScore(w *strings.Builder, s *Session, now time.Duration) {
+	shown := 0
 	for _, c := range s.Score().Clips {
 		if c.End <= now {
 			continue
+		}
+		if shown++; shown > 8 {
+			fmt.Fprintln(w, "    …")
+			return
 		}
 		fmt.Fprintf(w, "    %-7s %-6s %s – %s in %v out %v %+.1f dB\n", c.ID, c.Title, hms(c.Start), hms(c.End), c.FadeIn, c.FadeOut, c.Gain)
 	}
@@ -146,6 +189,7 @@ func TestTranscripts(t *testing.T) {
 			var s *Session
 			var eff Effects
 			n := 0
+			last := map[string]string{} // command IDs by verb
 			for line := range strings.Lines(string(data)) {
 				line = strings.TrimRight(line, "\n")
 				if strings.HasPrefix(line, "#") {
@@ -162,11 +206,14 @@ func TestTranscripts(t *testing.T) {
 				if s == nil {
 					pl := journey()
 					for _, opt := range f[2:] {
-						if opt == "lengths" {
+						switch opt {
+						case "lengths":
 							pl.Keep = playlists.KeepLengths
+						case "short":
+							pl = short()
 						}
 					}
-					s, eff = NewSession("s1", Begin{Playlist: pl, Reference: -23, Ceiling: 6, Seed: 1})
+					s, eff = NewSession("s1", begin(pl))
 					tell(&out, s, 0, eff, nil)
 					continue
 				}
@@ -176,13 +223,33 @@ func TestTranscripts(t *testing.T) {
 					show = verb
 				case "trouble":
 					in.Trouble = &Trouble{Clip: f[2]}
+					for _, p := range s.Pieces {
+						if s.title(p) == f[2] && p.End > now {
+							in.Trouble.Clip = p.ID
+						}
+					}
 				default:
 					c := &Command{ID: strconv.Itoa(n), Do: Verb(verb)}
+					if c.Do == Revise {
+						c.Plan = revised()
+					}
 					if len(f) > 2 {
 						arg := strings.Join(f[2:], " ")
 						switch c.Do {
 						case MarkNow:
-							c.Name = arg
+							c.Name = f[2]
+							c.Second = slices.Contains(f, "second")
+							for _, then := range []Then{ThenBegin, ThenNote} {
+								if slices.Contains(f, string(then)) {
+									c.Then = then
+								}
+							}
+						case StartTimer:
+							c.Name, c.In = f[2], f[3]
+						case StopTimer:
+							c.Of = arg
+						case Follow:
+							c.Role = arg
 						case Extend:
 							c.By = arg
 						case SetLevel:
@@ -192,16 +259,19 @@ func TestTranscripts(t *testing.T) {
 							c.Of = arg
 							if arg == "last" {
 								c.Of = strconv.Itoa(n - 1)
+							} else if verb, ok := strings.CutPrefix(arg, "last-"); ok {
+								c.Of = last[verb]
 							}
 						default:
 							c.Phase = arg
 						}
 					}
 					in.Command = c
+					last[verb] = c.ID
 				}
 				notes := len(s.Notes)
 				var err error
-				s, eff, err = Step(s, in, now)
+				s, eff, err = s.Step(in, now)
 				tell(&out, s, notes, eff, err)
 				switch show {
 				case "arc":

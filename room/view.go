@@ -1,6 +1,8 @@
 package room
 
 import (
+	"cmp"
+	"slices"
 	"time"
 )
 
@@ -16,7 +18,7 @@ func (s *Session) View(now time.Duration) *SessionView {
 		LevelDB: min(s.Level, s.Begin.Ceiling-s.phase(s.Current).Level), CeilingDB: s.Begin.Ceiling - s.phase(s.Current).Level,
 		Silent: s.Silent, Softened: s.Softened, Emergency: s.Emergency, Care: s.Care, Returning: s.Returning,
 		Marks: append([]MarkView{}, s.Marks...), Offer: append([]string{}, s.phase(s.Current).Marks...),
-		Phases: []PhaseView{}, Timeline: []ClipView{}, Reminders: s.reminders(now), Undo: []UndoView{},
+		Phases: []PhaseView{}, Timeline: []ClipView{}, Reminders: s.reminders(now), Timers: s.timers(now), Undo: []UndoView{},
 	}
 	for i, sp := range p.Spans {
 		if sp.Passed {
@@ -32,25 +34,32 @@ func (s *Session) View(now time.Duration) *SessionView {
 			v.Phase = pv
 		}
 	}
+	for _, q := range s.past {
+		v.Timeline = append(v.Timeline, q.view)
+	}
 	for _, q := range p.Pieces {
 		v.Timeline = append(v.Timeline, ClipView{Title: p.title(q), StartMS: ms(q.Start), EndMS: ms(q.End), Bed: p.bedOf(q) != ""})
 	}
+	slices.SortStableFunc(v.Timeline, func(p, q ClipView) int { return cmp.Compare(p.StartMS, q.StartMS) })
 	if s.State == Running {
 		v.Music = s.music(now, p)
 		held := s.clone()
 		held.Spans[s.Current].End = max(held.Spans[s.Current].Nominal, now) + time.Minute
 		relay(held.Spans, held.Begin.Playlist.Phases, s.Current, held.Begin.Playlist.Keep, held.Goal)
 		v.HoldEndsMS = ms(held.ends())
-	}
-	for _, u := range s.undo {
-		if u.view.UntilMS > ms(now) {
-			v.Undo = append(v.Undo, u.view)
+		if sp := p.Spans[s.Current]; sp.Held {
+			v.ReleaseEndsMS = ms(sp.End)
 		}
+	}
+	for _, k := range s.undoable(now) {
+		t := &s.inputs[k]
+		v.Undo = append(v.Undo, UndoView{t.id, t.in.Command.Do, t.undo.Text, t.undo.Code, t.undo.Args, ms(t.at + undoFor)})
 	}
 	return v
 }
 
-// projected is the session as it will go if an open phase is let go at its planned end, or now where that is past.
+// projected is the session as it will go if an open phase is let go at its planned end, or now where that is past. It moves
+// by whole seconds.
 func (s *Session) projected(now time.Duration) *Session {
 	if s.State != Running || !s.Spans[s.Current].open() {
 		return s
@@ -59,9 +68,13 @@ func (s *Session) projected(now time.Duration) *Session {
 	sp := &p.Spans[p.Current]
 	held, waiting := sp.Held, sp.Waiting
 	sp.Held, sp.Waiting = false, ""
-	if end := (now + time.Second).Truncate(time.Second); end > sp.Nominal {
+	at := now
+	if end := p.letGo(now); end > sp.Nominal {
+		at = end
+	}
+	if end := (at + time.Second).Truncate(time.Second); end > sp.Nominal {
 		sp.Nominal, sp.End = end, end
-		relay(p.Spans, p.Begin.Playlist.Phases, p.Current, p.Begin.Playlist.Keep, p.Goal)
+		p.relay()
 	}
 	p.compose(now, cutNothing)
 	sp.Held, sp.Waiting = held, waiting
@@ -92,45 +105,4 @@ func (s *Session) music(now time.Duration, p *Session) *MusicView {
 		}
 	}
 	return v
-}
-
-// reminderStays is how long a reminder without marks to answer it is shown.
-const reminderStays = 15 * time.Minute
-
-// reminders are those due and not answered: by one of its marks, tapped after it was due or up to five minutes before.
-func (s *Session) reminders(now time.Duration) []RemindView {
-	out := []RemindView{}
-	for _, r := range s.Begin.Playlist.Remind {
-		from := time.Duration(0)
-		if r.After != "" {
-			from = -1
-			for _, m := range s.Marks {
-				if m.Name == r.After {
-					from = time.Duration(m.AtMS) * time.Millisecond
-				}
-			}
-			if from < 0 {
-				continue
-			}
-		}
-		due := from + r.In
-		if now < due || len(r.Marks) == 0 && now > due+reminderStays {
-			continue
-		}
-		answered := false
-		for _, m := range s.Marks {
-			at := time.Duration(m.AtMS) * time.Millisecond
-			for _, want := range r.Marks {
-				answered = answered || m.Name == want && at > from && at >= due-5*time.Minute
-			}
-		}
-		if !answered {
-			say := r.Say
-			if say == "" && len(r.Marks) > 0 {
-				say = r.Marks[0]
-			}
-			out = append(out, RemindView{Say: say, DueMS: ms(due), Marks: append([]string{}, r.Marks...)})
-		}
-	}
-	return out
 }

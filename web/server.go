@@ -406,7 +406,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusConflict, refused)
 	default:
 		s.o.Log.Error("a command failed", "do", c.Do, "err", err)
-		reply(w, http.StatusInternalServerError, fault{Reason: "the room did not answer; look whether it was done before you try again"})
+		reply(w, http.StatusInternalServerError, fault{Reason: "the room did not answer; check whether it took effect before you tap again"})
 	}
 }
 

@@ -111,7 +111,8 @@ func (f *fakeRoom) Snapshot() room.Snapshot {
 			Music:    &room.MusicView{Clip: "c", Title: "T", Next: "N"},
 			Timeline: []room.ClipView{{Title: "T", EndMS: 10, Bed: true}}, Marks: []room.MarkView{{ID: "m", Name: "Vitals", AtMS: 3}},
 			Offer: []string{"Vitals"}, Reminders: []room.RemindView{{Say: "s", Marks: []string{"Spit"}}},
-			Undo: []room.UndoView{{ID: "u", Do: room.Extend, Says: "x"}}},
+			Timers: []room.TimerView{{ID: "t", Say: "Vitals", DueMS: 9, Marks: []string{"Vitals"}}},
+			Undo:   []room.UndoView{{ID: "u", Do: room.Extend, Says: "x", Code: "did-extend", Args: room.Args{"by": time.Minute}}}},
 		Lights: map[string]room.LightView{"ambient": {Target: l, Actual: &l, State: "held", Says: "x", Lamps: []room.LampView{{Name: "a", State: "lost", Answer: "no"}}},
 			"accent": {Target: l, State: "unknown", Lamps: []room.LampView{}}},
 		Sound:    room.SoundView{Output: "alsa", State: "playing"},
@@ -139,7 +140,7 @@ var record = room.SessionRecord{ID: "s", Playlist: "p", Name: "P", State: room.E
 		Phase:    room.PhaseView{Name: "Arrival", Stage: "preparation", EndMS: 1000},
 		Phases:   []room.PhaseView{{Name: "Arrival", Stage: "preparation", EndMS: 1000}},
 		Timeline: []room.ClipView{{Title: "@Nuvole", EndMS: 10}}, Marks: []room.MarkView{{ID: "m1", Name: "Vitals", AtMS: 300_000}, {ID: "m2", Name: "Lozenge", AtMS: 660_000}},
-		Offer: []string{}, Reminders: []room.RemindView{}, Undo: []room.UndoView{}}}
+		Offer: []string{}, Reminders: []room.RemindView{}, Timers: []room.TimerView{}, Undo: []room.UndoView{}}}
 
 func (f *fakeRoom) Erase(_ context.Context, id string) error {
 	switch {

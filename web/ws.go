@@ -248,17 +248,17 @@ func (c *socket) read() {
 				room.Command
 			}
 			if field, reason := decodeStrict(msg, &cmd); reason != "" {
-				c.answer(nack{"nack", cmd.ID, field, reason})
+				c.answer(nack{Type: "nack", ID: cmd.ID, Field: field, Reason: reason})
 				continue
 			}
 			if c.is.Role != Therapist {
-				c.answer(nack{"nack", cmd.ID, "", watches})
+				c.answer(nack{Type: "nack", ID: cmd.ID, Reason: watches})
 				continue
 			}
 			select {
 			case c.commands <- cmd.Command:
 			default:
-				c.answer(nack{"nack", cmd.ID, "", "too many commands at once; this one was not done"})
+				c.answer(nack{Type: "nack", ID: cmd.ID, Reason: "too many commands at once; roomd ignored this one"})
 			}
 		default:
 			c.answer(nack{Type: "nack", Field: "type", Reason: "command, time or ping"})
@@ -267,10 +267,12 @@ func (c *socket) read() {
 }
 
 type nack struct {
-	Type   string `json:"type"`
-	ID     string `json:"id"`
-	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason"`
+	Type   string    `json:"type"`
+	ID     string    `json:"id"`
+	Field  string    `json:"field,omitempty"`
+	Reason string    `json:"reason"`
+	Code   string    `json:"code,omitempty"` // of the sentence, and its arguments, for another language
+	Args   room.Args `json:"args,omitempty"`
 }
 
 type ack struct {
@@ -323,9 +325,9 @@ func (c *socket) do() {
 			case err == nil:
 				c.answer(ack{"ack", a})
 			case errors.As(err, &refused):
-				c.answer(nack{"nack", cmd.ID, refused.Field, refused.Reason})
+				c.answer(nack{"nack", cmd.ID, refused.Field, refused.Reason, refused.Code, refused.Args})
 			default:
-				c.answer(nack{"nack", cmd.ID, "", "the room did not answer; look whether it was done before you try again"})
+				c.answer(nack{Type: "nack", ID: cmd.ID, Reason: "the room did not answer; check whether it took effect before you tap again"})
 			}
 		}
 	}

@@ -165,7 +165,7 @@ func TestDiskReadOnly(t *testing.T) {
 			d.start()
 			if name == "empty" {
 				// Nobody is paired, so nobody may look; it says so to whoever looks after the computer.
-				rig.Eventually(t, 3*time.Second, "the log says so", func() bool { return strings.Contains(d.log(), "the journal is kept in memory") })
+				rig.Eventually(t, 3*time.Second, "the log says so", func() bool { return strings.Contains(d.log(), "journaling to memory") })
 				disk.ReadOnly(false)
 				return
 			}

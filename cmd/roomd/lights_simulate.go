@@ -92,7 +92,7 @@ func planLight(pl playlists.Playlist, cfg room.Config, tested lights.Profiles) (
 		if !ok {
 			break
 		}
-		next, _, err := room.Step(s, room.Input{}, at)
+		next, _, err := s.Step(room.Input{}, at)
 		if err != nil {
 			return nil, err
 		}

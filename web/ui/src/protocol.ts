@@ -2,7 +2,7 @@
 
 export type Verb =
   | "start" | "hold" | "release" | "next" | "extend" | "level" | "silence" | "resume" | "skip" | "mark" | "bring-back"
-  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "revise" | "scene" | "follow" | "test-lights" | "check-sound" | "audition" | "rehearse" | "note";
+  | "soften" | "care" | "emergency" | "end" | "abort" | "undo" | "revise" | "scene" | "follow" | "test-lights" | "check-sound" | "audition" | "rehearse" | "note" | "timer" | "timer-stop";
 
 export interface Command {
   id: string;
@@ -14,6 +14,9 @@ export interface Command {
   by?: string;
   db?: number;
   name?: string;
+  in?: string;
+  then?: "begin" | "note";
+  second?: boolean;
   of?: string;
   scene?: string;
   role?: string;
@@ -35,9 +38,12 @@ export interface Phase {
 }
 
 export interface Clip { title: string; start_ms: number; end_ms: number; bed: boolean }
-export interface Mark { id: string; name: string; at_ms: number; unsaved?: boolean }
+export interface Mark { id: string; name: string; at_ms: number; second?: boolean; unsaved?: boolean }
+/** A sentence's code and arguments; durations are NAME_ms. */
+export interface Said { code?: string; args?: Record<string, string | number> }
 export interface Reminder { say: string; due_ms: number; marks: string[] | null }
-export interface Undo { id: string; do: Verb; says: string; until_ms: number }
+export interface Timer { id: string; say: string; since_ms: number; due_ms: number; due: boolean; marks: string[] | null; own: boolean }
+export interface Undo extends Said { id: string; do: Verb; says: string; until_ms: number }
 export interface Music { clip: string; title: string; start_ms: number; end_ms: number; next: string }
 
 export interface Session {
@@ -63,16 +69,18 @@ export interface Session {
   marks: Mark[];
   offer: string[];
   reminders: Reminder[];
+  timers?: Timer[];
   undo: Undo[];
   revised: boolean;
   hold_ends_ms: number;
+  release_ends_ms?: number;
 }
 
 export interface Light { level: number; kelvin?: number; color?: string }
 export interface Lamp { name: string; state: string; answer?: string }
 export interface Role { target: Light; actual: Light | null; state: string; says?: string; lamps?: Lamp[] | null; test?: string; testable?: boolean }
 export interface Part { part: string; state: "working" | "degraded"; since_ms?: number; why?: string; do?: string }
-export interface Problem { part: string; says: string; do: string }
+export interface Problem extends Said { part: string; says: string; do: string }
 
 export interface Snapshot {
   you?: { name: string; role: "therapist" | "observer" };
@@ -111,6 +119,7 @@ export interface SessionRecord {
   state: string;
   length_ms: number;
   ending: string;
+  ending_code?: string;
   erased_in_ms?: number;
   zero?: string; // the mark that times are told from
   notes?: { of?: string; text: string }[];

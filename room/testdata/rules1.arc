@@ -1,0 +1,1 @@
+[Arrival 0-12000 held false waits "" Intention 12000-15304 held false waits "" Journey 15304-4215304 held true waits "" Leave 4215304-4815304 held false waits ""]

@@ -1,0 +1,360 @@
+package room
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"roomd/player"
+)
+
+// Mode is what the room is doing. It does one thing at a time.
+type Mode uint8
+
+const (
+	Idle       Mode = 1 << iota // nothing: no session yet, or the last one has ended
+	Checking                    // a sound check, an audition or arrival music plays
+	Rehearsing                  // a playlist's clock and lights run through, faster than a session
+	InSession                   // a session runs
+	InEnding                    // a session fades out
+
+	beforehand = Idle | Checking | Rehearsing
+	during     = InSession | InEnding
+	anytime    = beforehand | during
+)
+
+// needs is what the room has to read or ask before it can apply a command. The rules themselves read nothing.
+type needs uint8
+
+const (
+	nothing  needs = iota
+	playlist       // the command's playlist, resolved
+	revision       // the session's playlist as its file is now
+	record         // the session and the mark that a note is for
+)
+
+// rule is one row of the table of verbs.
+type rule struct {
+	do     Verb
+	in     Mode   // when it is allowed
+	takes  string // the fields that it reads, beside id, do, phase and before_ms
+	needs  needs
+	button bool // a button or a switch may send it
+	undo   bool // it can be taken back
+	// One of the two is set: what the verb does to a session, or to a room without one. A session's verb returns what
+	// Undo would say; the zero Said where this time there is nothing to take back.
+	session func(s *Session, c *Command, now time.Duration, eff *Effects) (Said, error)
+	room    func(st *State, in Input, now time.Duration, eff *Effects) error
+}
+
+// table is everything that can be asked of a room. A verb that means different things with and without a session has a
+// row for each. An init fills it, as its functions look rules up in it.
+var table []rule
+
+func init() {
+	table = []rule{
+		{do: Start, in: beforehand, takes: "playlist", needs: playlist, button: true, room: (*State).start},
+
+		{do: Hold, in: InSession, button: true, undo: true, session: (*Session).hold},
+		{do: Release, in: InSession, button: true, undo: true, session: (*Session).release},
+		{do: Next, in: InSession, button: true, undo: true, session: (*Session).moveOn},
+		{do: Extend, in: InSession, takes: "by", undo: true, session: (*Session).extend},
+		{do: BringBack, in: InSession, button: true, undo: true, session: (*Session).bringBack},
+		{do: Revise, in: InSession, takes: "plan", needs: revision, undo: true, session: (*Session).revise},
+
+		{do: SetLevel, in: InSession, takes: "db", undo: true, session: (*Session).setLevel},
+		{do: Soften, in: InSession, button: true, undo: true, session: (*Session).soften},
+		{do: Silence, in: InSession, button: true, undo: true, session: (*Session).silence},
+		{do: Silence, in: Checking | Rehearsing, button: true, room: (*State).stop},
+		{do: Resume, in: InSession, button: true, undo: true, session: (*Session).resume},
+		{do: Skip, in: InSession, takes: "clip", button: true, undo: true, session: (*Session).skip},
+
+		{do: MarkNow, in: during, takes: "name then second", button: true, undo: true, session: (*Session).mark},
+		{do: StartTimer, in: InSession, takes: "name in", undo: true, session: (*Session).startTimer},
+		{do: StopTimer, in: InSession, takes: "of", undo: true, session: (*Session).stopTimer},
+		{do: WriteNote, in: anytime, takes: "of session text", needs: record, room: (*State).note},
+
+		{do: Care, in: during, button: true, undo: true, session: (*Session).care},
+		{do: Care, in: beforehand, button: true, room: (*State).care},
+		{do: Emergency, in: during, button: true, undo: true, session: (*Session).emergency},
+		{do: Emergency, in: beforehand, button: true, room: (*State).emergency},
+		{do: Follow, in: during, takes: "role", button: true, undo: true, session: (*Session).follow},
+		{do: Follow, in: beforehand, takes: "role", button: true, room: (*State).follow},
+		{do: SetScene, in: beforehand, takes: "scene by", room: (*State).scene},
+
+		{do: End, in: InSession, button: true, session: (*Session).end},
+		{do: Abort, in: during, session: (*Session).abort},
+		{do: Undo, in: InSession, takes: "of", session: (*Session).takeBack},
+
+		{do: CheckSound, in: beforehand, takes: "playlist", needs: playlist, room: (*State).check},
+		{do: Audition, in: beforehand, takes: "playlist at_ms", needs: playlist, room: (*State).check},
+		{do: Arrival, in: beforehand, takes: "playlist by db", needs: playlist, room: (*State).check},
+		{do: Rehearse, in: beforehand, takes: "playlist at_ms speed", needs: playlist, room: (*State).rehearse},
+		{do: TestLamps, in: beforehand, takes: "role", room: (*State).testLamps},
+	}
+}
+
+// find returns the rule for a verb in a mode, or why there is none.
+func find(do Verb, in Mode, ended bool) (*rule, *Refused) {
+	known := false
+	for k := range table {
+		if r := &table[k]; r.do == do {
+			if known = true; r.in&in != 0 {
+				return r, nil
+			}
+		}
+	}
+	switch {
+	case !known:
+		return nil, refuse("unknown-verb", "verb", string(do)).of("do")
+	case in == InEnding && do != Start:
+		return nil, refuse("session-ending")
+	case do == Start:
+		return nil, refuse("session-runs")
+	case do == SetScene:
+		return nil, refuse("scene-in-session")
+	case in&during != 0:
+		return nil, refuse("before-only")
+	case ended:
+		return nil, refuse("session-ended")
+	}
+	return nil, refuse("no-session")
+}
+
+// Verbs are all verbs, each once, in the order of the table. button: only those that a button may send.
+func Verbs(button bool) (out []Verb) {
+	for _, r := range table {
+		if (r.button || !button) && !slices.Contains(out, r.do) {
+			out = append(out, r.do)
+		}
+	}
+	return out
+}
+
+// only clears the fields of a command that its verb does not take: what the journal keeps is what was used.
+func (r *rule) only(c Command) Command {
+	keep := append(strings.Fields(r.takes), "id", "do", "phase", "before_ms")
+	v := reflect.ValueOf(&c).Elem()
+	for k := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(k).Tag.Get("json"), ",")
+		if !slices.Contains(keep, name) {
+			v.Field(k).SetZero()
+		}
+	}
+	return c
+}
+
+// Input is what Step takes: one of Command and Trouble is set, or none for time alone.
+type Input struct {
+	Command *Command `json:"command,omitempty"`
+	Trouble *Trouble `json:"trouble,omitempty"`
+	// What the command needs, read beforehand: the playlist of a start or a rehearsal, and the score of a check.
+	Begin *Begin      `json:"-"`
+	Check *SoundCheck `json:"-"`
+	ID    string      `json:"-"` // of the session that a start begins
+}
+
+// State is everything that the rules know of the room. Step alone makes new ones; nobody changes one.
+type State struct {
+	Room      Place
+	Session   *Session      // the newest; nil: none since the room's first start, or it was erased
+	Started   time.Duration // when it began, room time
+	Check     *SoundCheck   // nil unless Checking
+	Rehearsal *rehearsal    // nil unless Rehearsing
+}
+
+// Place is what the rules know of the room file.
+type Place struct {
+	Scenes []string
+	Roles  []string
+}
+
+// Mode is what the room is doing.
+func (st *State) Mode() Mode {
+	switch s := st.Session; {
+	case s != nil && s.State == Running:
+		return InSession
+	case s != nil && s.State == Ending:
+		return InEnding
+	case st.Rehearsal != nil:
+		return Rehearsing
+	case st.Check != nil:
+		return Checking
+	}
+	return Idle
+}
+
+// rule returns the rule for a command as things stand, or why there is none.
+func (st *State) rule(do Verb) (*rule, *Refused) { return find(do, st.Mode(), st.Session != nil) }
+
+// Effects is what has to be done in the room after a step. The zero value: nothing.
+type Effects struct {
+	Score  bool           // the session's score has changed
+	Check  *SoundCheck    // what sounds is this
+	Master *player.Master // the master level is to move
+	Light  *LightMove     // the lights are to move
+	Test   string         // the role whose lamps are to be tested
+}
+
+// LightMove asks for lights.
+type LightMove struct {
+	Scene  string
+	Over   time.Duration
+	Urgent bool   // lights for care, emergency
+	Plan   bool   // a playlist's own fade
+	Follow string // a role to command again; "*" for all
+}
+
+// Step applies one input at room time now, after everything that was due by then. It does nothing to the room and nothing
+// to old: the same state, input and time give the same result. A command that can't be carried out gives *Refused, and
+// the returned state has then moved on in time only. Trouble that concerns no session gives errNotOurs.
+//
+// A command that Step accepts is journaled before its effects are carried out, so that whoever was told of it can rely on
+// it. A session is the fold of its journaled inputs: replaying them gives it again, and undo is the fold without one.
+func Step(old State, in Input, now time.Duration) (State, Effects, error) {
+	st := old
+	var eff Effects
+	st.advance(now, &eff)
+	c := in.Command
+	if c == nil {
+		if in.Trouble == nil {
+			return st, eff, nil
+		}
+		return st.inSession(in, now, eff)
+	}
+	r, refused := st.rule(c.Do)
+	if refused != nil {
+		return st, eff, refused
+	}
+	if takes := strings.Fields(r.takes); slices.Contains(takes, "role") && !slices.Contains(st.Room.Roles, c.Role) && (c.Role != "" || r.do == TestLamps) {
+		return st, eff, refuse("unknown-role", "role", c.Role).of("role")
+	}
+	if r.session != nil {
+		return st.inSession(in, now, eff)
+	}
+	next, more := st, eff
+	if err := r.room(&next, in, now, &more); err != nil {
+		return st, eff, err
+	}
+	return next, more, nil
+}
+
+// inSession gives an input to the session.
+func (st State) inSession(in Input, now time.Duration, eff Effects) (State, Effects, error) {
+	if st.Session == nil {
+		return st, eff, errNotOurs
+	}
+	s, more, err := st.Session.Step(in, now-st.Started)
+	st.Session = s
+	return st, eff.and(more), err
+}
+
+// advance lets everything happen that is due by now.
+func (st *State) advance(now time.Duration, eff *Effects) {
+	if s := st.Session; s != nil {
+		if at, ok := s.Due(); ok && at <= now-st.Started {
+			n, more, _ := s.Step(Input{}, now-st.Started)
+			st.Session, *eff = n, eff.and(more)
+		}
+	}
+	if h := st.Rehearsal; h != nil {
+		st.Rehearsal = h.advance(now, eff)
+	}
+	if st.Check != nil && now >= st.Check.ends() {
+		st.Check = nil
+	}
+}
+
+// Due is the room time of the next thing that happens by itself; ok is false where there is none.
+func (st *State) Due() (at time.Duration, ok bool) {
+	next := func(t time.Duration) {
+		if !ok || t < at {
+			at, ok = t, true
+		}
+	}
+	if s := st.Session; s != nil {
+		if t, has := s.Due(); has {
+			next(st.Started + t)
+		}
+	}
+	if st.Rehearsal != nil {
+		next(st.Rehearsal.due())
+	}
+	if st.Check != nil {
+		next(st.Check.ends())
+	}
+	return at, ok
+}
+
+// and joins the effects of two steps, of which more is the later one.
+func (eff Effects) and(more Effects) Effects {
+	eff.Score = eff.Score || more.Score
+	if more.Check != nil {
+		eff.Check = more.Check
+	}
+	if more.Master != nil {
+		eff.Master = more.Master
+	}
+	if m := more.Light; m != nil {
+		if m.Scene == "" && eff.Light != nil { // it follows one role again; the scene stays as it was asked
+			both := *eff.Light
+			both.Follow, m = m.Follow, &both
+		}
+		eff.Light = m
+	}
+	if more.Test != "" {
+		eff.Test = more.Test
+	}
+	return eff
+}
+
+// start begins a session.
+func (st *State) start(in Input, now time.Duration, eff *Effects) error {
+	if in.Begin == nil || len(in.Begin.Playlist.Phases) == 0 {
+		return refuse("empty-playlist").of("playlist")
+	}
+	s, more := NewSession(in.ID, *in.Begin)
+	s.inputs = append(s.inputs, taken{id: in.Command.ID})
+	*st = State{Room: st.Room, Session: s, Started: now}
+	*eff = more
+	return nil
+}
+
+// care and emergency light the room to see by, without a session.
+func (st *State) care(_ Input, _ time.Duration, eff *Effects) error {
+	st.Rehearsal = nil
+	eff.Light = &LightMove{Scene: careScene, Over: urgentFade, Urgent: true}
+	return nil
+}
+
+func (st *State) emergency(_ Input, now time.Duration, eff *Effects) error {
+	st.quiet(now, eff)
+	eff.Light = &LightMove{Scene: fullScene, Over: urgentFade, Urgent: true}
+	return nil
+}
+
+func (st *State) follow(in Input, _ time.Duration, eff *Effects) error {
+	eff.Light = &LightMove{Follow: cmp.Or(in.Command.Role, "*")}
+	return nil
+}
+
+func (st *State) scene(in Input, _ time.Duration, eff *Effects) error {
+	c := in.Command
+	if !slices.Contains(st.Room.Scenes, c.Scene) {
+		return refuse("unknown-scene", "scene", c.Scene).of("scene")
+	}
+	st.Rehearsal = nil
+	over, _ := time.ParseDuration(c.By)
+	eff.Light = &LightMove{Scene: c.Scene, Over: over}
+	return nil
+}
+
+func (st *State) testLamps(in Input, _ time.Duration, eff *Effects) error {
+	eff.Test = in.Command.Role
+	return nil
+}
+
+// note changes nothing in the room: the journal keeps the note.
+func (st *State) note(Input, time.Duration, *Effects) error { return nil }

@@ -1,0 +1,231 @@
+package room
+
+import (
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// enum returns the words of the first list after mark in a file, whatever quotes and commas stand around them.
+func enum(t *testing.T, file, mark, end string) []string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(b), mark)
+	list, _, ended := strings.Cut(rest, end)
+	if !ok || !ended {
+		t.Fatalf("%s has no %q", file, mark)
+	}
+	out := regexp.MustCompile(`[a-z]+(-[a-z]+)*`).FindAllString(list, -1)
+	slices.Sort(out)
+	return out
+}
+
+func names(verbs []Verb) (out []string) {
+	for _, v := range verbs {
+		out = append(out, string(v))
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestVerbsAreTheTable holds what others know of the verbs to the table: the API's description, the page's types, and the
+// schema of buttons. The page sends all but arrival, which is the schedule's.
+func TestVerbsAreTheTable(t *testing.T) {
+	all := names(Verbs(false))
+	if got := enum(t, "../web/openapi.yaml", "do:\n          type: string\n          enum: [", "]"); !slices.Equal(got, all) {
+		t.Errorf("openapi.yaml: %v, the table has %v", got, all)
+	}
+	page := enum(t, "../web/ui/src/protocol.ts", "export type Verb =", ";")
+	if want := slices.DeleteFunc(slices.Clone(all), func(v string) bool { return v == string(Arrival) }); !slices.Equal(page, want) {
+		t.Errorf("protocol.ts: %v, the table has %v", page, want)
+	}
+	if got := enum(t, "schema.json", `"do": {"enum": [`, "]"); !slices.Equal(got, names(Verbs(true))) {
+		t.Errorf("schema.json: %v, buttons may send %v", got, names(Verbs(true)))
+	}
+}
+
+// TestFieldsAreTheTable holds the command's fields to the table and the API's description: each is read by some verb, and
+// what a verb does not take is not journaled.
+func TestFieldsAreTheTable(t *testing.T) {
+	var fields []string
+	ct := reflect.TypeFor[Command]()
+	for k := range ct.NumField() {
+		name, _, _ := strings.Cut(ct.Field(k).Tag.Get("json"), ",")
+		fields = append(fields, name)
+	}
+	used := []string{"id", "do", "phase", "before_ms"}
+	for _, r := range table {
+		for _, f := range strings.Fields(r.takes) {
+			if !slices.Contains(fields, f) {
+				t.Errorf("%s takes %q, which no command has", r.do, f)
+			}
+			used = append(used, f)
+		}
+		if (r.session == nil) == (r.room == nil) || r.in == 0 || r.session != nil && r.in&beforehand != 0 || r.undo && r.session == nil {
+			t.Errorf("the row of %s is for no mode, or for both kinds", r.do)
+		}
+	}
+	api, err := os.ReadFile("../web/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(api), "\n    Command:\n")
+	described, _, _ := strings.Cut(rest, "\n    Code:")
+	for _, f := range fields {
+		if !slices.Contains(used, f) {
+			t.Errorf("no verb takes %q", f)
+		}
+		if f != "plan" && !strings.Contains(described, "\n        "+f+":") {
+			t.Errorf("openapi.yaml does not describe %q", f)
+		}
+	}
+	db := 1.0
+	c := Command{ID: "1", Do: Hold, Phase: "A", By: "5m", DB: &db, Text: "Anna", Role: "ambient", Second: true, BeforeMS: 5}
+	r, _ := find(Hold, InSession, false)
+	if got := r.only(c); !reflect.DeepEqual(got, Command{ID: "1", Do: Hold, Phase: "A", BeforeMS: 5}) {
+		t.Errorf("hold keeps %+v", got)
+	}
+}
+
+// TestModes asks every verb of a room in every mode: it is allowed where the table says, and refused in words elsewhere.
+func TestModes(t *testing.T) {
+	b := begin(journey())
+	place := Place{Scenes: []string{"dusk"}, Roles: []string{"ambient"}}
+	db := -3.0
+	idle := State{Room: place}
+	input := func(v Verb) Input {
+		c := &Command{ID: string(v), Do: v, Playlist: "journey", By: "5m", In: "5m", DB: &db, Name: "Vitals", Scene: "dusk", Role: "ambient", Speed: 60}
+		in := Input{Command: c, Begin: &b, ID: "s"}
+		if v == CheckSound || v == Audition || v == Arrival {
+			check, refused := checkOf(*c, b, nil)
+			if refused != nil {
+				t.Fatal(refused)
+			}
+			in.Check = check
+		}
+		return in
+	}
+	with := func(st State, v Verb) State {
+		next, _, err := Step(st, input(v), time.Minute)
+		if err != nil {
+			t.Fatalf("%s: %v", v, err)
+		}
+		return next
+	}
+	session := with(idle, Start)
+	states := map[Mode]State{Idle: idle, Checking: with(idle, CheckSound), Rehearsing: with(idle, Rehearse), InSession: session, InEnding: with(session, End)}
+	for mode, st := range states {
+		if st.Mode() != mode {
+			t.Fatalf("mode %d is %d", mode, st.Mode())
+		}
+		for _, v := range append(Verbs(false), "dance") {
+			allowed := false
+			for _, r := range table {
+				allowed = allowed || r.do == v && r.in&mode != 0
+			}
+			before := fmt.Sprintf("%+v", st)
+			next, eff, err := Step(st, input(v), time.Minute)
+			if fmt.Sprintf("%+v", st) != before {
+				t.Fatalf("%s in mode %d changed the state that it was given", v, mode)
+			}
+			refused, _ := err.(*Refused)
+			switch {
+			case err != nil && refused == nil:
+				t.Errorf("%s in mode %d: %v", v, mode, err)
+			case !allowed && (refused == nil || refused.Code == "" || refused.Reason != English(refused.Code) && refused.Args == nil):
+				t.Errorf("%s in mode %d: %v", v, mode, err)
+			case !allowed && (!reflect.DeepEqual(eff, Effects{}) || next.Mode() != mode):
+				t.Errorf("%s in mode %d is refused and does something: %+v", v, mode, eff)
+			case allowed && refused != nil && slices.Contains([]string{"no-session", "session-ended", "session-ending", "session-runs", "before-only", "scene-in-session"}, refused.Code):
+				t.Errorf("%s in mode %d: %v", v, mode, err)
+			}
+		}
+	}
+}
+
+// TestSentences holds each sentence to its code: all that the code says are there, all that are there are said, and their
+// arguments are those of the text.
+func TestSentences(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string][]string{}
+	constants := map[string]bool{}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				if s, err := strconv.Unquote(n.Value); err == nil && file != "words.go" {
+					constants[s] = true
+				}
+			case *ast.CallExpr:
+				id, ok := n.Fun.(*ast.Ident)
+				if !ok || id.Name != "say" && id.Name != "refuse" && id.Name != "problem" {
+					return true
+				}
+				args := n.Args
+				if id.Name == "problem" {
+					args = args[1:]
+				}
+				lit, ok := args[0].(*ast.BasicLit)
+				if !ok {
+					return true
+				}
+				code, _ := strconv.Unquote(lit.Value)
+				if English(code) == "" {
+					t.Errorf("%s: no sentence is called %q", file, code)
+				}
+				var names []string
+				for k := 1; k+1 < len(args); k += 2 {
+					name, _ := strconv.Unquote(args[k].(*ast.BasicLit).Value)
+					names = append(names, name)
+				}
+				said[code] = names
+			}
+			return true
+		})
+	}
+	for _, code := range Codes() {
+		names, used := said[code]
+		var holes []string
+		for _, m := range regexp.MustCompile(`\{([a-z]+)\}`).FindAllStringSubmatch(English(code), -1) {
+			holes = append(holes, m[1])
+		}
+		switch {
+		case used:
+			slices.Sort(names)
+			slices.Sort(holes)
+			if !slices.Equal(names, holes) {
+				t.Errorf("%s is said with %v, its text has %v", code, names, holes)
+			}
+		case !constants[code] && !slices.Contains(endings, code) && English(strings.TrimSuffix(code, "-do")) == "":
+			t.Errorf("nobody says %s", code)
+		}
+	}
+	b, err := json.Marshal(refuse("given-already", "mark", "Lozenge", "ago", 61*time.Second))
+	if want := `{"reason":"Lozenge was noted 61 s ago. Press it for a second to note a second dose.","code":"given-already","args":{"ago_ms":61000,"mark":"Lozenge"}}`; err != nil || string(b) != want {
+		t.Errorf("%s, %v", b, err)
+	}
+}
