@@ -720,8 +720,10 @@ func (p *configReader) schedule(v playlists.Value) {
 				av.Error(fmt.Sprintf("%q is not five fields", s), write)
 				good = false
 			} else if err := CheckCron(s); good && err != nil {
-				av.Error(fmt.Sprintf("%q is no time: %v", s, err), write)
+				av.Error(err.Error(), write)
 				good = false
+			} else if good && NeverRuns(s) {
+				av.Warn(fmt.Sprintf("%q never comes", s), "choose a day that the month has")
 			} else if good && slices.Contains(strings.Split(fields[1], ","), "2") {
 				av.Warn("on the day when the clocks go forward there is no time between 02:00 and 03:00: this then comes at 03:00", "choose another hour")
 			}

@@ -11,13 +11,6 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// CheckCron says what is wrong with a schedule's time: five fields (minute, hour, day, month, weekday), as cron
-// writes them; nil if nothing is.
-func CheckCron(spec string) error {
-	_, err := cron.ParseStandard(spec)
-	return err
-}
-
 // Jobs does what a schedule asks for.
 type Jobs struct {
 	// Do is the room's. A scene and music are commands, so they never disturb a session: the room refuses them in one.
@@ -48,7 +41,7 @@ type Schedule struct {
 func NewSchedule(jobs []Job, do Jobs, log *slog.Logger) (*Schedule, error) {
 	s := &Schedule{jobs: jobs, do: do, log: log, last: make([]string, len(jobs)), wall: time.Now, set: ClockSet}
 	for k, j := range jobs {
-		spec, err := cron.ParseStandard(j.At)
+		spec, err := parseCron(j.At)
 		if err != nil {
 			return nil, fmt.Errorf("schedule entry %d: %w", k+1, err)
 		}

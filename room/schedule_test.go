@@ -205,11 +205,52 @@ func TestEveryDayOnce(t *testing.T) {
 	}
 }
 
-func TestScheduleRefusesATimeThatIsNone(t *testing.T) {
-	if CheckCron("0 8 * * MON-FRI") != nil || CheckCron("61 8 * * *") == nil || CheckCron("every day") == nil {
-		t.Error("CheckCron")
+func TestCheckCron(t *testing.T) {
+	for spec, want := range map[string]string{
+		"0 8 * * MON-FRI":      "0 8 * * 1,2,3,4,5",
+		"0 8 * * SAT-SUN":      "0 8 * * 6,0",
+		"0 8 * * FRI-MON":      "0 8 * * 5,6,0,1",
+		"0 8 * * 7":            "0 8 * * 0",
+		"0 8 * * 0-7":          "0 8 * * 0,1,2,3,4,5,6",
+		"0 8 * * 5-7":          "0 8 * * 5,6,0",
+		"0 8 * * Monday":       "0 8 * * 1",
+		"0 8 * nov-feb *":      "0 8 * 11,12,1,2 *",
+		"0 8 * December *":     "0 8 * 12 *",
+		"*/15 8-18/5 1,15 * ?": "*/15 8,13,18 1,15 * ?",
+		"5/20 * * * *":         "5,25,45 * * * *",
+	} {
+		fields := strings.Fields(spec)
+		for k, f := range cronFields {
+			fields[k], _ = f.parse(fields[k])
+		}
+		if got := strings.Join(fields, " "); got != want || CheckCron(spec) != nil || NeverRuns(spec) {
+			t.Errorf("%s is %s, %v, wanted %s", spec, got, CheckCron(spec), want)
+		}
+	}
+	for spec, says := range map[string]string{
+		"every day":                  "is not five fields",
+		"@every 1s":                  "is not five fields",
+		"@daily":                     "is not five fields",
+		"CRON_TZ=UTC 0 8 * * *":      "is not five fields",
+		"CRON_TZ=Asia/Tokyo 8 * * *": `minute "CRON_TZ=Asia/Tokyo": the step`,
+		"@every 1s * * *":            `minute "@every" must be from 0 to 59`,
+		"61 8 * * *":                 `minute "61" must be from 0 to 59`,
+		"0 24 * * *":                 `hour "24" must be from 0 to 23`,
+		"0 8 0 * *":                  `day "0" must be from 1 to 31`,
+		"0 8 * 13 *":                 `month "13" must be from 1 to 12, or a name like FEB`,
+		"0 8 * * Mittwoch":           `weekday "Mittwoch" must be from 0 to 7, or a name like MON`,
+		"0 18-8 * * *":               `hour "18-8" runs backwards`,
+		"0 8 * * */0":                "the step must be from 1 to 6",
+		"0 8 * * ,":                  `weekday "" must be`,
+	} {
+		if err := CheckCron(spec); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, wanted %s", spec, err, says)
+		}
+	}
+	if !NeverRuns("0 8 31 2 *") || !NeverRuns("0 8 31 APR,JUN *") || NeverRuns("0 8 29 2 *") || NeverRuns("61 8 * * *") {
+		t.Error("NeverRuns")
 	}
 	if _, err := NewSchedule([]Job{{At: "61 8 * * *"}}, Jobs{}, slog.Default()); err == nil {
-		t.Error("a schedule was made of a time that is none")
+		t.Error("NewSchedule takes a time that CheckCron refuses")
 	}
 }
