@@ -252,7 +252,7 @@ func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (Said, error
 		sp.Held, sp.Waiting = false, ""
 		s.closeAt(now, now, eff)
 		return say("did-begin", "mark", c.Name), nil
-	case later > s.Current && c.Then == "" && !s.first():
+	case later > s.Current && c.Then == "" && !m.Second && !s.first():
 		s.stopWaiting(c.Name, later)
 	case b != nil && b.Mark == c.Name:
 		s.boost(b, now, eff)

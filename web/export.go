@@ -80,10 +80,14 @@ func asCSV(rec room.SessionRecord) ([]byte, error) {
 			lines = append(lines, line{p.StartMS, "phase", p.Name, p.Stage})
 		}
 		for _, m := range v.Marks {
-			if m.Name == rec.Zero {
-				zero = m.AtMS
+			if m.Name == rec.Zero && zero < 0 {
+				zero = m.AtMS // the clock counts from the first dose
 			}
-			lines = append(lines, line{m.AtMS, "mark", m.Name, noteOf(rec, m.ID)})
+			name := m.Name
+			if m.Second {
+				name += ", second dose"
+			}
+			lines = append(lines, line{m.AtMS, "mark", name, noteOf(rec, m.ID)})
 		}
 		for _, c := range v.Timeline {
 			lines = append(lines, line{c.StartMS, "music", c.Title, ""})

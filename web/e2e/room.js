@@ -20,7 +20,7 @@ const short = `name: Short
 about: For tests.
 keep: lengths
 phases:
-  - {name: Arrival, stage: preparation, length: 10m, music: rain, lights: {scene: dusk, fade: 5s}, marks: [Vitals, Note]}
+  - {name: Arrival, stage: preparation, length: 10m, music: [{bed: rain}, {bed: ocean}], lights: {scene: dusk, fade: 5s}, marks: [Vitals, Note]}
   - {name: Intention, stage: preparation, length: 5m, until: Lozenge, music: drone, marks: [Lozenge, Vitals]}
   - {name: Journey, stage: administration, length: 8m, music: [{bed: ocean}], lights: {scene: floor, fade: 5s}, marks: [Vitals, Swallow]}
   - {name: Return, stage: administration, length: 5m, music: drone, lights: {scene: return, fade: 5s}}

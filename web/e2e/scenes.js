@@ -137,7 +137,7 @@ export const scenes = {
   revised: { snap: () => snapshot(session(84 * min + 7000, { marks: given, revised: true })) },
   held: {
     snap: () => snapshot(session(84 * min + 7000, {
-      marks: given, ends_at_ms: 186 * min, undo: [{ id: "u1", do: "extend", says: "Journey extended by 5 min", until_ms: 84 * min + 60_000 }],
+      marks: given, ends_at_ms: 186 * min, undo: [{ id: "u1", do: "extend", says: "Journey lengthened by 5 min", until_ms: 84 * min + 60_000 }],
       reminders: [{ say: "Spit or swallow", due_ms: 81 * min, marks: ["Spit", "Swallow"] }, { say: "Vitals", due_ms: 82 * min, marks: ["Vitals"] }],
     }, { Journey: { held: true } })),
   },

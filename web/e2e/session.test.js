@@ -205,7 +205,7 @@ test("a session, from sign-in to summary", async (t) => {
     await tap(page, "+5 min");
     assert.equal(await length(), was + 300_000);
     await page.getByText("5 min later than planned").waitFor();
-    assert.match(await text(page.locator(".group.undo")), /Arrival extended by 5 min · ([1-9]|10) s/);
+    assert.match(await text(page.locator(".group.undo")), /Arrival lengthened by 5 min · ([1-9]|10) s/);
     await tap(page, "Undo");
     assert.equal(await length(), was);
     await page.getByText("5 min later than planned").waitFor({ state: "detached" });

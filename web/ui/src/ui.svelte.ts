@@ -1,5 +1,5 @@
-/** Asked is a question in the message line: what a long press does, for who can't press long. */
-export interface Asked { what: string; yes: () => void; from: HTMLElement }
+/** Asked is a question in the message line: what a long press does, for whoever can't press long, or which of some choices. */
+export interface Asked { what: string; yes?: () => void; choices?: { label: string; press: () => void }[]; from?: HTMLElement }
 
 class Ui {
   asked = $state.raw<Asked | null>(null);
