@@ -3,6 +3,8 @@
 package rig
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -64,15 +66,19 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Signal sends sig to the process.
 func (p *Process) Signal(sig syscall.Signal) error { return syscall.Kill(p.Process.Pid, sig) }
 
-// FreePort is a TCP port of the loopback interface that nobody listens on.
+// FreePort is a TCP port of the loopback interface that nobody listens on, below those that the system gives out by
+// itself: a port that a restarted process needs again is not taken by another's connection meanwhile.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 20_000 + rand.IntN(12_000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // Eventually waits until ok is true, and fails the test with what where it is not within d.

@@ -29,12 +29,16 @@ remind:
   - {after: Lozenge, in: 2s, say: Spit or swallow, marks: [Spit, Swallow]}
 `;
 
+/** freePort is below those that the system gives out by itself, so that no broker or browser takes it before the room does. */
 export async function freePort() {
-  const s = createServer();
-  await new Promise((ok) => s.listen(0, "127.0.0.1", ok));
-  const { port } = s.address();
-  await new Promise((ok) => s.close(ok));
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const s = createServer();
+    if (await new Promise((ok) => s.once("error", () => ok(false)).listen(port, "127.0.0.1", () => ok(true)))) {
+      await new Promise((ok) => s.close(ok));
+      return port;
+    }
+  }
 }
 
 /** room starts one. */

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Bm_GtsT_.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-CarYd934.css","/assets/Screen-Cgy_UPL9.js","/assets/aside-DuSMLGiS.js","/assets/aside-te2NvuBz.css","/assets/de-CN84Mom8.js","/assets/de-rBYVtFIS.js","/assets/desk-BtXl-bBh.js","/assets/desk-DPmdw7t_.css","/assets/en-D6nsnPtN.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-DvTCbUVq.js","/assets/fr-BZYuExW7.js","/assets/fr-DUsRs1Vn.js","/assets/index-C65v617x.css","/assets/index-GSGv7J6C.js","/assets/nl-A5mcYooG.js","/assets/nl-D568w7BZ.js"]; // both are filled in by the build; another build is another worker
-const name = "a3ad8b70ca31381938f403af0698c5c3902f2f3544e133cb5c61af1b5feac6a8";
+const files = ["/","/assets/Arc-BUwp3t2c.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-CarYd934.css","/assets/Screen-Dy0beTtq.js","/assets/aside-B93XmxZ1.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-rBYVtFIS.js","/assets/desk-DPmdw7t_.css","/assets/desk-DtlZ2v0r.js","/assets/en-BxkZJKKo.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-DUsRs1Vn.js","/assets/index-BpNKnuOs.js","/assets/index-C65v617x.css","/assets/nl-3W8KVg8b.js","/assets/nl-A5mcYooG.js"]; // both are filled in by the build; another build is another worker
+const name = "53e4f2a3ae29a110e0ca0002b84daf24552ea378076ea1f5247a654dda45a1e8";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
