@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"roomd/room/journal"
 )
 
 // Clock is the room's own clock: it counts from the room's first start, goes on over restarts and reboots, and never
@@ -16,27 +18,19 @@ type Clock struct {
 	wall  func() time.Time
 }
 
-// Anchor ties the room's clock to the kernel's and to the wall, so that a later process can go on from it.
-type Anchor struct {
-	BootID string        // the kernel's, new with each boot
-	Boot   time.Duration // since boot, suspend included
-	Wall   time.Time
-	Room   time.Duration
-}
-
 // NewClock goes on from an anchor; the zero Anchor begins at 0. In the same boot the kernel's clock tells how much
 // time has passed, exactly. After a reboot only the wall clock can; where that has gone back, no time is assumed to
 // have passed and trusted is false; nor where one of the two was read before the computer knew the year: a session, and
 // what is kept of others, would end by decades that never passed.
-func NewClock(a Anchor) (c *Clock, trusted bool) {
+func NewClock(a journal.Anchor) (c *Clock, trusted bool) {
 	return newClock(a, bootID(), sinceBoot, time.Now)
 }
 
-func newClock(a Anchor, boot string, since func() time.Duration, wall func() time.Time) (*Clock, bool) {
+func newClock(a journal.Anchor, boot string, since func() time.Duration, wall func() time.Time) (*Clock, bool) {
 	c := &Clock{boot: boot, start: since(), since: since, wall: wall}
 	passed, trusted := time.Duration(0), true
 	switch {
-	case a == Anchor{}:
+	case a == journal.Anchor{}:
 	case boot != "" && boot == a.BootID && c.start >= a.Boot:
 		passed = c.start - a.Boot
 	default:
@@ -56,9 +50,9 @@ func (c *Clock) Now() time.Duration {
 }
 
 // Anchor is where the clock stands.
-func (c *Clock) Anchor() Anchor {
+func (c *Clock) Anchor() journal.Anchor {
 	since := c.since()
-	return Anchor{BootID: c.boot, Boot: since, Wall: c.wall(), Room: c.room + since - c.start}
+	return journal.Anchor{BootID: c.boot, Boot: since, Wall: c.wall(), Room: c.room + since - c.start}
 }
 
 func bootID() string {

@@ -3,11 +3,13 @@ package room
 import (
 	"testing"
 	"time"
+
+	"roomd/room/journal"
 )
 
 func TestClockGoesOnFromItsAnchor(t *testing.T) {
 	wall := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
-	anchor := Anchor{BootID: "a", Boot: time.Hour, Wall: wall, Room: 50 * time.Hour}
+	anchor := journal.Anchor{BootID: "a", Boot: time.Hour, Wall: wall, Room: 50 * time.Hour}
 	for _, c := range []struct {
 		name    string
 		boot    string

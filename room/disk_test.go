@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"roomd/rig"
+	"roomd/room/journal"
 )
 
 // diskProblem is what the page says of the disk; empty: nothing.
@@ -27,7 +28,7 @@ func diskProblem(r *Room) string {
 }
 
 // fillStore leaves no room in a store's file; the retries find none either, until free is called.
-func fillStore(t *testing.T, s *Store) (free func()) {
+func fillStore(t *testing.T, s *journal.Store) (free func()) {
 	t.Helper()
 	var pages int
 	err := s.Read(func(db *sql.DB) error {
@@ -40,13 +41,8 @@ func fillStore(t *testing.T, s *Store) (free func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := func(n int) {
-		s.use.Lock()
-		defer s.use.Unlock()
-		s.pages = n
-	}
-	set(pages)
-	return func() { set(0) }
+	s.Limit(pages)
+	return func() { s.Limit(0) }
 }
 
 // TestRoomKeepsWhatTheDiskDoesNotTake fills the disk in mid-session: taps go on, in memory and said to be so, in their
@@ -71,7 +67,7 @@ func TestRoomKeepsWhatTheDiskDoesNotTake(t *testing.T) {
 		}
 	}
 	rig.Eventually(t, 2*time.Second, "the page says so", func() bool {
-		return strings.Contains(diskProblem(a.Room), "full") && strings.Contains(diskProblem(a.Room), "20 taps")
+		return strings.Contains(diskProblem(a.Room), "full") && strings.Contains(diskProblem(a.Room), "not yet saved: 20.")
 	})
 	snap := a.Snapshot()
 	for _, m := range snap.Session.Marks {
@@ -128,7 +124,7 @@ func TestStoreOnARealDisk(t *testing.T) {
 					a.stop()
 				}
 				c.shut(disk)
-				store, warning, err := OpenStore(path)
+				store, warning, err := journal.Open(path)
 				if err != nil || warning != "" {
 					t.Fatal(err, warning)
 				}
@@ -169,7 +165,7 @@ func TestStoreOnARealDisk(t *testing.T) {
 func TestStoreIsTrueToItsWord(t *testing.T) {
 	disk := rig.NewDisk(t, 400)
 	path := filepath.Join(disk.Dir, "roomd.db")
-	s, _, err := OpenStore(path)
+	s, _, err := journal.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +185,7 @@ func TestStoreIsTrueToItsWord(t *testing.T) {
 			}
 		}
 		id := fmt.Sprint(n)
-		ok, err := s.Append(t.Context(), Event{Session: "s", Kind: "k", CommandID: id, Data: json.RawMessage(`"some text that fills the pages, some text that fills the pages"`)})
+		ok, err := s.Append(t.Context(), journal.Event{Session: "s", Kind: "k", CommandID: id, Data: json.RawMessage(`"some text that fills the pages, some text that fills the pages"`)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +205,7 @@ func TestStoreIsTrueToItsWord(t *testing.T) {
 				}
 			}
 		}
-		other, warning, err := OpenStore(copied)
+		other, warning, err := journal.Open(copied)
 		if err != nil || warning != "" || other.Outage() != nil {
 			t.Fatalf("after %d: %q %v %v", n, warning, err, other.Outage())
 		}
@@ -283,7 +279,7 @@ func TestBrokenJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		store, warning, err := OpenStore(path)
+		store, warning, err := journal.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,7 +390,7 @@ func TestBrokenJournal(t *testing.T) {
 func TestBrokenLog(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "roomd.db")
-	s, _, err := OpenStore(path)
+	s, _, err := journal.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +402,7 @@ func TestBrokenLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range events {
-		if saved, err := s.Append(t.Context(), Event{Session: "s", Kind: "k", CommandID: fmt.Sprint(n), Data: json.RawMessage(`"some text that fills the pages"`)}); err != nil || !saved {
+		if saved, err := s.Append(t.Context(), journal.Event{Session: "s", Kind: "k", CommandID: fmt.Sprint(n), Data: json.RawMessage(`"some text that fills the pages"`)}); err != nil || !saved {
 			t.Fatal(saved, err)
 		}
 	}
@@ -433,7 +429,7 @@ func TestBrokenLog(t *testing.T) {
 		if err := os.WriteFile(path+"-wal", broken, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, warning, err := OpenStore(path)
+		s, warning, err := journal.Open(path)
 		if err != nil || s.Outage() != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
@@ -481,7 +477,7 @@ func TestSessionsAreMadeAgain(t *testing.T) {
 	}
 	a.stop()
 	var root int64
-	db, err := openDB(path, false)
+	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -493,13 +489,14 @@ func TestSessionsAreMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const pageSize = 4096 // SQLite's own choice
 	for k := (root - 1) * pageSize; k < root*pageSize; k++ {
 		b[k] = 0x5a
 	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, warning, err := OpenStore(path)
+	store, warning, err := journal.Open(path)
 	if err != nil || warning == "" {
 		t.Fatal(warning, err)
 	}
@@ -521,8 +518,8 @@ func TestSessionsAreMadeAgain(t *testing.T) {
 // A disk that hangs keeps taps waiting. The owner that waits for it is not taken for stuck, and does all once it goes on.
 func TestRoomWaitsForADiskThatHangs(t *testing.T) {
 	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
-	conn, err := a.store.db.Conn(t.Context()) // the only one there is
-	if err != nil {
+	var conn *sql.Conn // the only one there is
+	if err := a.store.Read(func(db *sql.DB) (err error) { conn, err = db.Conn(t.Context()); return err }); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)

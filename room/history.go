@@ -3,78 +3,18 @@ package room
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"roomd/room/journal"
 )
 
 // maxNote is how many letters a note has at most.
 const maxNote = 1000
-
-// Forget erases a session: its record, its events and its notes. On a disk the bytes are overwritten with zeros, as far as
-// the disk itself does what it is told.
-func (s *Store) Forget(ctx context.Context, id string) error {
-	return s.forget(ctx, "DELETE FROM events WHERE session = ?1", "DELETE FROM sessions WHERE id = ?1", id)
-}
-
-// ForgetBefore erases the sessions that ended before a time on the room's clock, and what was done outside of sessions
-// before it.
-func (s *Store) ForgetBefore(ctx context.Context, roomMS int64) error {
-	var n int
-	err := s.Read(func(db *sql.DB) error {
-		return db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM sessions WHERE ended_ms > 0 AND ended_ms < ?1)
-			+ (SELECT count(*) FROM events WHERE session = '' AND at_ms < ?1)`, roomMS).Scan(&n)
-	})
-	if err != nil || n == 0 {
-		return err
-	}
-	return s.forget(ctx, "DELETE FROM events WHERE session = '' AND at_ms < ?1 OR session IN (SELECT id FROM sessions WHERE ended_ms > 0 AND ended_ms < ?1)",
-		"DELETE FROM sessions WHERE ended_ms > 0 AND ended_ms < ?1", roomMS)
-}
-
-// forget does two deletions as one, and empties the log that still holds what was deleted. A copy in memory is no place to
-// delete from: the disk would still have it.
-func (s *Store) forget(ctx context.Context, events, sessions string, arg any) error {
-	if t := s.Outage(); t != nil {
-		return t.Err
-	}
-	defer s.enter()()
-	s.use.RLock()
-	defer s.use.RUnlock()
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // nothing once it is committed
-	if _, err := tx.ExecContext(ctx, events, arg); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, sessions, arg); err != nil {
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	_, err = s.db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-	return err
-}
-
-// ForgetDamaged removes the damaged journals that were set aside longer ago than age: they hold sessions too.
-func (s *Store) ForgetDamaged(age time.Duration) error {
-	files, err := filepath.Glob(s.path + ".damaged-*")
-	for _, f := range files {
-		if info, e := os.Stat(f); e == nil && time.Since(info.ModTime()) > age {
-			err = errors.Join(err, os.Remove(f))
-		}
-	}
-	return err
-}
 
 // keep is how long a session is kept after its end.
 func (c Config) keep() time.Duration { return time.Duration(c.KeepDays) * 24 * time.Hour }
@@ -159,7 +99,7 @@ func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
 }
 
 // record is a session as its row tells it.
-func (r *Room) record(row SessionRow) SessionRecord {
+func (r *Room) record(row journal.SessionRow) SessionRecord {
 	rec := SessionRecord{ID: row.ID, Playlist: row.Playlist, Name: row.Name, State: Running, Ending: row.Ending, EndingCode: endingCode(row.Ending)}
 	if row.EndedMS != 0 {
 		rec.State, rec.LengthMS = Ended, row.EndedMS-row.StartedMS
@@ -185,9 +125,9 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 	for _, e := range events {
 		data := e.Data
 		switch e.Kind {
-		case kindBegin:
+		case journal.KindBegin:
 			data = nil // the whole playlist: its name is in the record
-		case kindNote:
+		case journal.KindNote:
 			var n WrittenNote
 			if json.Unmarshal(e.Data, &n) == nil {
 				rec.Notes = slices.DeleteFunc(rec.Notes, func(o WrittenNote) bool { return o.Of == n.Of })

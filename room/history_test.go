@@ -12,6 +12,7 @@ import (
 
 	"roomd/player"
 	"roomd/rig"
+	"roomd/room/journal"
 	"roomd/room/lights"
 )
 
@@ -124,7 +125,7 @@ func TestErase(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.stop()
-	store, _, err := OpenStore(path)
+	store, _, err := journal.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +169,7 @@ func TestRoomErasesWhatIsOld(t *testing.T) {
 	ended(t, r)
 	ended(t, r)
 	r.stop()
-	store, _, err := OpenStore(path)
+	store, _, err := journal.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +319,7 @@ func TestArrival(t *testing.T) {
 
 // A rehearsal goes through the session at its speed: its phases when they come, its light no faster than light may move.
 func TestRehearse(t *testing.T) {
-	store, _, err := OpenStore(filepath.Join(t.TempDir(), "roomd.db"))
+	store, _, err := journal.Open(filepath.Join(t.TempDir(), "roomd.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

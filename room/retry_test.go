@@ -16,6 +16,8 @@ import (
 	"roomd/player"
 	"roomd/playlists"
 	"roomd/rig"
+
+	"roomd/room/journal"
 )
 
 // changingLibrary is a library whose playlists come and go.
@@ -150,7 +152,7 @@ func TestUpgradeInMidSession(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	store, warning, err := OpenStore(path)
+	store, warning, err := journal.Open(path)
 	if err != nil || warning != "" {
 		t.Fatal(err, warning)
 	}
@@ -164,7 +166,7 @@ func TestUpgradeInMidSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := time.Duration(events[len(events)-1].AtMS) * time.Millisecond
-	if err := store.SetAnchor(t.Context(), Anchor{BootID: "before the upgrade", Wall: time.Now(), Room: last}); err != nil {
+	if err := store.SetAnchor(t.Context(), journal.Anchor{BootID: "before the upgrade", Wall: time.Now(), Room: last}); err != nil {
 		t.Fatal(err)
 	}
 	a := runRoom(t, store)

@@ -16,6 +16,7 @@ import (
 
 	"roomd/player"
 	"roomd/playlists"
+	"roomd/room/journal"
 	"roomd/room/lights"
 )
 
@@ -51,7 +52,7 @@ type Library interface {
 // Options is what a room is made of.
 type Options struct {
 	Config  Config
-	Store   *Store
+	Store   *journal.Store
 	Sound   Sound
 	Lights  Lamps
 	Library Library
@@ -76,7 +77,7 @@ type Room struct {
 	damage []Problem
 
 	// Owned by Run.
-	outage  *Outage // the disk's outage that the log knows of
+	outage  *journal.Outage // the disk's outage that the log knows of
 	answers answers
 }
 
@@ -89,8 +90,8 @@ type state struct {
 	sound    SoundView
 	problems []Problem
 	parts    []PartView
-	outage   *Outage // of the disk
-	revised  bool    // the file of the session's playlist is another now
+	outage   *journal.Outage // of the disk
+	revised  bool            // the file of the session's playlist is another now
 }
 
 type request struct {
@@ -127,14 +128,6 @@ func (a *answers) keep(id string, ans answer) {
 	a.order = append(a.order, id)
 }
 
-// journal kinds
-const (
-	kindBegin   = "begin"
-	kindCommand = "command"
-	kindTrouble = "trouble"
-	kindNote    = "note"
-)
-
 // New makes a room and resumes the session that its journal holds unfinished. It makes no sound and no light before Run.
 func New(ctx context.Context, o Options) (*Room, error) {
 	r := &Room{o: o, inbox: make(chan request, 16)}
@@ -164,7 +157,7 @@ func New(ctx context.Context, o Options) (*Room, error) {
 }
 
 // resume puts the unfinished session into st, where real time says it is.
-func (r *Room) resume(ctx context.Context, st *state, rec SessionRow) error {
+func (r *Room) resume(ctx context.Context, st *state, rec journal.SessionRow) error {
 	s, started, broken, err := r.replay(ctx, rec.ID)
 	if broken > 0 {
 		r.o.Log.Error("skipped corrupt journal events", "session", rec.ID, "events", broken)
@@ -194,7 +187,7 @@ func (r *Room) replay(ctx context.Context, id string) (s *Session, started time.
 	if err != nil {
 		return nil, 0, broken, err
 	}
-	if len(events) == 0 || events[0].Kind != kindBegin {
+	if len(events) == 0 || events[0].Kind != journal.KindBegin {
 		return nil, 0, broken, errors.New("the journal does not hold its beginning")
 	}
 	started = time.Duration(events[0].AtMS) * time.Millisecond
@@ -213,10 +206,10 @@ func (r *Room) replay(ctx context.Context, id string) (s *Session, started time.
 	for _, e := range events[1:] {
 		var in Input
 		switch e.Kind {
-		case kindCommand:
+		case journal.KindCommand:
 			in.Command = new(Command)
 			err = json.Unmarshal(e.Data, in.Command)
-		case kindTrouble:
+		case journal.KindTrouble:
 			in.Trouble = new(Trouble)
 			err = json.Unmarshal(e.Data, in.Trouble)
 		default:
@@ -403,7 +396,7 @@ func (r *Room) do(ctx context.Context, req request) answer {
 		return a
 	}
 	if seen, err := r.o.Store.Seen(ctx, c.ID); err == nil && seen {
-		return answer{ack: Ack{ID: c.ID, Rev: r.state.Load().rev, Unsaved: r.o.Store.Outage().unsaved(c.ID)}}
+		return answer{ack: Ack{ID: c.ID, Rev: r.state.Load().rev, Unsaved: r.o.Store.Outage().Holds(c.ID)}}
 	}
 	a := answer{}
 	a.ack, a.err = r.fresh(ctx, req)
@@ -431,17 +424,17 @@ func (r *Room) fresh(ctx context.Context, req request) (ack Ack, err error) {
 		return ack, req.unfit
 	}
 	err = r.step(ctx, req.in, now, func(st *State) {
-		e := Event{AtMS: ms(now), Kind: kindCommand, CommandID: c.ID}
+		e := journal.Event{AtMS: ms(now), Kind: journal.KindCommand, CommandID: c.ID}
 		var data any = c
 		switch {
 		case c.Do == Start:
-			e.Kind, e.Session, data = kindBegin, st.Session.ID, st.Session.begun
+			e.Kind, e.Session, data = journal.KindBegin, st.Session.ID, st.Session.begun
 			pl := &st.Session.Begin.Playlist
-			if err := r.o.Store.Begin(ctx, SessionRow{ID: e.Session, Playlist: pl.ID, Name: pl.Name, StartedMS: e.AtMS}); err != nil {
+			if err := r.o.Store.Begin(ctx, journal.SessionRow{ID: e.Session, Playlist: pl.ID, Name: pl.Name, StartedMS: e.AtMS}); err != nil {
 				r.o.Log.Error("the session's start was not saved", "err", err)
 			}
 		case c.Do == WriteNote:
-			e.Kind, e.Session, data = kindNote, c.Session, WrittenNote{Of: c.Of, Text: c.Text}
+			e.Kind, e.Session, data = journal.KindNote, c.Session, WrittenNote{Of: c.Of, Text: c.Text}
 		case st.Mode()&during != 0:
 			e.Session = st.Session.ID
 		}
@@ -503,7 +496,7 @@ func (r *Room) step(ctx context.Context, in Input, now time.Duration, journal fu
 }
 
 // journal writes an event down. What the disk does not take is kept in memory and written as soon as it does.
-func (r *Room) journal(ctx context.Context, e Event, data any) Ack {
+func (r *Room) journal(ctx context.Context, e journal.Event, data any) Ack {
 	saved := false
 	var err error
 	if e.Data, err = json.Marshal(data); err == nil {
@@ -539,7 +532,7 @@ func (r *Room) heard(ctx context.Context, e player.Event) {
 		now := r.now()
 		in := Input{Trouble: &Trouble{Clip: e.Clip, Detail: e.Detail}}
 		_ = r.step(ctx, in, now, func(st *State) { // what concerns no session is only logged
-			r.journal(ctx, Event{Session: st.Session.ID, AtMS: ms(now), Kind: kindTrouble}, in.Trouble)
+			r.journal(ctx, journal.Event{Session: st.Session.ID, AtMS: ms(now), Kind: journal.KindTrouble}, in.Trouble)
 		})
 	case player.DeviceLost, player.DeviceBack:
 		r.o.Log.Warn(string(e.Kind), "err", e.Detail)
@@ -675,7 +668,7 @@ func (r *Room) lightViews() map[string]LightView {
 func (r *Room) problems() []Problem {
 	out := []Problem{}
 	if t := r.o.Store.Outage(); t != nil {
-		out = append(out, t.problem())
+		out = append(out, outageProblem(t))
 	}
 	out = append(out, r.damage...)
 	if p, wrong := clockProblem(time.Now()); wrong {
@@ -686,6 +679,21 @@ func (r *Room) problems() []Problem {
 	}
 	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Compare(weight(a.Part), weight(b.Part)) })
 	return out
+}
+
+// outageProblem says what a disk that can't be written means.
+func outageProblem(t *journal.Outage) Problem {
+	code := "disk-fails"
+	switch {
+	case t.Full():
+		code = "disk-full"
+	case t.ReadOnly():
+		code = "disk-read-only"
+	}
+	if n := len(t.Unsaved); n > 0 {
+		return problem("disk", code+"-taps", "n", n)
+	}
+	return problem("disk", code)
 }
 
 // weight orders problems: what the client would feel comes first.
@@ -721,7 +729,7 @@ func (r *Room) Snapshot() Snapshot {
 		snap.Session.Revised = st.revised && st.Session.State == Running
 		r.o.Config.light(snap.Session.Phases)
 		for k, m := range snap.Session.Marks {
-			snap.Session.Marks[k].Unsaved = st.outage.unsaved(m.ID)
+			snap.Session.Marks[k].Unsaved = st.outage.Holds(m.ID)
 		}
 	}
 	if st.outage != nil {

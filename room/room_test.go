@@ -14,6 +14,7 @@ import (
 	"roomd/player"
 	"roomd/playlists"
 	"roomd/rig"
+	"roomd/room/journal"
 	"roomd/room/lights"
 )
 
@@ -98,13 +99,13 @@ type testRoom struct {
 	*Room
 	sound *fakeSound
 	lamps *fakeLamps
-	store *Store
+	store *journal.Store
 	stop  func()
 }
 
 func openRoom(t *testing.T, path string) *testRoom {
 	t.Helper()
-	store, warning, err := OpenStore(path)
+	store, warning, err := journal.Open(path)
 	if err != nil || warning != "" {
 		t.Fatal(err, warning)
 	}
@@ -112,13 +113,13 @@ func openRoom(t *testing.T, path string) *testRoom {
 }
 
 // runRoom runs a room on a store.
-func runRoom(t *testing.T, store *Store) *testRoom {
+func runRoom(t *testing.T, store *journal.Store) *testRoom {
 	t.Helper()
 	return runRoomWith(t, store, func(*Config) {})
 }
 
 // runRoomWith runs a room that is set differently.
-func runRoomWith(t *testing.T, store *Store, change func(*Config)) *testRoom {
+func runRoomWith(t *testing.T, store *journal.Store, change func(*Config)) *testRoom {
 	t.Helper()
 	tr := &testRoom{sound: &fakeSound{events: make(chan player.Event)}, lamps: &fakeLamps{changed: make(chan struct{})}, store: store}
 	scene := lights.Scene{"ambient": {L: 20}}

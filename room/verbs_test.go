@@ -190,7 +190,12 @@ func TestSentences(t *testing.T) {
 					args = args[1:]
 				}
 				lit, ok := args[0].(*ast.BasicLit)
-				if !ok {
+				if !ok { // outageProblem
+					if len(args) > 1 {
+						for _, code := range []string{"disk-full", "disk-read-only", "disk-fails"} {
+							said[code+"-taps"] = []string{"n"}
+						}
+					}
 					return true
 				}
 				code, _ := strconv.Unquote(lit.Value)

@@ -16,7 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"golang.org/x/time/rate"
 
-	"roomd/room"
+	"roomd/room/journal"
 )
 
 func offer(t testing.TB, tokens *Tokens, name string, role Role) Pairing {
@@ -41,7 +41,7 @@ func (h *house) pair(t testing.TB, body string, head ...string) (int, *http.Cook
 func TestPairing(t *testing.T) {
 	h := open(t)
 	// Made by another process, as roomd pair does.
-	other, _, err := room.OpenStore(h.store)
+	other, _, err := journal.Open(h.store)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ import (
 	"roomd/playlists"
 	"roomd/room"
 	"roomd/room/doctor"
+	"roomd/room/journal"
 	"roomd/web/ui"
 )
 
@@ -218,7 +219,7 @@ const aPlaylist = "# Keep this.\nname: P\nphases:\n  - {name: A, stage: preparat
 func open(t testing.TB) *house {
 	t.Helper()
 	h := &house{room: newFakeRoom(), sticks: &fakeSticks{}, store: filepath.Join(t.TempDir(), "roomd.db")}
-	store, _, err := room.OpenStore(h.store)
+	store, _, err := journal.Open(h.store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -631,7 +632,7 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	// Another process makes and ends tokens.
-	other, _, err := room.OpenStore(h.store)
+	other, _, err := journal.Open(h.store)
 	if err != nil {
 		t.Fatal(err)
 	}

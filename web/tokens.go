@@ -35,7 +35,7 @@ const (
 	tokensTime  = 5 * time.Second        // for the disk, by who is not
 )
 
-// Database holds the table of tokens. *room.Store is one.
+// Database holds the table of tokens. *journal.Store is one.
 type Database interface {
 	Read(use func(*sql.DB) error) error
 	Write(ctx context.Context, change func(*sql.DB) error) (saved bool, err error)

@@ -19,6 +19,7 @@ import (
 
 	"roomd/playlists"
 	"roomd/room"
+	"roomd/room/journal"
 )
 
 // A backup is a .tar.gz: backup.json, which tells what it is, then room.yaml, roomd.db, and the folders lights, tls and
@@ -86,7 +87,7 @@ func writeBackup(ctx context.Context, c settings, roomName, to string, music boo
 	}
 	defer os.RemoveAll(work)
 	db := filepath.Join(work, backupDB)
-	store, err := room.ShareStore(filepath.Join(c.data, backupDB))
+	store, err := journal.Share(filepath.Join(c.data, backupDB))
 	if err != nil {
 		return "", err
 	}
@@ -225,7 +226,7 @@ func restore(ctx context.Context, c *call) error {
 	}
 	// Opened once, so that what can't be read is found before anything is moved.
 	if _, err := os.Stat(filepath.Join(staged, backupDB)); err == nil {
-		store, err := room.ShareStore(filepath.Join(staged, backupDB))
+		store, err := journal.Share(filepath.Join(staged, backupDB))
 		if err == nil {
 			err = store.Close()
 		}

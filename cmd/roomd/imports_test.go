@@ -45,7 +45,7 @@ func TestImportRules(t *testing.T) {
 		"github.com/eclipse/paho":      {"room/mqtt", "rig"},
 		"github.com/gorilla/websocket": {"web"},
 		"github.com/robfig/cron":       {"room"},
-		"modernc.org/sqlite":           {"room"},
+		"modernc.org/sqlite":           {"room/journal"},
 		"github.com/nats-io":           {"room/mqtt"},
 		"github.com/ebitengine/purego": {"player/output"},
 		"go.yaml.in/yaml":              {"playlists", "room"},

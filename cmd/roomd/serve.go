@@ -22,6 +22,7 @@ import (
 	"roomd/player"
 	"roomd/playlists"
 	"roomd/room"
+	"roomd/room/journal"
 	"roomd/room/lights"
 	"roomd/room/mqtt"
 	"roomd/room/topics"
@@ -78,7 +79,7 @@ func serve(ctx context.Context, c *call) error {
 		secure.tls = &tls.Config{GetCertificate: certs.GetCertificate, MinVersion: tls.VersionTLS12}
 	}
 
-	store, warning, err := room.OpenStore(filepath.Join(c.data, "roomd.db"))
+	store, warning, err := journal.Open(filepath.Join(c.data, "roomd.db"))
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"text/tabwriter"
 
-	"roomd/room"
+	"roomd/room/journal"
 	"roomd/web"
 )
 
@@ -63,15 +63,15 @@ func token(ctx context.Context, c *call) error {
 }
 
 // sharedStore opens the room's journal beside a roomd that may be running.
-func sharedStore(c *call) (*room.Store, error) {
+func sharedStore(c *call) (*journal.Store, error) {
 	if err := os.MkdirAll(c.data, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	return room.ShareStore(filepath.Join(c.data, "roomd.db"))
+	return journal.Share(filepath.Join(c.data, "roomd.db"))
 }
 
 // onDisk says where what was done is not on the disk.
-func onDisk(store *room.Store) error {
+func onDisk(store *journal.Store) error {
 	if t := store.Outage(); t != nil {
 		return fmt.Errorf("the disk does not take it: %w", t.Err)
 	}

@@ -1,4 +1,4 @@
-package room
+package journal
 
 import (
 	"encoding/binary"

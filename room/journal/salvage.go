@@ -1,4 +1,4 @@
-package room
+package journal
 
 import (
 	"context"
@@ -147,7 +147,7 @@ func copyRows(db *sql.DB, path string) (lost bool, err error) {
 // events tell whether it has ended.
 func missingSessions(tx *sql.Tx) error {
 	rows, err := tx.Query(`SELECT session, at_ms, data, (SELECT max(at_ms) FROM events AS e WHERE e.session = events.session)
-		FROM events WHERE kind = ? AND session NOT IN (SELECT id FROM sessions) ORDER BY seq`, kindBegin)
+		FROM events WHERE kind = ? AND session NOT IN (SELECT id FROM sessions) ORDER BY seq`, KindBegin)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func missingSessions(tx *sql.Tx) error {
 	for rows.Next() {
 		var r SessionRow
 		var data string
-		var b Begin
+		var b struct{ Playlist struct{ ID, Name string } }
 		if err := rows.Scan(&r.ID, &r.StartedMS, &data, &r.EndedMS); err != nil || json.Unmarshal([]byte(data), &b) != nil {
 			continue
 		}

@@ -1,4 +1,4 @@
-package room
+package journal
 
 import (
 	"context"
@@ -106,7 +106,7 @@ func restore(db *sql.DB, from string) error {
 }
 
 // Retry saves what is in memory, if the disk takes it now. saved: it did, and there is no outage any more. warning is
-// OpenStore's. It costs milliseconds, and blocks nobody for longer.
+// Open's. It costs milliseconds, and blocks nobody for longer.
 func (s *Store) Retry() (saved bool, warning string) {
 	if s.Outage() == nil {
 		return false, ""
@@ -186,26 +186,13 @@ func probe(path string) error {
 	return err
 }
 
-// problem puts it in words.
-func (t *Outage) problem() Problem {
-	p := Problem{Part: "disk", Says: "The room's computer can't write to its disk.", Do: "Whoever looks after the computer should check its disk."}
-	switch {
-	case code(t.Err) == sqliteFull, errors.Is(t.Err, syscall.ENOSPC):
-		p.Says, p.Do = "The disk of the room's computer is full.", "Free some space on it."
-	case code(t.Err) == sqliteReadOnly, errors.Is(t.Err, syscall.EROFS):
-		p.Says = "The disk of the room's computer can be read but not written."
-	}
-	switch n := len(t.Unsaved); n {
-	case 0:
-		p.Says += " What happens is kept in memory."
-	case 1:
-		p.Says += " One tap is kept in memory and not yet saved."
-	default:
-		p.Says += fmt.Sprintf(" %d taps are kept in memory and not yet saved.", n)
-	}
-	p.Do += " Leave the computer on until this line is gone: then all is saved."
-	return p
+// Full reports whether the disk is full.
+func (t *Outage) Full() bool { return code(t.Err) == sqliteFull || errors.Is(t.Err, syscall.ENOSPC) }
+
+// ReadOnly reports whether the disk can be read and not written.
+func (t *Outage) ReadOnly() bool {
+	return code(t.Err) == sqliteReadOnly || errors.Is(t.Err, syscall.EROFS)
 }
 
-// unsaved says whether only memory holds a command.
-func (t *Outage) unsaved(id string) bool { return t != nil && slices.Contains(t.Unsaved, id) }
+// Holds reports whether only memory holds a command. A nil Outage holds none.
+func (t *Outage) Holds(id string) bool { return t != nil && slices.Contains(t.Unsaved, id) }

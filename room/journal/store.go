@@ -1,4 +1,7 @@
-package room
+// Package journal keeps what a room must not lose: what was asked of its sessions, where its clock stands, which devices
+// belong to it. It is an SQLite database that survives kill -9, power cuts, full disks and scribbled pages, and it knows
+// no session's rules.
+package journal
 
 import (
 	"context"
@@ -49,6 +52,14 @@ func (s *Store) enter() (leave func()) {
 	}
 }
 
+// Limit lets the file have so many pages at most, also when it is opened again, as a full disk does; 0: as many as there is
+// room for. It is for tests.
+func (s *Store) Limit(pages int) {
+	s.use.Lock()
+	defer s.use.Unlock()
+	s.pages = pages
+}
+
 // Hangs says whether the disk has not answered for two seconds: neither took what it was given nor refused it.
 func (s *Store) Hangs() bool {
 	s.mu.Lock()
@@ -85,10 +96,10 @@ CREATE TABLE pairings (
 	until INTEGER NOT NULL, wrong INTEGER NOT NULL DEFAULT 0) STRICT;
 `}
 
-// OpenStore opens the database, or makes it. One that is damaged is set aside under another name, and what of it is
+// Open opens the database, or makes it. One that is damaged is set aside under another name, and what of it is
 // whole is copied into a new one; warning then says so, for the therapist. Where the disk takes nothing the store works
 // all the same, in memory: Outage says so. An error is a file of a newer roomd.
-func OpenStore(path string) (s *Store, warning string, err error) {
+func Open(path string) (s *Store, warning string, err error) {
 	s = &Store{path: path}
 	s.db, warning, err = s.openFile()
 	switch {
@@ -100,9 +111,9 @@ func OpenStore(path string) (s *Store, warning string, err error) {
 	return s, warning, err
 }
 
-// ShareStore opens the database beside another process that may have it open, or makes it. It mends nothing: a file that
+// Share opens the database beside another process that may have it open, or makes it. It mends nothing: a file that
 // is damaged is an error, and so is a disk that takes nothing.
-func ShareStore(path string) (*Store, error) {
+func Share(path string) (*Store, error) {
 	db, err := openDB(path, false)
 	if err != nil {
 		return nil, err
@@ -247,6 +258,22 @@ func (s *Store) Close() error {
 	s.use.Lock()
 	defer s.use.Unlock()
 	return s.db.Close()
+}
+
+// Kinds of events.
+const (
+	KindBegin   = "begin"   // what a session starts from
+	KindCommand = "command" // what a person or a program asked for
+	KindTrouble = "trouble" // a track that failed
+	KindNote    = "note"    // what was written to a mark or a session
+)
+
+// Anchor ties the room's clock to the kernel's and to the wall, so that a later process can go on from it.
+type Anchor struct {
+	BootID string        // the kernel's, new with each boot
+	Boot   time.Duration // since boot, suspend included
+	Wall   time.Time
+	Room   time.Duration
 }
 
 // Event is one line of the journal. Data is JSON that the store does not read.
