@@ -98,7 +98,7 @@ type request struct {
 	ping   bool   // nothing is asked but an answer
 	erase  string // the session to erase
 	in     Input
-	unfit  error         // why what the command needs can't be read
+	unfit  error         // why the command can't be carried out, as far as that is known before its turn
 	came   time.Duration // room time
 	answer chan answer
 }
@@ -235,16 +235,15 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 	if c.ID == "" || len(c.ID) > 64 {
 		return Ack{}, refuse("bad-id").of("id")
 	}
-	req := request{in: Input{Command: &c}, came: r.now(), answer: make(chan answer, 1)}
 	c.Plan = nil
-	if rule, refused := r.state.Load().rule(c.Do); refused == nil {
+	req := request{in: Input{Command: &c}, came: r.now(), answer: make(chan answer, 1)}
+	if rule, refused := r.state.Load().rule(c.Do); refused != nil {
+		req.unfit = refused
+	} else {
 		c = rule.only(c)
-		// What can't be prepared may have been carried out before: the owner knows.
-		if err := r.prepare(ctx, rule, &req.in); err != nil {
-			return r.ask(ctx, request{in: Input{Command: &c}, unfit: err, came: req.came, answer: req.answer})
-		}
+		req.unfit = r.prepare(ctx, rule, &req.in)
 	}
-	return r.ask(ctx, req)
+	return r.ask(ctx, req) // also what is unfit: a retry gets its first answer, which the owner knows
 }
 
 // ask hands a request to the owner and waits for its answer.
@@ -416,9 +415,6 @@ func (r *Room) fresh(ctx context.Context, req request) (ack Ack, err error) {
 	}
 	if c.BeforeMS != 0 && ms(now) > c.BeforeMS {
 		return ack, refuse("too-late")
-	}
-	if _, refused := r.state.Load().rule(c.Do); refused != nil {
-		return ack, refused
 	}
 	if req.unfit != nil {
 		return ack, req.unfit

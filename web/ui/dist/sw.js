@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-BUwp3t2c.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-CarYd934.css","/assets/Screen-Dy0beTtq.js","/assets/aside-B93XmxZ1.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-rBYVtFIS.js","/assets/desk-DPmdw7t_.css","/assets/desk-DtlZ2v0r.js","/assets/en-BxkZJKKo.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-DUsRs1Vn.js","/assets/index-BpNKnuOs.js","/assets/index-C65v617x.css","/assets/nl-3W8KVg8b.js","/assets/nl-A5mcYooG.js"]; // both are filled in by the build; another build is another worker
-const name = "53e4f2a3ae29a110e0ca0002b84daf24552ea378076ea1f5247a654dda45a1e8";
+const files = ["/","/assets/Arc-BlvMD_FW.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-B7qPR32x.js","/assets/Screen-g6gV6xc_.css","/assets/aside-1yUaof84.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-rBYVtFIS.js","/assets/desk-BBqOpYpq.js","/assets/desk-DPmdw7t_.css","/assets/en-BxkZJKKo.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-DUsRs1Vn.js","/assets/index-C65v617x.css","/assets/index-DhECzmKQ.js","/assets/nl-3W8KVg8b.js","/assets/nl-A5mcYooG.js"]; // both are filled in by the build; another build is another worker
+const name = "c99fe0bd63cd3a3cd95f4ad53917cd13863e406c0d15ed49a3b54bb3d88e431d";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
