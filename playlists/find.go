@@ -15,16 +15,12 @@ import (
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
+
+	"roomd/player/decode/endings"
 )
 
-// audioEndings are the files that a folder's music is made of.
-var audioEndings = []string{".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".alac", ".aif", ".aiff", ".wav", ".wma"}
-
-func isAudio(name string) bool { return slices.Contains(audioEndings, ending(name)) }
-func isList(name string) bool {
-	return slices.Contains([]string{".m3u", ".m3u8", ".pls"}, ending(name))
-}
-func ending(name string) string { return strings.ToLower(path.Ext(name)) }
+func isAudio(name string) bool  { return endings.IsMusic(name) }
+func ending(name string) string { return endings.Of(name) }
 
 // hidden are names that no person has given: of the system, of a share, of a Mac's second fork.
 func hidden(name string) bool {

@@ -362,7 +362,7 @@ func (l *Library) walk() (*found, error) {
 			return nil
 		}
 		isPlaylist := slices.Contains([]string{".yaml", ".yml"}, ending(rel)) && !slices.Contains([]string{"room.yaml", "room.yml"}, strings.ToLower(d.Name()))
-		if !isPlaylist && !isAudio(rel) && !isList(rel) {
+		if !isPlaylist && !isAudio(rel) && !isBrowsed(rel) {
 			return nil
 		}
 		info, err := os.Stat(p)
@@ -382,7 +382,7 @@ func (l *Library) walk() (*found, error) {
 			f.folders[folderOf(rel)] = in
 			return nil
 		}
-		if isList(rel) {
+		if isBrowsed(rel) {
 			f.lists = append(f.lists, rel)
 		} else if in := f.folders[folderOf(rel)]; !in.music {
 			in.music = true

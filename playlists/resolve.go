@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"roomd/player/decode/endings"
 )
 
 // Measure tells what a music file is: its tags, its length, its loudness. An error, or a Track with Problem set, is a
@@ -276,7 +278,7 @@ func (r *resolver) file(n named, depth int, lists []string) []named {
 		}
 		return r.list(n, depth+1, append(slices.Clone(lists), n.rel))
 	case !isAudio(n.rel):
-		r.warn(n.Place, fmt.Sprintf("%q is no music file", clip(path.Base(n.rel))), "its name should end in "+orList([]string{".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav"}))
+		r.warn(n.Place, fmt.Sprintf("%q is not a music file", clip(path.Base(n.rel))), "its name should end in "+orList(endings.Music))
 		n.item = Item{Track: &Track{File: r.folder.abs(n.rel), Title: path.Base(n.rel), Problem: "This is not a music file."}}
 		n.rel = ""
 		return []named{n}

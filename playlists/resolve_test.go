@@ -206,7 +206,7 @@ func TestMusic(t *testing.T) {
 		{"", "dangling.flac", []string{"dangling.flac (The file is not there.)"}, []string{"is not there", "no music"}},
 		{"", "broken.ogg", []string{"broken.ogg (The file can't be played.)"}, []string{`"broken.ogg" can't be played: the file can't be played`, "no music"}},
 		{"", "silent.wav", []string{"silent.wav (There is no sound in the file.)"}, []string{"there is no sound in the file", "no music"}},
-		{"", "notes.txt", []string{"notes.txt (This is not a music file.)"}, []string{`"notes.txt" is no music file`, "no music"}},
+		{"", "notes.txt", []string{"notes.txt (This is not a music file.)"}, []string{`"notes.txt" is not a music file`, "no music"}},
 		{"", "pipe.flac", []string{"pipe.flac (This is not a music file.)"}, []string{"is not a plain file", "no music"}},
 		{"", "empty/", []string{"empty (The folder holds no music.)"}, []string{`there is no music in "empty/"`, "no music"}},
 		{"", "'x*.flac'", []string{"x*.flac (No file matches.)"}, []string{"no music file matches", "no music"}},
