@@ -185,36 +185,6 @@ func (f *folder) glob(pattern string) ([]string, error) {
 	return out, nil
 }
 
-// tail finds a file by the end of a path from another computer: the file that shares most of it. parts says how many
-// names of the path it shares; 0: none, or two that share as much.
-func (f *folder) tail(p string) (rel string, parts int) {
-	if f.tree == nil {
-		f.tree = map[string][]string{}
-		f.walk(".", func(rel string) {
-			k := fold(path.Base(rel))
-			f.tree[k] = append(f.tree[k], rel)
-		})
-	}
-	want := strings.Split(fold(path.Clean(p)), "/")
-	for _, c := range f.tree[want[len(want)-1]] {
-		have := strings.Split(fold(c), "/")
-		n := 0
-		for n < len(have) && n < len(want) && have[len(have)-1-n] == want[len(want)-1-n] {
-			n++
-		}
-		switch {
-		case n > parts:
-			rel, parts = c, n
-		case n == parts:
-			rel = ""
-		}
-	}
-	if rel == "" {
-		return "", 0
-	}
-	return rel, parts
-}
-
 // near is a name beside rel that was probably meant.
 func (f *folder) near(rel string) string {
 	var names []string

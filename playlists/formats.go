@@ -4,7 +4,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -296,19 +295,4 @@ func readCSV(text string) list {
 		says = fmt.Sprintf("this is a table of %d songs from a streaming service, as Exportify writes it; it holds no music", strings.Count(strings.TrimSpace(text), "\n"))
 	}
 	return list{Says: says, Write: "buy or rip the songs as files, put them into the playlists folder, and name that folder"}
-}
-
-// beside is the file that stands where a CUE sheet names one of another kind: album.wav was made album.flac later.
-func (f *folder) beside(rel string) string {
-	stem := fold(strings.TrimSuffix(path.Base(rel), path.Ext(rel)))
-	found := ""
-	for _, e := range f.read(path.Dir(rel)) {
-		if name := e.Name(); isAudio(name) && !e.IsDir() && fold(strings.TrimSuffix(name, path.Ext(name))) == stem {
-			if found != "" {
-				return "" // two could be meant
-			}
-			found = path.Join(path.Dir(rel), name)
-		}
-	}
-	return found
 }
