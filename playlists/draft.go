@@ -81,7 +81,7 @@ type drafter struct {
 // draft is one phase of it.
 type draft struct {
 	Phase
-	music []string // relative to the base
+	music []string // as the file holds it, relative to the base
 	note  string   // a comment on its length
 }
 
@@ -134,7 +134,7 @@ func (d *drafter) numbered() {
 		}
 		// A phase of its own, whatever is in it: one that is empty plays the bed.
 		ns := d.name([]Source{{Place: d.at, Path: d.relative(rel)}})
-		d.add(number.ReplaceAllString(plain, ""), []string{d.relative(rel)}, ns)
+		d.add(number.ReplaceAllString(plain, ""), []string{scalar(d.relative(rel))}, ns)
 	}
 	if d.found == 0 {
 		d.phases = nil
@@ -168,7 +168,7 @@ func (d *drafter) paths(ns []named) []string {
 	var out []string
 	for _, n := range ns {
 		if n.rel != "" && d.sayable(n.rel) {
-			out = append(out, d.relative(n.rel))
+			out = append(out, n.source(d.relative(n.rel)))
 		}
 	}
 	return out
@@ -231,7 +231,9 @@ func (d *drafter) lengths(ns []named) []time.Duration {
 	d.run([][]named{ns})
 	for i, n := range ns {
 		if t := d.tracks[n.rel]; n.rel != "" && t != nil && t.Problem == "" {
-			out[i] = max(0, t.Length-t.LeadIn-t.LeadOut)
+			sounding := *t
+			d.part(n, &sounding)
+			out[i] = max(0, sounding.Length-sounding.LeadIn-sounding.LeadOut)
 		}
 	}
 	return out
@@ -274,7 +276,7 @@ func (d *drafter) lay(ns []named) {
 			end += d.phases[k].Length
 		}
 		if lengths[i] > 0 && d.sayable(n.rel) {
-			d.phases[k].music = append(d.phases[k].music, d.relative(n.rel))
+			d.phases[k].music = append(d.phases[k].music, n.source(d.relative(n.rel)))
 		}
 	}
 }
@@ -365,11 +367,11 @@ func (d *drafter) text() []byte {
 		}
 		switch {
 		case len(ph.music) == 1:
-			fmt.Fprintf(&b, "    music: %s\n", scalar(ph.music[0]))
+			fmt.Fprintf(&b, "    music: %s\n", ph.music[0])
 		case len(ph.music) > 1:
 			b.WriteString("    music:\n")
 			for _, m := range ph.music {
-				fmt.Fprintf(&b, "      - %s\n", scalar(m))
+				fmt.Fprintf(&b, "      - %s\n", m)
 			}
 		case silent(ph.Phase):
 			b.WriteString("    music: silence\n")

@@ -119,7 +119,7 @@ func (r *resolver) name(sources []Source) []named {
 			out = append(out, named{Place: s.Place, item: Item{Bed: s.Bed, Crossfade: part.Join}})
 		default:
 			ns := r.path(s, neighbors(dirs, i))
-			if len(ns) == 1 && ns[0].entry.Path == "" && ns[0].Place == s.Place {
+			if len(ns) == 1 && isAudio(s.Path) {
 				ns[0].Part = *part
 			} else if len(ns) > 0 && part.At != nil {
 				r.say(*part.At, Error, fmt.Sprintf("%q is not one file, so it has no part", clip(s.Path)), "name one file: {file: a.flac, from: 0:30, to: 6:10}")
