@@ -94,7 +94,7 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 		begin = end
 		if n := len(kept); n > 0 && kept[n-1].End == end && !s.silent(j) {
 			last := kept[n-1]
-			begin = end - min(s.phase(j).Crossfade, (last.End-last.Start)/2)
+			begin = end - min(s.entry(j), (last.End-last.Start)/2)
 		}
 	}
 	s.Pieces = kept
@@ -129,7 +129,7 @@ func (s *Session) join(now time.Duration, fresh int) {
 		switch {
 		case q == nil || q.Start >= p.End:
 			p.fadeOut = 0
-			if p.Cut {
+			if on := q != nil && q.Start == p.End && q.Joined; p.Cut || s.midSound(*p) && !on {
 				p.fadeOut = min(s.phase(p.Phase).Crossfade, p.End-p.Start)
 			}
 			if q != nil && k+1 >= fresh && !q.Joined {
@@ -146,6 +146,22 @@ func (s *Session) join(now time.Duration, fresh int) {
 			q.fadeIn = s.phase(q.Phase).Crossfade
 		}
 	}
+}
+
+// entry is the crossfade into phase i: its first piece's own where it has one and plays first, or the phase's.
+func (s *Session) entry(i int) time.Duration {
+	ph := s.phase(i)
+	if ph.Order == playlists.Listed && len(ph.Music) > 0 {
+		if x := ph.Music[0].Join(); x != nil {
+			return *x
+		}
+	}
+	return ph.Crossfade
+}
+
+// midSound says whether a piece ends, by the playlist's wish, where its track still sounds.
+func (s *Session) midSound(p placed) bool {
+	return p.Item >= 0 && s.bedOf(p) == "" && s.phase(p.Phase).Music[p.Item].Track.To > 0
 }
 
 // silent says whether phase i is planned silence.
@@ -170,7 +186,7 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 		}
 	}
 	for k, it := range s.phase(i).Music {
-		src := source{item: k}
+		src := source{item: k, join: it.Join()}
 		switch {
 		case it.Track != nil:
 			src.length = audible(it.Track)
@@ -178,7 +194,7 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 				continue
 			}
 			src.joined = it.Track.Joined
-			st.heard[k] += s.Begin.Heard[it.Track.File]
+			st.heard[k] += s.Begin.Heard[heardAs(it.Track)]
 		case it.Bed == "":
 			continue
 		}
@@ -354,12 +370,20 @@ func Rehearsal(b Begin) *Session {
 // Ends is the session time at which the session ends, as things stand.
 func (s *Session) Ends() time.Duration { return s.ends() }
 
-// files are the tracks that have sounded, each once.
+// heardAs is what a track is called in what earlier sessions played: its file, and where a part of it begins.
+func heardAs(t *playlists.Track) string {
+	if t.From > 0 {
+		return fmt.Sprintf("%s#%v", t.File, t.From)
+	}
+	return t.File
+}
+
+// files are the tracks that have sounded, each once, as heardAs calls them.
 func (s *Session) files() []string {
 	var out []string
 	for _, p := range s.Pieces {
 		if p.Start < s.EndAt && s.bedOf(p) == "" {
-			if f := s.phase(p.Phase).Music[p.Item].Track.File; !slices.Contains(out, f) {
+			if f := heardAs(s.phase(p.Phase).Music[p.Item].Track); !slices.Contains(out, f) {
 				out = append(out, f)
 			}
 		}
