@@ -29,9 +29,9 @@ import (
 // is like it; of the others the first is preparation, the last integration, and what is between administration.
 //
 // measure may be nil: then lengths that are not written are guesses, and nothing is laid on the standard arc but beds.
-// Problems are what was passed over. An error is a from that is not there or holds no music.
-func Draft(ctx context.Context, root, from string, measure Measure) ([]byte, Problems, error) {
-	folder, err := openFolder(root)
+// linked is as in Resolve. Problems are what was passed over. An error is a from that is not there or holds no music.
+func Draft(ctx context.Context, root, from string, measure Measure, linked ...string) ([]byte, Problems, error) {
+	folder, err := openFolder(root, linked...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -429,8 +429,8 @@ func scalar(s string) string {
 
 // WriteNew writes the file of a draft beside what it was made of, and tells its path below root. Its first line leads
 // editors to the schema, which is written below root too. It never writes over a file: the error is fs.ErrExist.
-func WriteNew(ctx context.Context, root, from string, measure Measure) (file string, problems Problems, err error) {
-	text, problems, err := Draft(ctx, root, from, measure)
+func WriteNew(ctx context.Context, root, from string, measure Measure, linked ...string) (file string, problems Problems, err error) {
+	text, problems, err := Draft(ctx, root, from, measure, linked...)
 	if err != nil {
 		return "", problems, err
 	}

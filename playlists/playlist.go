@@ -128,6 +128,7 @@ type Track struct {
 	Levelled    float64       `json:"levelled,omitempty"`  // dB that its steepest rise is taken down by, so that it does not startle
 	LevelledAt  time.Duration `json:"-"`                   // where that is, in the track
 	Damaged     bool          `json:"damaged,omitempty"`   // not all of it can be heard
+	Copying     bool          `json:"copying,omitempty"`   // it changed a moment ago and is not whole: it is looked at again
 	Problem     string        `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
 }
 

@@ -30,17 +30,20 @@ type Moved func(ctx context.Context, path string, among []string) string
 // maxTracks is how many tracks a playlist may name.
 const maxTracks = 10_000
 
+// copying is how long ago a file that is not whole may have changed to count as one that is still being copied.
+const copying = 10 * time.Second
+
 // Resolve finds and measures the music of a playlist that Parse has read without an error. root is the playlists
 // folder and file the playlist's own file below it, with slashes; what the playlist names is relative to that file
-// and stays below root. root is empty for an embedded playlist, which names no files. moved may be nil: then a file that
-// was moved is missing.
+// and stays below root, or in one of the folders outside of it that links may lead to: linked. root is empty for an embedded
+// playlist, which names no files. moved may be nil: then a file that was moved is missing.
 //
 // The playlist that it returns is a new one with Music in place of Written. A track that is missing or broken keeps
 // its place there, with Problem set, and is a warning: the bed covers it.
-func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measure, moved Moved) (*Playlist, Problems) {
+func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measure, moved Moved, linked ...string) (*Playlist, Problems) {
 	r := &resolver{ctx: ctx, base: path.Dir(filepath.ToSlash(file)), measure: measure, moved: moved, tracks: map[string]*Track{}}
 	if root != "" {
-		if f, err := openFolder(root); err == nil {
+		if f, err := openFolder(root, linked...); err == nil {
 			r.folder = f
 		} else {
 			r.say(Place{File: file}, Error, "the playlists folder can't be read", "check that it is there and may be read")
@@ -185,7 +188,7 @@ func (r *resolver) path(s Source, near []string) []named {
 	rel, info, err := r.findAs(r.base, p)
 	switch {
 	case errors.Is(err, errLeaves):
-		return leaves(inside)
+		return leaves(allow(err, inside))
 	case errors.Is(err, errNoPlain):
 		r.warn(s.Place, fmt.Sprintf("%q is not a plain file", clip(p)), "name a music file")
 		return []named{r.missing(s.Place, r.base, p, "This is not a music file.")}
@@ -201,7 +204,7 @@ func (r *resolver) path(s Source, near []string) []named {
 		files, err := r.folder.glob(path.Join(r.base, p))
 		switch {
 		case errors.Is(err, errLeaves):
-			return leaves(inside)
+			return leaves(allow(err, inside))
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			r.say(s.Place, Error, fmt.Sprintf("%q is no pattern that can be read", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
 			return nil
@@ -235,6 +238,15 @@ func (r *resolver) path(s Source, near []string) []named {
 	}
 	r.warn(s.Place, fmt.Sprintf("%q is not there", clip(p)), write)
 	return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
+}
+
+// allow is what to do about a path that leads out: otherwise, and where it is a link that does, to allow its folder.
+func allow(err error, otherwise string) string {
+	var to leavesTo
+	if errors.As(err, &to) {
+		return fmt.Sprintf("%s, or allow links to its folder in room.yaml: music: [%s]", otherwise, string(to))
+	}
+	return otherwise
 }
 
 // elsewhere is where a music file went that was moved or renamed; empty: nowhere that is known. Paths are relative to the root.
@@ -402,7 +414,7 @@ func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []
 	case err != nil && says != "":
 		return gone(says, write, "The file is not there.")
 	case errors.Is(err, errLeaves):
-		return gone(fmt.Sprintf("%q leads out of the playlists folder", clip(e.Path)), "put the music into the playlists folder", "The file is not in the playlists folder.")
+		return gone(fmt.Sprintf("%q leads out of the playlists folder", clip(e.Path)), allow(err, "put the music into the playlists folder"), "The file is not in the playlists folder.")
 	case err != nil:
 		return gone(fmt.Sprintf("%q is not there", clip(e.Path)), "check its name; it is looked for beside this list and below the playlists folder", "The file is not there.")
 	case info.IsDir():
@@ -455,6 +467,9 @@ func (r *resolver) track(ctx context.Context, rel string) Track {
 	case t.Problem == "" && t.Length <= t.LeadIn+t.LeadOut:
 		t.Problem = "There is no sound in the file."
 	}
+	if info, bad := os.Stat(file); bad == nil && (t.Problem != "" || t.Damaged) && time.Since(info.ModTime()).Abs() < copying {
+		t.Copying, t.Damaged, t.Problem = true, false, "The file is still being copied."
+	}
 	return t
 }
 
@@ -485,7 +500,9 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 		}
 		wrong := t.Problem // of the file, not of the part
 		r.part(n, &t)
-		if wrong != "" {
+		if t.Copying {
+			r.warn(n.Place, fmt.Sprintf("%q is still being copied", clip(path.Base(n.rel))), "wait until it is there; it is looked at again by itself")
+		} else if wrong != "" {
 			r.warn(n.Place, fmt.Sprintf("%q can't be played: %s", clip(path.Base(n.rel)), strings.TrimSuffix(lowerFirst(t.Problem), ".")), "replace the file or leave it out; until then the next track or the bed covers it")
 		} else if t.Damaged {
 			r.warn(n.Place, fmt.Sprintf("%q is damaged: not all of it can be heard", clip(path.Base(n.rel))), "copy it again; until then what is sound of it is played")
