@@ -46,7 +46,10 @@ type LibraryOptions struct {
 	Measure Measure
 	Moved   Moved // nil: a file that was moved is missing
 	// Check finds what else is wrong with a playlist as written; nil: nothing.
-	Check  func(*Playlist) Problems
+	Check func(*Playlist) Problems
+	// Busy, where it is set and true, holds the measuring of music in the background: a session runs. What is asked for by
+	// Resolve is measured all the same.
+	Busy   func() bool
 	Rescan time.Duration // how often the folder is looked through without being told of a change; default 30 s
 	Log    *slog.Logger  // nil: none
 }
@@ -632,6 +635,9 @@ func (l *Library) measureAll(ctx context.Context) {
 			wait = time.Until(next.next())
 		}
 		l.mu.Unlock()
+		if wait <= 0 && l.o.Busy != nil && l.o.Busy() {
+			wait = time.Second // then it is asked again
+		}
 		if wait <= 0 {
 			l.resolve(ctx, id, next)
 			if ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,38 @@ func TestStillCopied(t *testing.T) {
 		synctest.Wait()
 		if e, _ := l.Get("x"); !strings.Contains(strings.Join(e.Problems.Strings(), "\n"), `"a.flac" can't be played`) {
 			t.Error("a file that broke long ago is called copied", e.Problems.Strings())
+		}
+		cancel()
+		<-done
+	})
+}
+
+// TestNothingMeasuredInSession holds that music which appears while a session runs is measured only after it, but for what
+// somebody asks for.
+func TestNothingMeasuredInSession(t *testing.T) {
+	root := files(t, map[string]string{"a.flac": "10m", "x.yaml": playlistText("X", "a.flac")})
+	synctest.Test(t, func(t *testing.T) {
+		var session atomic.Bool
+		session.Store(true)
+		var m meter
+		l := NewLibrary(LibraryOptions{Folder: root, Measure: m.measure, Busy: session.Load})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { l.measureAll(ctx); close(done) }()
+		time.Sleep(3 * time.Hour)
+		if len(m.times) != 0 {
+			t.Error("measured in a session:", m.times)
+		}
+		session.Store(false)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if e, _ := l.Get("x"); !e.Ready || len(m.times) != 1 {
+			t.Errorf("after the session: %+v %v", e, m.times)
+		}
+		session.Store(true)
+		l.shelf["x"].due = time.Now()
+		if e, _ := l.Resolve(ctx, "x"); !e.Ready {
+			t.Error("what is asked for is not measured")
 		}
 		cancel()
 		<-done
