@@ -47,6 +47,8 @@ type LibraryOptions struct {
 	Moved   Moved // nil: a file that was moved is missing
 	// Check finds what else is wrong with a playlist as written; nil: nothing.
 	Check func(*Playlist) Problems
+	// CheckMusic finds what is wrong with one whose music is known; nil: nothing.
+	CheckMusic func(*Playlist) Problems
 	// Busy, where it is set and true, holds the measuring of music in the background: a session runs. What is asked for by
 	// Resolve is measured all the same.
 	Busy   func() bool
@@ -673,6 +675,9 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 		return false
 	}
 	heard := append(l.check(raw), music...)
+	if l.o.CheckMusic != nil {
+		heard = append(heard, l.o.CheckMusic(pl)...).Sorted()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if drafted {

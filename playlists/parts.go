@@ -45,14 +45,14 @@ func formatClock(d time.Duration) string {
 }
 
 // clock is a place in a track, from 0 to 24 hours.
-func (v Value) clock() (time.Duration, bool) {
+func clock(v Value, key string) (time.Duration, bool) {
 	s, ok := v.scalar("write 0:30")
 	if !ok {
 		return 0, false
 	}
 	d, ok := parseClock(s)
 	if !ok || d > longest {
-		v.Error(fmt.Sprintf("%s is %q, not a place in a track", v.name, clip(s)), "write 0:30, 1:02:30 or 90s")
+		v.Error(fmt.Sprintf("%s is %q, not a place in a track", key, clip(s)), "write 0:30, 1:02:30 or 90s")
 		return 0, false
 	}
 	return d, true
@@ -99,7 +99,7 @@ func (p *parser) entry(e Value, write string) (src Source, ok bool) {
 			v.Error("a bed has no "+at.key+": it never ends", "leave it out, or name a file")
 			return src, false
 		}
-		d, good := v.clock()
+		d, good := clock(v, at.key)
 		*at.d, ok = d, ok && good
 		if part.At == nil {
 			here := v.Place()

@@ -92,6 +92,7 @@ type Item struct {
 	Silence bool   `json:"silence,omitempty"`
 	// Crossfade is the one from what plays before into a bed; nil: the phase's. A track has its own.
 	Crossfade *time.Duration `json:"crossfade,omitempty"`
+	At        Place          `json:"-"` // where it is named
 }
 
 // Join is the crossfade from what plays before into the item; nil: the phase's.

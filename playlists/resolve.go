@@ -477,6 +477,7 @@ func (r *resolver) track(ctx context.Context, rel string) Track {
 func (r *resolver) items(ns []named, stage Stage) []Item {
 	var out []Item
 	for _, n := range ns {
+		n.item.At = n.Place
 		if n.rel == "" {
 			out = append(out, n.item)
 			continue
@@ -516,7 +517,7 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 		if t.Problem == "" && len(out) > 0 {
 			t.Joined = t.Crossfade == nil && joined(out[len(out)-1].Track, &t)
 		}
-		out = append(out, Item{Track: &t})
+		out = append(out, Item{Track: &t, At: n.Place})
 	}
 	return out
 }

@@ -293,7 +293,7 @@ func TestManyMissing(t *testing.T) {
 	if len(got) != 500 || len(problems.Warnings()) != 501 {
 		t.Fatalf("%d places kept, %d problems", len(got), len(problems))
 	}
-	brief := problems.Brief()
+	brief := Brief(problems)
 	if all := strings.Join(brief.Strings(), "\n"); len(brief) != maxTold+2 || !strings.Contains(all, "x.m3u8: warning: 488 more warnings (roomd check --all lists them)") {
 		t.Error(all)
 	}

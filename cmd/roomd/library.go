@@ -46,7 +46,7 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 	if l.scan != nil {
 		l.scan.Busy = busy
 	}
-	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, Log: log})
+	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, CheckMusic: cfg.CheckMusic, Log: log})
 	return l
 }
 
@@ -196,7 +196,7 @@ func (l *library) List() []room.PlaylistView {
 	for _, e := range l.Library.List() {
 		pl := e.Playlist
 		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision,
-			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Strings(), Phases: []room.PhaseView{}}
+			Errors: e.Problems.Errors().Strings(), Warnings: playlists.Brief(e.Problems.Warnings()).Strings(), Phases: []room.PhaseView{}}
 		if w := measuring(pl); w != "" {
 			v.Warnings = append(v.Warnings, w)
 		}
