@@ -511,7 +511,7 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 		if t.Problem == "" && t.Voice && stage == Administration {
 			r.warn(n.Place, fmt.Sprintf("%q has a voice in it, as its tags say", clip(path.Base(n.rel))), "in the administration words lead the mind: take one without, or remove the tag")
 		}
-		if t.Problem == "" && t.Levelled >= muchLevelled {
+		if t.Problem == "" && t.Levelled >= MuchLevelled {
 			r.warn(n.Place, fmt.Sprintf("%q rises steeply at %s: it is taken down by %.0f dB there", clip(path.Base(n.rel)), FormatLength(t.LevelledAt), t.Levelled), "listen to it there, or take another")
 		}
 		if t.Problem == "" && len(out) > 0 {
@@ -522,8 +522,8 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 	return out
 }
 
-// muchLevelled is from how many dB on a person should know that a track is levelled.
-const muchLevelled = 10
+// MuchLevelled is from how many dB on a person should know that a track is levelled.
+const MuchLevelled = 10
 
 // joinEdge is the most silence at an edge where two tracks run into each other.
 const joinEdge = 20 * time.Millisecond
