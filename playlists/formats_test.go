@@ -324,6 +324,11 @@ func TestOtherAlbum(t *testing.T) {
 			}
 		}
 	}
+	// A first idea of a playlist, for which nothing is measured.
+	other := files(t, map[string]string{"a/Old/07 End.mp3": "5m", "x.m3u8": "New/07 End.mp3\na/Old/07 End.mp3\n"})
+	if _, problems, err := Draft(t.Context(), other, "x.m3u8", nil); err != nil || len(problems) != 1 || !strings.Contains(problems[0].Says, "another album") {
+		t.Errorf("%v %v", problems.Strings(), err)
+	}
 	base["x.m3u8"] = "02.mp3\nQuiet Songs/03.mp3\n"
 	root := files(t, base)
 	for _, music := range []string{"x.m3u8", "[02.mp3, Quiet Songs/03.mp3]"} {

@@ -49,8 +49,8 @@ type LibraryOptions struct {
 	Check func(*Playlist) Problems
 	// CheckMusic finds what is wrong with one whose music is known; nil: nothing.
 	CheckMusic func(*Playlist) Problems
-	// Busy, where it is set and true, holds the measuring of music in the background: a session runs. What is asked for by
-	// Resolve is measured all the same.
+	// Busy, where it is set and true, holds the measuring of music that appeared by itself: a session runs. A playlist whose file was
+	// written meanwhile, and what is asked for by Resolve, is measured all the same: somebody waits for it.
 	Busy   func() bool
 	Rescan time.Duration // how often the folder is looked through without being told of a change; default 30 s
 	Log    *slog.Logger  // nil: none
@@ -84,6 +84,7 @@ type Library struct {
 type shelved struct {
 	file     string
 	drafted  bool   // the file is a folder or a list
+	edited   bool   // its file was written since the library was opened, and not measured since
 	text     []byte // of a draft
 	stamp    string // size and time of the file
 	raw      *Playlist
@@ -495,7 +496,7 @@ func (l *Library) scan() {
 	now := time.Now()
 	for id, s := range read {
 		if len(s.problems.Errors()) == 0 {
-			s.due = now
+			s.due, s.edited = now, !s.drafted && len(l.dirs) > 0
 		}
 		l.shelf[id] = s
 	}
@@ -626,20 +627,24 @@ func (l *Library) measureAll(ctx context.Context) {
 	for {
 		var next *shelved
 		var id string
+		busy := l.o.Busy != nil && l.o.Busy()
 		l.mu.Lock()
 		for i, s := range l.shelf {
+			if busy && !s.edited {
+				continue
+			}
 			if at := s.next(); !at.IsZero() && (next == nil || at.Before(next.next()) || at.Equal(next.next()) && i < id) {
 				next, id = s, i
 			}
 		}
 		wait := time.Hour
-		if next != nil {
-			wait = time.Until(next.next())
-		}
-		l.mu.Unlock()
-		if wait <= 0 && l.o.Busy != nil && l.o.Busy() {
+		if busy {
 			wait = time.Second // then it is asked again
 		}
+		if next != nil {
+			wait = min(wait, time.Until(next.next()))
+		}
+		l.mu.Unlock()
 		if wait <= 0 {
 			l.resolve(ctx, id, next)
 			if ctx.Err() != nil {
@@ -687,7 +692,7 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 	if s.due.Equal(due) { // else it has changed meanwhile, and is due again
 		s.due = time.Time{}
 	}
-	s.retry = time.Time{}
+	s.edited, s.retry = false, time.Time{}
 	if pl.copying() {
 		s.retry = time.Now().Add(copying)
 	}

@@ -136,10 +136,16 @@ func TestNothingMeasuredInSession(t *testing.T) {
 		if len(m.times) != 0 {
 			t.Error("measured in a session:", m.times)
 		}
+		write(t, root, "edited.yaml", playlistText("Edited", "a.flac"))
+		l.scan()
+		time.Sleep(2 * time.Second)
+		if e, _ := l.Get("edited"); !e.Ready {
+			t.Error("a playlist that was written in the session is not ready")
+		}
 		session.Store(false)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if e, _ := l.Get("x"); !e.Ready || len(m.times) != 1 {
+		if e, _ := l.Get("x"); !e.Ready || m.times[filepath.Join(root, "a.flac")] != 2 {
 			t.Errorf("after the session: %+v %v", e, m.times)
 		}
 		session.Store(true)

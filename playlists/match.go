@@ -191,6 +191,9 @@ func (r *resolver) guess(at Place, dir, p string, e listEntry, near []string) (r
 
 // tagged says whether a file's tags name the album of a path, or the artist and title of a list's entry.
 func (r *resolver) tagged(rel, p string, e listEntry) bool {
+	if r.measure == nil {
+		return false // a first idea of a playlist looks into no file
+	}
 	t := r.tracks[rel]
 	if t == nil {
 		now := r.track(r.ctx, rel)

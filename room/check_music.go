@@ -10,6 +10,9 @@ import (
 	"roomd/playlists"
 )
 
+// nearlySilent is the loudness below which a recording is probably a mistake, LUFS.
+const nearlySilent = -60.0
+
 // remark is something in a session as planned that its writer may not expect.
 type remark struct {
 	at          time.Duration   // session time
@@ -68,7 +71,7 @@ func (s *Session) remarks() []remark {
 			case !t.Measured:
 			case !t.HasLoudness:
 				add(0, false, fmt.Sprintf("%q is nearly silent: nothing of it can be heard", name), another)
-			case gain >= maxGain:
+			case gain >= maxGain && t.Loudness < nearlySilent:
 				add(0, false, fmt.Sprintf("%q is nearly silent: it would be raised by %.0f dB, with all its noise", name, gain), another)
 			}
 		}

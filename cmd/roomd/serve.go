@@ -118,7 +118,7 @@ func serve(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	lib.busy = func() bool { return r.Snapshot().InSession() || snd.Status().Running }
+	lib.busy = func() bool { return r.Snapshot().InSession() }
 	schedule, err = room.NewSchedule(cfg.Schedule, room.Jobs{
 		Do:   r.Do,
 		Busy: func() bool { return r.Snapshot().InSession() },
