@@ -85,9 +85,9 @@ func TestStillCopied(t *testing.T) {
 			}
 		}
 		touch(time.Now())
-		var whole bool
+		var whole atomic.Bool
 		l := NewLibrary(LibraryOptions{Folder: root, Measure: func(_ context.Context, p string) (Track, error) {
-			if p == a && !whole {
+			if p == a && !whole.Load() {
 				return Track{Length: time.Minute, Damaged: true}, errors.New("breaks off")
 			}
 			return Track{Length: 10 * time.Minute}, nil
@@ -101,15 +101,17 @@ func TestStillCopied(t *testing.T) {
 		if !strings.Contains(said, `"a.flac" is still being copied`) || strings.Contains(said, "damaged") || e.Playlist.Phases[0].Music[0].Track.Problem != "The file is still being copied." {
 			t.Errorf("%s", said)
 		}
-		whole = true // and no change is told of: the library looks again by itself
+		whole.Store(true) // and no change is told of: the library looks again by itself
 		time.Sleep(copying + time.Second)
 		synctest.Wait()
 		if e, _ := l.Get("x"); len(e.Problems) > 0 {
 			t.Error(e.Problems.Strings())
 		}
-		whole = false
+		whole.Store(false)
 		touch(time.Now().Add(-time.Hour))
+		l.mu.Lock()
 		l.shelf["x"].due = time.Now()
+		l.mu.Unlock()
 		poke(l.kick)
 		synctest.Wait()
 		if e, _ := l.Get("x"); !strings.Contains(strings.Join(e.Problems.Strings(), "\n"), `"a.flac" can't be played`) {
@@ -149,7 +151,9 @@ func TestNothingMeasuredInSession(t *testing.T) {
 			t.Errorf("after the session: %+v %v", e, m.times)
 		}
 		session.Store(true)
+		l.mu.Lock()
 		l.shelf["x"].due = time.Now()
+		l.mu.Unlock()
 		if e, _ := l.Resolve(ctx, "x"); !e.Ready {
 			t.Error("what is asked for is not measured")
 		}

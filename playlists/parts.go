@@ -83,7 +83,7 @@ func (p *parser) entry(e Value, write string) (src Source, ok bool) {
 			ok = false
 		}
 	default:
-		f.Need("bed", "the entry", "write {bed: ocean} or {file: a.flac, from: 0:30}; a plain file is written without brackets")
+		e.Error("the entry has neither a file nor a bed", "write {file: a.flac, from: 0:30} or {bed: ocean}; a plain file is written without brackets")
 		return src, false
 	}
 	var part Part
