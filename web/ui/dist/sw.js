@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-DO0DK1xS.js","/assets/Screen-IeRQgPvP.css","/assets/Screen-xr9GpmBa.js","/assets/aside-DHQatllp.js","/assets/aside-te2NvuBz.css","/assets/de-CDGl1fPt.js","/assets/de-rBYVtFIS.js","/assets/desk-DPmdw7t_.css","/assets/desk-GIreqWTV.js","/assets/en-BOXA-F8A.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-DbNiCs3d.js","/assets/fr-DUsRs1Vn.js","/assets/fr-DtpnSVnW.js","/assets/index-A900-yyH.js","/assets/index-C65v617x.css","/assets/nl-A5mcYooG.js","/assets/nl-DyUz8TZt.js"]; // both are filled in by the build; another build is another worker
-const name = "4dfe2c75b6856bec7e9a1ca7e1bba0820430aa7e98e814a6586a50c392b27ce9";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-DO0DK1xS.js","/assets/Screen-IeRQgPvP.css","/assets/Screen-xr9GpmBa.js","/assets/aside-DHQatllp.js","/assets/aside-te2NvuBz.css","/assets/de-CDGl1fPt.js","/assets/de-rBYVtFIS.js","/assets/desk-6a94Eh_B.js","/assets/desk-DPmdw7t_.css","/assets/en-BOXA-F8A.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-DbNiCs3d.js","/assets/fr-DUsRs1Vn.js","/assets/fr-DtpnSVnW.js","/assets/index-C65v617x.css","/assets/index-rrmoMHC3.js","/assets/nl-A5mcYooG.js","/assets/nl-DyUz8TZt.js"]; // both are filled in by the build; another build is another worker
+const name = "eafaa86fa5d93e242ab7f01b22003f9f05fecc6d082c971e3d65574621dc69ee";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
