@@ -434,7 +434,7 @@ func (m *mixer) playMain(d *deck, dst [][2]float64, p int64) int {
 			d.dip = m.lastFade(d, t.have)
 		}
 	}
-	if own && d.dip.b != 0 && left < int64(t.have) && left <= int64(n+m.tail()) {
+	if own && !d.clip.runsOn && d.dip.b != 0 && left < int64(t.have) && left <= int64(n+m.tail()) {
 		// The file has more than the clip is to play: no step at the cut.
 		d.dip = ramp{d.stop - int64(m.rate/200), d.stop, quarter, 0}
 	}

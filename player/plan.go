@@ -29,8 +29,8 @@ type part struct {
 	// follows is the clip whose own ending this one joins without a gap (neither fades); it starts with the frame
 	// after that clip's last, wherever the position has drifted to meanwhile.
 	follows string
-	// joined says that something starts where this clip ends.
-	joined bool
+	// joined says that something starts where this clip ends; runsOn, that it is the next part of the same file.
+	joined, runsOn bool
 }
 
 // closing is the fade that a clip gets where the score ends before it does.
@@ -77,6 +77,10 @@ func newPlan(s Score, rate int) *plan {
 				b.joined = true
 				if b.fadeOut == 0 && c.fadeIn == 0 && b.File != "" {
 					c.follows = b.ID
+					// The next part of one file: what is due goes on to the sample, so nothing is faded at the cut.
+					if at := b.from + b.end - b.start; b.File == c.File && abs(at-c.from) <= 1 {
+						b.runsOn, c.from = true, at
+					}
 				}
 			}
 		}

@@ -17,6 +17,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"roomd/player/decode/endings"
 )
 
 // Limits of what is brought into a playlists folder.
@@ -51,7 +53,7 @@ func OpenShelf(folder string) (*Shelf, error) {
 
 // Belongs says whether a file of this name is one that a library is made of: audio, a list or a playlist.
 func Belongs(name string) bool {
-	return isAudio(name) || isList(name) || slices.Contains([]string{".yaml", ".yml"}, ending(name))
+	return isAudio(name) || isList(name) && ending(name) != ".csv" || slices.Contains([]string{".yaml", ".yml"}, ending(name))
 }
 
 // Writing says whether a file of this name was written, not recorded: a list or a playlist.
@@ -72,7 +74,11 @@ func (s *Shelf) Place(folder, name string) (string, error) {
 		return "", err
 	}
 	if !Belongs(name) {
-		return "", refuse("%q is no music and no playlist. Bring one of: %s, .m3u, .m3u8, .pls, .yaml, .yml.", name, strings.Join(audioEndings, ", "))
+		if slices.Contains(listEndings, ending(name)) {
+			l := readList(ending(name), nil)
+			return "", refuse("%q is not taken: %s. Do this instead: %s.", name, l.Says, l.Write)
+		}
+		return "", refuse("%q is not music and not a playlist. Bring one of: %s, .yaml, .yml.", name, strings.Join(append(slices.Clone(endings.Music), listEndings...), ", "))
 	}
 	if folder == "" {
 		return name, nil

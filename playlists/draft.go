@@ -29,9 +29,9 @@ import (
 // is like it; of the others the first is preparation, the last integration, and what is between administration.
 //
 // measure may be nil: then lengths that are not written are guesses, and nothing is laid on the standard arc but beds.
-// Problems are what was passed over. An error is a from that is not there or holds no music.
-func Draft(ctx context.Context, root, from string, measure Measure) ([]byte, Problems, error) {
-	folder, err := openFolder(root)
+// linked is as in Resolve. Problems are what was passed over. An error is a from that is not there or holds no music.
+func Draft(ctx context.Context, root, from string, measure Measure, linked ...string) ([]byte, Problems, error) {
+	folder, err := openFolder(root, linked...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,7 +81,7 @@ type drafter struct {
 // draft is one phase of it.
 type draft struct {
 	Phase
-	music []string // relative to the base
+	music []string // as the file holds it, relative to the base
 	note  string   // a comment on its length
 }
 
@@ -134,7 +134,7 @@ func (d *drafter) numbered() {
 		}
 		// A phase of its own, whatever is in it: one that is empty plays the bed.
 		ns := d.name([]Source{{Place: d.at, Path: d.relative(rel)}})
-		d.add(number.ReplaceAllString(plain, ""), []string{d.relative(rel)}, ns)
+		d.add(number.ReplaceAllString(plain, ""), []string{scalar(d.relative(rel))}, ns)
 	}
 	if d.found == 0 {
 		d.phases = nil
@@ -168,7 +168,7 @@ func (d *drafter) paths(ns []named) []string {
 	var out []string
 	for _, n := range ns {
 		if n.rel != "" && d.sayable(n.rel) {
-			out = append(out, d.relative(n.rel))
+			out = append(out, n.source(d.relative(n.rel)))
 		}
 	}
 	return out
@@ -231,7 +231,9 @@ func (d *drafter) lengths(ns []named) []time.Duration {
 	d.run([][]named{ns})
 	for i, n := range ns {
 		if t := d.tracks[n.rel]; n.rel != "" && t != nil && t.Problem == "" {
-			out[i] = max(0, t.Length-t.LeadIn-t.LeadOut)
+			sounding := *t
+			d.part(n, &sounding)
+			out[i] = max(0, sounding.Length-sounding.LeadIn-sounding.LeadOut)
 		}
 	}
 	return out
@@ -274,7 +276,7 @@ func (d *drafter) lay(ns []named) {
 			end += d.phases[k].Length
 		}
 		if lengths[i] > 0 && d.sayable(n.rel) {
-			d.phases[k].music = append(d.phases[k].music, d.relative(n.rel))
+			d.phases[k].music = append(d.phases[k].music, n.source(d.relative(n.rel)))
 		}
 	}
 }
@@ -365,11 +367,11 @@ func (d *drafter) text() []byte {
 		}
 		switch {
 		case len(ph.music) == 1:
-			fmt.Fprintf(&b, "    music: %s\n", scalar(ph.music[0]))
+			fmt.Fprintf(&b, "    music: %s\n", ph.music[0])
 		case len(ph.music) > 1:
 			b.WriteString("    music:\n")
 			for _, m := range ph.music {
-				fmt.Fprintf(&b, "      - %s\n", scalar(m))
+				fmt.Fprintf(&b, "      - %s\n", m)
 			}
 		case silent(ph.Phase):
 			b.WriteString("    music: silence\n")
@@ -427,8 +429,8 @@ func scalar(s string) string {
 
 // WriteNew writes the file of a draft beside what it was made of, and tells its path below root. Its first line leads
 // editors to the schema, which is written below root too. It never writes over a file: the error is fs.ErrExist.
-func WriteNew(ctx context.Context, root, from string, measure Measure) (file string, problems Problems, err error) {
-	text, problems, err := Draft(ctx, root, from, measure)
+func WriteNew(ctx context.Context, root, from string, measure Measure, linked ...string) (file string, problems Problems, err error) {
+	text, problems, err := Draft(ctx, root, from, measure, linked...)
 	if err != nil {
 		return "", problems, err
 	}

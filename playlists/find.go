@@ -2,6 +2,7 @@ package playlists
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -15,16 +16,12 @@ import (
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
+
+	"roomd/player/decode/endings"
 )
 
-// audioEndings are the files that a folder's music is made of.
-var audioEndings = []string{".mp3", ".flac", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".alac", ".aif", ".aiff", ".wav", ".wma"}
-
-func isAudio(name string) bool { return slices.Contains(audioEndings, ending(name)) }
-func isList(name string) bool {
-	return slices.Contains([]string{".m3u", ".m3u8", ".pls"}, ending(name))
-}
-func ending(name string) string { return strings.ToLower(path.Ext(name)) }
+func isAudio(name string) bool  { return endings.IsMusic(name) }
+func ending(name string) string { return endings.Of(name) }
 
 // hidden are names that no person has given: of the system, of a share, of a Mac's second fork.
 func hidden(name string) bool {
@@ -45,13 +42,16 @@ const (
 // folder finds files below one root. Paths are relative to the root, with slashes. Nothing outside is ever returned,
 // whatever links are in it. It keeps what it has read, so it is made anew for each look.
 type folder struct {
-	root string // absolute
-	real string // the same with its links followed
+	root string   // absolute
+	real string   // the same with its links followed
+	also []string // folders outside that links may lead to, with their own links followed
 	dirs map[string][]fs.DirEntry
 	tree map[string][]string // audio files by folded name; nil: not walked yet
 }
 
-func openFolder(root string) (*folder, error) {
+// openFolder opens a root. linked are folders outside of it that links in it may lead to; one that is not there, such as a
+// share that is not mounted, is left out.
+func openFolder(root string, linked ...string) (*folder, error) {
 	abs, err := filepath.Abs(root)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,13 @@ func openFolder(root string) (*folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folder{root: abs, real: real, dirs: map[string][]fs.DirEntry{}}, nil
+	f := &folder{root: abs, real: real, dirs: map[string][]fs.DirEntry{}}
+	for _, l := range linked {
+		if to, err := filepath.EvalSymlinks(l); err == nil && filepath.IsAbs(to) {
+			f.also = append(f.also, to)
+		}
+	}
+	return f, nil
 }
 
 func (f *folder) abs(rel string) string { return filepath.Join(f.root, filepath.FromSlash(rel)) }
@@ -117,8 +123,8 @@ func (f *folder) stat(rel string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in, err := filepath.Rel(f.real, real); err != nil || !filepath.IsLocal(in) {
-		return nil, errLeaves
+	if !inside(f.real, real) && !f.abroad(real) {
+		return nil, f.linked(rel)
 	}
 	info, err := os.Stat(real)
 	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
@@ -127,7 +133,44 @@ func (f *folder) stat(rel string) (fs.FileInfo, error) {
 	return info, err
 }
 
-// walk calls each with every audio file below dir, links to files included, links to folders not.
+func inside(dir, file string) bool {
+	in, err := filepath.Rel(dir, file)
+	return err == nil && filepath.IsLocal(in)
+}
+
+// abroad says whether a path whose links were followed is in a folder that links may lead to.
+func (f *folder) abroad(real string) bool {
+	return slices.ContainsFunc(f.also, func(dir string) bool { return inside(dir, real) })
+}
+
+// leavesTo is errLeaves by a link: the folder that it leads to.
+type leavesTo string
+
+func (l leavesTo) Error() string        { return fmt.Sprintf("%v, to %s", errLeaves, string(l)) }
+func (l leavesTo) Is(target error) bool { return target == errLeaves }
+
+// linked is the error of a path of which a part is a link that leads out.
+func (f *folder) linked(rel string) error {
+	at := "."
+	for _, part := range strings.Split(rel, "/") {
+		at = path.Join(at, part)
+		real, err := filepath.EvalSymlinks(f.abs(at))
+		if err != nil {
+			break
+		}
+		if inside(f.real, real) {
+			continue
+		}
+		if info, err := os.Stat(real); err == nil && !info.IsDir() {
+			real = filepath.Dir(real)
+		}
+		return leavesTo(real)
+	}
+	return errLeaves
+}
+
+// walk calls each with every audio file below dir. Links to files are followed, and so are links to folders that are allowed
+// by name; other links to folders are not, as they may lead in circles.
 func (f *folder) walk(dir string, each func(rel string)) {
 	n := 0
 	var down func(dir string, depth int)
@@ -142,17 +185,35 @@ func (f *folder) walk(dir string, each func(rel string)) {
 				if depth < maxDeep {
 					down(rel, depth+1)
 				}
-			case !isAudio(e.Name()):
-			case e.Type().IsRegular():
+			case e.Type().IsRegular() && isAudio(e.Name()):
 				each(rel)
 			case e.Type()&fs.ModeSymlink != 0:
-				if info, err := f.stat(rel); err == nil && !info.IsDir() {
+				info, err := f.stat(rel)
+				switch {
+				case err != nil:
+				case !info.IsDir() && isAudio(e.Name()):
 					each(rel)
+				case info.IsDir() && depth < maxDeep && f.leadsAbroad(dir, rel):
+					down(rel, depth+1)
 				}
 			}
 		}
 	}
 	down(dir, 0)
+}
+
+// leadsAbroad says whether a link in a folder of the root itself leads to a folder that is allowed by name. A link that is met
+// in such a folder is not followed: it may lead back.
+func (f *folder) leadsAbroad(dir, rel string) bool {
+	if len(f.also) == 0 {
+		return false
+	}
+	home, err := filepath.EvalSymlinks(f.abs(dir))
+	if err != nil || !inside(f.real, home) {
+		return false
+	}
+	to, err := filepath.EvalSymlinks(f.abs(rel))
+	return err == nil && !inside(f.real, to) && f.abroad(to)
 }
 
 // under are the audio files below a folder, in natural order.
@@ -187,36 +248,6 @@ func (f *folder) glob(pattern string) ([]string, error) {
 	})
 	naturally(out)
 	return out, nil
-}
-
-// tail finds a file by the end of a path from another computer: the file that shares most of it. parts says how many
-// names of the path it shares; 0: none, or two that share as much.
-func (f *folder) tail(p string) (rel string, parts int) {
-	if f.tree == nil {
-		f.tree = map[string][]string{}
-		f.walk(".", func(rel string) {
-			k := fold(path.Base(rel))
-			f.tree[k] = append(f.tree[k], rel)
-		})
-	}
-	want := strings.Split(fold(path.Clean(p)), "/")
-	for _, c := range f.tree[want[len(want)-1]] {
-		have := strings.Split(fold(c), "/")
-		n := 0
-		for n < len(have) && n < len(want) && have[len(have)-1-n] == want[len(want)-1-n] {
-			n++
-		}
-		switch {
-		case n > parts:
-			rel, parts = c, n
-		case n == parts:
-			rel = ""
-		}
-	}
-	if rel == "" {
-		return "", 0
-	}
-	return rel, parts
 }
 
 // near is a name beside rel that was probably meant.

@@ -42,10 +42,16 @@ type Entry struct {
 // LibraryOptions say what a library is made of.
 type LibraryOptions struct {
 	Folder  string
+	Linked  []string // absolute; folders outside that links in Folder may lead to
 	Measure Measure
 	Moved   Moved // nil: a file that was moved is missing
 	// Check finds what else is wrong with a playlist as written; nil: nothing.
-	Check  func(*Playlist) Problems
+	Check func(*Playlist) Problems
+	// CheckMusic finds what is wrong with one whose music is known; nil: nothing.
+	CheckMusic func(*Playlist) Problems
+	// Busy, where it is set and true, holds the measuring of music that appeared by itself: a session runs. A playlist whose file was
+	// written meanwhile, and what is asked for by Resolve, is measured all the same: somebody waits for it.
+	Busy   func() bool
 	Rescan time.Duration // how often the folder is looked through without being told of a change; default 30 s
 	Log    *slog.Logger  // nil: none
 }
@@ -78,13 +84,23 @@ type Library struct {
 type shelved struct {
 	file     string
 	drafted  bool   // the file is a folder or a list
+	edited   bool   // its file was written since the library was opened, and not measured since
 	text     []byte // of a draft
 	stamp    string // size and time of the file
 	raw      *Playlist
 	problems Problems // of the file
 	resolved *Playlist
-	heard    Problems // of the music and of Check
-	due      time.Time
+	heard    Problems  // of the music and of Check
+	due      time.Time // when its music is to be measured; zero: it was
+	retry    time.Time // when it is to be looked at again, as a file of it is still being copied; zero: none is
+}
+
+// next is when the playlist is to be measured; zero: not before something changes.
+func (s *shelved) next() time.Time {
+	if s.due.IsZero() {
+		return s.retry
+	}
+	return s.due
 }
 
 // NewLibrary reads the folder's playlists, not their music. Run does that, and keeps up with the folder.
@@ -194,6 +210,13 @@ func (l *Library) Again(file string) {
 			poke(l.kick)
 		}
 	}
+}
+
+// copying says whether one of its files is not there as a whole yet.
+func (p *Playlist) copying() bool {
+	return slices.ContainsFunc(p.Phases, func(ph Phase) bool {
+		return slices.ContainsFunc(ph.Music, func(it Item) bool { return it.Track != nil && it.Track.Copying })
+	})
 }
 
 func (p *Playlist) has(file string) bool {
@@ -328,8 +351,13 @@ func (l *Library) walk() (*found, error) {
 	if err != nil {
 		return f, err
 	}
+	also, err := openFolder(root, l.o.Linked...)
+	if err != nil {
+		return f, err
+	}
 	n := 0
-	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	var visit func(p string, d fs.DirEntry, err error) error
+	visit = func(p string, d fs.DirEntry, err error) error {
 		rel, bad := filepath.Rel(root, p)
 		if bad != nil {
 			return bad
@@ -344,7 +372,7 @@ func (l *Library) walk() (*found, error) {
 			}
 			return nil
 		}
-		if rel != "." && hidden(d.Name()) {
+		if rel != "." && hidden(path.Base(rel)) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
@@ -361,8 +389,11 @@ func (l *Library) walk() (*found, error) {
 			f.dirs = append(f.dirs, p)
 			return nil
 		}
+		if d.Type()&fs.ModeSymlink != 0 && also.leadsAbroad(path.Dir(rel), rel) {
+			return filepath.WalkDir(p+string(filepath.Separator)+".", visit) // the folder itself, by the link's name
+		}
 		isPlaylist := slices.Contains([]string{".yaml", ".yml"}, ending(rel)) && !slices.Contains([]string{"room.yaml", "room.yml"}, strings.ToLower(d.Name()))
-		if !isPlaylist && !isAudio(rel) && !isList(rel) {
+		if !isPlaylist && !isAudio(rel) && !isBrowsed(rel) {
 			return nil
 		}
 		info, err := os.Stat(p)
@@ -382,7 +413,7 @@ func (l *Library) walk() (*found, error) {
 			f.folders[folderOf(rel)] = in
 			return nil
 		}
-		if isList(rel) {
+		if isBrowsed(rel) {
 			f.lists = append(f.lists, rel)
 		} else if in := f.folders[folderOf(rel)]; !in.music {
 			in.music = true
@@ -390,7 +421,8 @@ func (l *Library) walk() (*found, error) {
 		}
 		fmt.Fprintln(sum, rel, info.Size(), info.ModTime().UnixNano())
 		return nil
-	})
+	}
+	err = filepath.WalkDir(root, visit)
 	if info, bad := os.Stat(root); err == nil && (bad != nil || !info.IsDir()) {
 		err = errors.Join(bad, fmt.Errorf("%s is not a folder", l.o.Folder))
 	}
@@ -464,7 +496,7 @@ func (l *Library) scan() {
 	now := time.Now()
 	for id, s := range read {
 		if len(s.problems.Errors()) == 0 {
-			s.due = now
+			s.due, s.edited = now, !s.drafted && len(l.dirs) > 0
 		}
 		l.shelf[id] = s
 	}
@@ -539,7 +571,7 @@ func (l *Library) unwritten(f *found, read map[string]*shelved) []string {
 
 // draft is the playlist that a folder or list stands for. Without measure it is a first idea of it.
 func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) ([]byte, *Playlist, Problems) {
-	text, problems, err := Draft(ctx, l.o.Folder, rel, measure)
+	text, problems, err := Draft(ctx, l.o.Folder, rel, measure, l.o.Linked...)
 	if err != nil {
 		return nil, &Playlist{ID: id, Name: id}, append(problems, Problem{Place{File: rel}, Error, err.Error(), "put music into it"})
 	}
@@ -564,7 +596,7 @@ func unplaced(problems Problems, rel string) Problems {
 func (l *Library) readFile(id, rel, stamp string) *shelved {
 	s := &shelved{file: rel, stamp: stamp, raw: &Playlist{ID: id, Name: id}}
 	data, err := func() ([]byte, error) {
-		folder, err := openFolder(l.o.Folder)
+		folder, err := openFolder(l.o.Folder, l.o.Linked...)
 		if err != nil {
 			return nil, err
 		}
@@ -595,15 +627,22 @@ func (l *Library) measureAll(ctx context.Context) {
 	for {
 		var next *shelved
 		var id string
+		busy := l.o.Busy != nil && l.o.Busy()
 		l.mu.Lock()
 		for i, s := range l.shelf {
-			if !s.due.IsZero() && (next == nil || s.due.Before(next.due) || s.due.Equal(next.due) && i < id) {
+			if busy && !s.edited {
+				continue
+			}
+			if at := s.next(); !at.IsZero() && (next == nil || at.Before(next.next()) || at.Equal(next.next()) && i < id) {
 				next, id = s, i
 			}
 		}
 		wait := time.Hour
+		if busy {
+			wait = time.Second // then it is asked again
+		}
 		if next != nil {
-			wait = time.Until(next.due)
+			wait = min(wait, time.Until(next.next()))
 		}
 		l.mu.Unlock()
 		if wait <= 0 {
@@ -636,11 +675,14 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 		text, raw, written = l.draft(ctx, id, file, l.o.Measure)
 		file = draftFile(file)
 	}
-	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure, l.o.Moved)
+	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure, l.o.Moved, l.o.Linked...)
 	if ctx.Err() != nil {
 		return false
 	}
 	heard := append(l.check(raw), music...)
+	if l.o.CheckMusic != nil {
+		heard = append(heard, l.o.CheckMusic(pl)...).Sorted()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if drafted {
@@ -649,6 +691,10 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 	s.resolved, s.heard = pl, heard
 	if s.due.Equal(due) { // else it has changed meanwhile, and is due again
 		s.due = time.Time{}
+	}
+	s.edited, s.retry = false, time.Time{}
+	if pl.copying() {
+		s.retry = time.Now().Add(copying)
 	}
 	poke(l.changed)
 	return true

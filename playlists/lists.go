@@ -1,16 +1,17 @@
 package playlists
 
 import (
-	"bytes"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
-	"unicode/utf8"
+	"time"
 
-	"golang.org/x/text/encoding/charmap"
-	encoding "golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
+	"golang.org/x/text/encoding/htmlindex"
+
+	"roomd/charset"
 )
 
 // What a music player's list may cost.
@@ -20,11 +21,13 @@ const (
 	maxListDepth   = 3 // lists in lists
 )
 
-// list is a music player's playlist: M3U or PLS.
+// list is a music player's playlist.
 type list struct {
-	Name    string // #PLAYLIST
+	Name    string // as the player calls it
 	Entries []listEntry
 	Cut     bool // there were more entries than are read
+	// Says is why a file of this kind names no music, and Write what to do, where that can be told.
+	Says, Write string
 }
 
 // listEntry is one file of a list, as it is written there.
@@ -32,31 +35,66 @@ type listEntry struct {
 	Line                 int
 	Path                 string
 	Title, Artist, Album string
-	Group                string // #EXTGRP
-	Source               string // the line as written
+	Group                string        // #EXTGRP
+	Source               string        // the line as written
+	From, To             time.Duration // the part of the file, to the microsecond; 0: from its start, to its end
 }
 
-// readList reads an M3U or a PLS; ending is .m3u, .m3u8 or .pls. Lines that mean nothing are passed over, as every
-// player does.
+// add appends an entry, or notes that there are too many.
+func (l *list) add(e listEntry) {
+	if e.Path = strings.TrimSpace(e.Path); e.Path == "" || strings.ContainsAny(e.Path, "\r\n\x00") {
+		return
+	}
+	if len(l.Entries) == maxListEntries {
+		l.Cut = true
+		return
+	}
+	l.Entries = append(l.Entries, e)
+}
+
+// listFormats are the kinds of lists, by the endings of their names. Browsed ones are playlists by themselves where a
+// library finds them; the others are read where somebody names them, as their endings are those of many other files too.
+var listFormats = map[string]struct {
+	browsed bool
+	read    func(text string) list
+}{
+	".m3u":  {true, readM3U},
+	".m3u8": {true, readM3U},
+	".pls":  {true, readPLS},
+	".cue":  {true, readCue},
+	".xspf": {true, readXSPF},
+	".wpl":  {true, readWPL},
+	".asx":  {true, readASX},
+	".wax":  {true, readASX},
+	".xml":  {false, readITunes},
+	".csv":  {false, readCSV},
+}
+
+// listEndings are the endings of lists, sorted.
+var listEndings = slices.Sorted(maps.Keys(listFormats))
+
+func isList(name string) bool    { return slices.Contains(listEndings, ending(name)) }
+func isBrowsed(name string) bool { return listFormats[ending(name)].browsed }
+
+// readList reads a list; ending is one of listEndings. Lines that mean nothing are passed over, as every player does.
 func readList(ending string, data []byte) list {
 	data = data[:min(len(data), maxList)]
-	var text string
-	switch {
-	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")), bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
-		utf, _, _ := transform.Bytes(encoding.BOMOverride(transform.Nop), data)
-		text = strings.ToValidUTF8(string(utf), "\ufffd")
-	case utf8.Valid(data):
-		text = string(data)
-	default: // older players write the Windows code page, of which Latin-1 is a part
-		utf, _ := charmap.Windows1252.NewDecoder().Bytes(data)
-		text = string(utf)
+	return listFormats[ending].read(listText(data))
+}
+
+var xmlEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)["']`)
+
+// listText is a list's text with plain line ends. An encoding that it declares counts before one that its bytes suggest.
+func listText(data []byte) string {
+	text, _ := charset.Decode(data)
+	if m := xmlEncoding.FindSubmatch(data[:min(len(data), 200)]); m != nil {
+		if enc, err := htmlindex.Get(string(m[1])); err == nil {
+			if out, err := enc.NewDecoder().Bytes(data); err == nil {
+				text = string(out)
+			}
+		}
 	}
-	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
-	lines := strings.Split(text, "\n")
-	if ending == ".pls" {
-		return readPLS(lines)
-	}
-	return readM3U(lines)
+	return strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "").Replace(text)
 }
 
 var (
@@ -64,27 +102,23 @@ var (
 	extinfField = regexp.MustCompile(`^\s+[\w-]+="[^"]*"`)
 )
 
-func readM3U(lines []string) list {
+func readM3U(text string) list {
 	var l list
 	var next listEntry
 	var album, artist string
-	for i, raw := range lines {
+	for i, raw := range strings.Split(text, "\n") {
 		line := strings.TrimSpace(raw)
 		key, value, _ := strings.Cut(line, ":")
 		value = strings.TrimSpace(value)
 		switch {
 		case line == "":
 		case !strings.HasPrefix(line, "#"):
-			if len(l.Entries) == maxListEntries {
-				l.Cut = true
-				return l
-			}
 			next.Line, next.Path, next.Source = i+1, line, raw
 			if next.Artist == "" {
 				next.Artist = artist
 			}
 			next.Album = album
-			l.Entries = append(l.Entries, next)
+			l.add(next)
 			next = listEntry{Group: next.Group}
 		case strings.EqualFold(key, "#EXTINF"):
 			// #EXTINF:123 key="value",Artist - Title
@@ -97,6 +131,8 @@ func readM3U(lines []string) list {
 				continue
 			}
 			next.Artist, next.Title = splitTitle(strings.TrimSpace(title))
+		case strings.EqualFold(key, "#EXTVLCOPT"):
+			next.option(value)
 		case strings.EqualFold(key, "#EXTALB"):
 			album = value
 		case strings.EqualFold(key, "#EXTART"):
@@ -118,11 +154,11 @@ func splitTitle(s string) (artist, title string) {
 	return "", s
 }
 
-func readPLS(lines []string) list {
+func readPLS(text string) list {
 	var l list
 	index := map[string]int{} // number in the key → entry
 	titles := map[string]string{}
-	for i, raw := range lines {
+	for i, raw := range strings.Split(text, "\n") {
 		key, value, ok := strings.Cut(strings.TrimSpace(raw), "=")
 		if !ok {
 			continue
@@ -132,18 +168,14 @@ func readPLS(lines []string) list {
 			if _, twice := index[n]; twice {
 				continue
 			}
-			if len(l.Entries) == maxListEntries {
-				l.Cut = true
-				break
-			}
 			index[n] = len(l.Entries)
-			l.Entries = append(l.Entries, listEntry{Line: i + 1, Path: value, Source: raw})
+			l.add(listEntry{Line: i + 1, Path: value, Source: raw})
 		} else if n, ok := strings.CutPrefix(key, "title"); ok {
 			titles[n] = value
 		}
 	}
 	for n, title := range titles {
-		if k, ok := index[n]; ok {
+		if k, ok := index[n]; ok && k < len(l.Entries) {
 			l.Entries[k].Artist, l.Entries[k].Title = splitTitle(title)
 		}
 	}

@@ -40,6 +40,7 @@ type Source struct {
 	Path    string // a file, folder, glob or list, relative to the playlist's file
 	Bed     Bed
 	Silence bool
+	Part    *Part // nil: the whole file, and the phase's crossfade
 }
 
 // Parse reads a playlist's file. It reports all that is wrong with it at once, in the order of the file; without an
@@ -306,15 +307,8 @@ func (p *parser) music(v Value) []Source {
 		}
 		src := Source{Place: e.Place()}
 		if e.IsMap() {
-			f := e.Fields("an entry of music", write, "bed")
-			if f.unknown > 0 {
-				continue
-			}
-			bv, ok := f.Need("bed", "the entry", "write {bed: ocean}; a file is written without brackets")
-			if !ok {
-				continue
-			}
-			if src.Bed, ok = bv.bed(); !ok {
+			var ok bool
+			if src, ok = p.entry(e, write); !ok {
 				continue
 			}
 		} else {

@@ -83,13 +83,24 @@ type Phase struct {
 	Written *Written `json:"-"`
 }
 
-// Item is one piece of a phase's music: a track, a bed, or planned silence. Exactly one of its fields is set.
+// Item is one piece of a phase's music: a track, a bed, or planned silence. Exactly one of Track, Bed and Silence is set.
 // A list that holds a bed plays the tracks before it, then the bed until the phase's end (or until the share of
 // time that the tracks after it need); `silence` is alone in its list.
 type Item struct {
 	Track   *Track `json:"track,omitempty"`
 	Bed     Bed    `json:"bed,omitempty"`
 	Silence bool   `json:"silence,omitempty"`
+	// Crossfade is the one from what plays before into a bed; nil: the phase's. A track has its own.
+	Crossfade *time.Duration `json:"crossfade,omitempty"`
+	At        Place          `json:"-"` // where it is named
+}
+
+// Join is the crossfade from what plays before into the item; nil: the phase's.
+func (it Item) Join() *time.Duration {
+	if it.Track != nil {
+		return it.Track.Crossfade
+	}
+	return it.Crossfade
 }
 
 // Track is one music file as measured. A track that can't be played keeps its place with Problem set, so that
@@ -100,19 +111,25 @@ type Track struct {
 	Artist  string        `json:"artist,omitempty"`
 	Album   string        `json:"album,omitempty"`
 	Length  time.Duration `json:"length"`             // of the decoded sound
-	LeadIn  time.Duration `json:"lead_in,omitempty"`  // silence before the first sound
-	LeadOut time.Duration `json:"lead_out,omitempty"` // silence after the last
+	LeadIn  time.Duration `json:"lead_in,omitempty"`  // what is not played at its start: silence before the first sound, or up to From
+	LeadOut time.Duration `json:"lead_out,omitempty"` // what is not played at its end: silence after the last, or from To on
+	// From and To are where the playlist begins and ends it in mid-sound; 0: it plays from its first sound, to its last.
+	From time.Duration `json:"from,omitempty"`
+	To   time.Duration `json:"to,omitempty"`
+	// Crossfade is the one from what plays before into this track; nil: the phase's.
+	Crossfade *time.Duration `json:"crossfade,omitempty"`
 	// Loudness is the integrated loudness in LUFS (EBU R128); HasLoudness is false until something is known of it.
 	Loudness    float64       `json:"loudness,omitempty"`
 	HasLoudness bool          `json:"has_loudness,omitempty"`
 	TruePeak    float64       `json:"true_peak,omitempty"` // dBTP
 	Measured    bool          `json:"measured,omitempty"`  // it was heard through: the figures are its own, not its tags'
 	Rate        int           `json:"rate,omitempty"`      // of the file, Hz; 0: not known
-	Joined      bool          `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album)
+	Joined      bool          `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album, or the next part of its file)
 	Voice       bool          `json:"voice,omitempty"`     // its tags say that somebody speaks or sings
 	Levelled    float64       `json:"levelled,omitempty"`  // dB that its steepest rise is taken down by, so that it does not startle
 	LevelledAt  time.Duration `json:"-"`                   // where that is, in the track
 	Damaged     bool          `json:"damaged,omitempty"`   // not all of it can be heard
+	Copying     bool          `json:"copying,omitempty"`   // it changed a moment ago and is not whole: it is looked at again
 	Problem     string        `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
 }
 

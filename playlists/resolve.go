@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"roomd/player/decode/endings"
 )
 
 // Measure tells what a music file is: its tags, its length, its loudness. An error, or a Track with Problem set, is a
@@ -28,20 +30,20 @@ type Moved func(ctx context.Context, path string, among []string) string
 // maxTracks is how many tracks a playlist may name.
 const maxTracks = 10_000
 
-// maxTold is how many problems of one phase's music are told one by one.
-const maxTold = 12
+// copying is how long ago a file that is not whole may have changed to count as one that is still being copied.
+const copying = 10 * time.Second
 
 // Resolve finds and measures the music of a playlist that Parse has read without an error. root is the playlists
 // folder and file the playlist's own file below it, with slashes; what the playlist names is relative to that file
-// and stays below root. root is empty for an embedded playlist, which names no files. moved may be nil: then a file that
-// was moved is missing.
+// and stays below root, or in one of the folders outside of it that links may lead to: linked. root is empty for an embedded
+// playlist, which names no files. moved may be nil: then a file that was moved is missing.
 //
 // The playlist that it returns is a new one with Music in place of Written. A track that is missing or broken keeps
 // its place there, with Problem set, and is a warning: the bed covers it.
-func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measure, moved Moved) (*Playlist, Problems) {
+func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measure, moved Moved, linked ...string) (*Playlist, Problems) {
 	r := &resolver{ctx: ctx, base: path.Dir(filepath.ToSlash(file)), measure: measure, moved: moved, tracks: map[string]*Track{}}
 	if root != "" {
-		if f, err := openFolder(root); err == nil {
+		if f, err := openFolder(root, linked...); err == nil {
 			r.folder = f
 		} else {
 			r.say(Place{File: file}, Error, "the playlists folder can't be read", "check that it is there and may be read")
@@ -81,8 +83,6 @@ type resolver struct {
 	count    int
 	problems Problems
 	all      []string // every music file, absolute; nil: not looked yet
-	told     int      // problems of this phase
-	untold   int
 }
 
 // named is one piece of music that was found, or the name of one that was not.
@@ -91,36 +91,47 @@ type named struct {
 	item  Item
 	rel   string // relative to the root; empty: not a file, or not there
 	entry listEntry
+	Part
 }
 
 func (r *resolver) say(at Place, s Severity, says, write string) {
 	r.problems = append(r.problems, Problem{at, s, says, write})
 }
 
-// warn tells what is wrong with a piece, unless this phase has many.
-func (r *resolver) warn(at Place, says, write string) {
-	if r.told++; r.told > maxTold {
-		r.untold++
-		return
-	}
-	r.say(at, Warning, says, write)
-}
+func (r *resolver) warn(at Place, says, write string) { r.say(at, Warning, says, write) }
 
 func (r *resolver) name(sources []Source) []named {
 	var out []named
-	r.told, r.untold = 0, 0
-	for _, s := range sources {
+	dirs := make([]string, len(sources)) // where each plain file is
+	for i, s := range sources {
+		if s.Path != "" && r.folder != nil && !isAbsolute(s.Path) {
+			if rel, info, err := r.findAs(r.base, s.Path); err == nil && !info.IsDir() {
+				dirs[i] = path.Dir(rel)
+			}
+		}
+	}
+	for i, s := range sources {
+		part := s.Part
+		if part == nil {
+			part = &Part{}
+		}
 		switch {
 		case s.Silence:
 			out = append(out, named{Place: s.Place, item: Item{Silence: true}})
 		case s.Bed != "":
-			out = append(out, named{Place: s.Place, item: Item{Bed: s.Bed}})
+			out = append(out, named{Place: s.Place, item: Item{Bed: s.Bed, Crossfade: part.Join}})
 		default:
-			out = append(out, r.path(s)...)
+			ns := r.path(s, neighbors(dirs, i))
+			if len(ns) == 1 && isAudio(s.Path) {
+				ns[0].Part = *part
+			} else if len(ns) > 0 && part.At != nil {
+				r.say(*part.At, Error, fmt.Sprintf("%q is not one file, so it has no part", clip(s.Path)), "name one file: {file: a.flac, from: 0:30, to: 6:10}")
+			}
+			if len(ns) > 0 {
+				ns[0].Join = part.Join
+			}
+			out = append(out, ns...)
 		}
-	}
-	if r.untold > 0 {
-		r.say(sources[len(sources)-1].Place, Warning, fmt.Sprintf("%d more problems with this phase's music", r.untold), "")
 	}
 	return out
 }
@@ -145,7 +156,7 @@ func titleOf(p string) string {
 const streamWhy = "a stream is not played, since nothing in a session may depend on the network"
 
 // path finds what one entry of the playlist's file names.
-func (r *resolver) path(s Source) []named {
+func (r *resolver) path(s Source, near []string) []named {
 	p := s.Path
 	leaves := func(write string) []named {
 		r.say(s.Place, Error, fmt.Sprintf("%q leads out of the playlists folder", clip(p)), write)
@@ -174,10 +185,10 @@ func (r *resolver) path(s Source) []named {
 		return nil
 	}
 	const inside = "put the music into the playlists folder"
-	rel, info, err := r.find(p)
+	rel, info, err := r.findAs(r.base, p)
 	switch {
 	case errors.Is(err, errLeaves):
-		return leaves(inside)
+		return leaves(allow(err, inside))
 	case errors.Is(err, errNoPlain):
 		r.warn(s.Place, fmt.Sprintf("%q is not a plain file", clip(p)), "name a music file")
 		return []named{r.missing(s.Place, r.base, p, "This is not a music file.")}
@@ -193,7 +204,7 @@ func (r *resolver) path(s Source) []named {
 		files, err := r.folder.glob(path.Join(r.base, p))
 		switch {
 		case errors.Is(err, errLeaves):
-			return leaves(inside)
+			return leaves(allow(err, inside))
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			r.say(s.Place, Error, fmt.Sprintf("%q is no pattern that can be read", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
 			return nil
@@ -211,6 +222,14 @@ func (r *resolver) path(s Source) []named {
 		r.warn(s.Place, fmt.Sprintf("%q is not there; %s holds the same and is taken", clip(p), by), "write "+filepath.ToSlash(near))
 		return r.file(named{Place: s.Place, rel: by}, 0, nil)
 	}
+	by, says, how := r.guess(s.Place, r.base, p, listEntry{}, near)
+	if by != "" {
+		return r.file(named{Place: s.Place, rel: by}, 0, nil)
+	}
+	if says != "" {
+		r.warn(s.Place, says, how)
+		return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
+	}
 	write := "check its name; it is looked for beside this file"
 	if b := strings.ToLower(p); b == string(Drone) || b == string(Ocean) || b == string(Rain) {
 		write = "write {bed: " + b + "} for the bed"
@@ -219,6 +238,15 @@ func (r *resolver) path(s Source) []named {
 	}
 	r.warn(s.Place, fmt.Sprintf("%q is not there", clip(p)), write)
 	return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
+}
+
+// allow is what to do about a path that leads out: otherwise, and where it is a link that does, to allow its folder.
+func allow(err error, otherwise string) string {
+	var to leavesTo
+	if errors.As(err, &to) {
+		return fmt.Sprintf("%s, or allow links to its folder in room.yaml: music: [%s]", otherwise, string(to))
+	}
+	return otherwise
 }
 
 // elsewhere is where a music file went that was moved or renamed; empty: nowhere that is known. Paths are relative to the root.
@@ -238,15 +266,6 @@ func (r *resolver) elsewhere(rel string) string {
 		return ""
 	}
 	return filepath.ToSlash(by)
-}
-
-// find looks for a path relative to the playlist, as written and then with a Windows computer's slashes.
-func (r *resolver) find(p string) (string, fs.FileInfo, error) {
-	rel, info, err := r.folder.find(path.Join(r.base, p))
-	if err != nil && errors.Is(err, fs.ErrNotExist) && strings.Contains(p, `\`) {
-		return r.folder.find(path.Join(r.base, strings.ReplaceAll(p, `\`, "/")))
-	}
-	return rel, info, err
 }
 
 func (r *resolver) dir(s Source, rel string) []named {
@@ -276,7 +295,7 @@ func (r *resolver) file(n named, depth int, lists []string) []named {
 		}
 		return r.list(n, depth+1, append(slices.Clone(lists), n.rel))
 	case !isAudio(n.rel):
-		r.warn(n.Place, fmt.Sprintf("%q is no music file", clip(path.Base(n.rel))), "its name should end in "+orList([]string{".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wav"}))
+		r.warn(n.Place, fmt.Sprintf("%q is not a music file", clip(path.Base(n.rel))), "its name should end in "+orList(endings.Music))
 		n.item = Item{Track: &Track{File: r.folder.abs(n.rel), Title: path.Base(n.rel), Problem: "This is not a music file."}}
 		n.rel = ""
 		return []named{n}
@@ -308,24 +327,58 @@ func (r *resolver) list(n named, depth int, lists []string) []named {
 		return []named{r.missing(n.Place, ".", n.rel, "The list can't be read.")}
 	}
 	l := readList(ending(file), data)
-	if len(l.Entries) == 0 {
+	switch streams := slices.IndexFunc(l.Entries, func(e listEntry) bool { return !isStream(e.Path) }) < 0; {
+	case l.Says != "":
+		r.warn(n.Place, fmt.Sprintf("%q can't be played: %s", clip(display), l.Says), l.Write)
+		return []named{r.missing(n.Place, ".", n.rel, "It names no music files.")}
+	case len(l.Entries) == 0:
 		r.warn(n.Place, fmt.Sprintf("the list %q names no file", clip(display)), "write one path a line")
+	case streams:
+		r.warn(n.Place, fmt.Sprintf("the list %q names only streams of the internet, %d of them; nothing in a session may depend on the network", clip(display), len(l.Entries)),
+			"buy or rip the music as files, put them into the playlists folder, and name that folder")
+		return []named{r.missing(n.Place, ".", n.rel, "A stream is not played.")}
 	}
 	if l.Cut {
 		r.warn(n.Place, fmt.Sprintf("the list %q names more than %d files", clip(display), maxListEntries), "name fewer")
 	}
+	dirs := make([]string, len(l.Entries))
+	for i, e := range l.Entries {
+		if rel, info, err := r.listedAt(path.Dir(file), e.Path); err == nil && !info.IsDir() {
+			dirs[i] = path.Dir(rel)
+		}
+	}
 	var out []named
-	for _, e := range l.Entries {
+	for i, e := range l.Entries {
 		at := Place{File: display, Line: e.Line, Col: 1, Source: e.Source}
 		if len(at.Source) > maxSource {
 			at.Source = ""
 		}
-		out = append(out, r.listed(at, path.Dir(file), e, depth, lists)...)
+		ns := r.listed(at, path.Dir(file), e, depth, lists, neighbors(dirs, i))
+		if len(ns) == 1 {
+			ns[0].Part = Part{From: e.From, To: e.To, At: &at}
+		}
+		out = append(out, ns...)
 	}
 	return out
 }
 
-func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []string) []named {
+// listedAt looks for an entry of a list where it says that it is: relative to the list, or by an absolute path that leads
+// below the root.
+func (r *resolver) listedAt(dir, entry string) (string, fs.FileInfo, error) {
+	p, err := localPath(entry)
+	if err != nil {
+		return "", nil, err
+	}
+	if !isAbsolute(p) {
+		return r.findAs(dir, p)
+	}
+	if in, err := filepath.Rel(r.folder.root, filepath.FromSlash(p)); err == nil && filepath.IsLocal(in) {
+		return r.folder.find(filepath.ToSlash(in))
+	}
+	return "", nil, fs.ErrNotExist
+}
+
+func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []string, near []string) []named {
 	gone := func(says, write, problem string) []named {
 		r.warn(at, says, write)
 		n := r.missing(at, dir, e.Path, problem)
@@ -341,15 +394,7 @@ func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []
 	if err != nil {
 		return gone(fmt.Sprintf("%q can't be read as an address", clip(e.Path)), "write a path", "The file is not there.")
 	}
-	rel, info, err := "", fs.FileInfo(nil), fs.ErrNotExist
-	if !isAbsolute(p) {
-		rel, info, err = r.folder.find(path.Join(dir, p))
-		if un, bad := pathUnescape(p); errors.Is(err, fs.ErrNotExist) && bad == nil && un != p {
-			rel, info, err = r.folder.find(path.Join(dir, un))
-		}
-	} else if in, bad := filepath.Rel(r.folder.root, filepath.FromSlash(p)); bad == nil && filepath.IsLocal(in) {
-		rel, info, err = r.folder.find(filepath.ToSlash(in))
-	}
+	rel, info, err := r.listedAt(dir, e.Path)
 	if errors.Is(err, fs.ErrNotExist) && !isAbsolute(p) {
 		if by := r.elsewhere(path.Join(dir, p)); by != "" {
 			if rel, info, err = r.folder.find(by); err == nil {
@@ -357,29 +402,19 @@ func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []
 			}
 		}
 	}
+	says, write := "", ""
 	linked := errors.Is(err, errLeaves) && filepath.IsLocal(filepath.FromSlash(path.Join(dir, p)))
 	if err != nil && !linked {
-		by, parts := r.folder.tail(p)
-		if parts < 2 { // the name alone: the file beside the list before any other
-			if beside := path.Join(dir, path.Base(p)); beside != dir {
-				if found, info, bad := r.folder.find(beside); bad == nil && !info.IsDir() {
-					by, parts = found, 1
-				}
-			}
-		}
-		if parts > 0 {
-			if rel, info, err = r.folder.find(by); err == nil && parts == 1 {
-				write := by
-				if near, bad := filepath.Rel(filepath.FromSlash(dir), filepath.FromSlash(by)); bad == nil {
-					write = filepath.ToSlash(near)
-				}
-				r.warn(at, fmt.Sprintf("%q is not there; %s has the same name and is taken", clip(e.Path), by), "write "+write)
-			}
+		var by string
+		if by, says, write = r.guess(at, dir, p, e, near); by != "" {
+			rel, info, err = r.folder.find(by)
 		}
 	}
 	switch {
+	case err != nil && says != "":
+		return gone(says, write, "The file is not there.")
 	case errors.Is(err, errLeaves):
-		return gone(fmt.Sprintf("%q leads out of the playlists folder", clip(e.Path)), "put the music into the playlists folder", "The file is not in the playlists folder.")
+		return gone(fmt.Sprintf("%q leads out of the playlists folder", clip(e.Path)), allow(err, "put the music into the playlists folder"), "The file is not in the playlists folder.")
 	case err != nil:
 		return gone(fmt.Sprintf("%q is not there", clip(e.Path)), "check its name; it is looked for beside this list and below the playlists folder", "The file is not there.")
 	case info.IsDir():
@@ -396,7 +431,10 @@ func (r *resolver) run(all [][]named) {
 	seen := map[string]bool{}
 	for _, ns := range all {
 		for _, n := range ns {
-			if n.rel == "" || seen[n.rel] {
+			mu.Lock()
+			known := r.tracks[n.rel] != nil
+			mu.Unlock()
+			if n.rel == "" || seen[n.rel] || known {
 				continue
 			}
 			seen[n.rel] = true
@@ -429,14 +467,17 @@ func (r *resolver) track(ctx context.Context, rel string) Track {
 	case t.Problem == "" && t.Length <= t.LeadIn+t.LeadOut:
 		t.Problem = "There is no sound in the file."
 	}
+	if info, bad := os.Stat(file); bad == nil && (t.Problem != "" || t.Damaged) && time.Since(info.ModTime()).Abs() < copying {
+		t.Copying, t.Damaged, t.Problem = true, false, "The file is still being copied."
+	}
 	return t
 }
 
 // items are the pieces with what was measured.
 func (r *resolver) items(ns []named, stage Stage) []Item {
 	var out []Item
-	r.told, r.untold = 0, 0
 	for _, n := range ns {
+		n.item.At = n.Place
 		if n.rel == "" {
 			out = append(out, n.item)
 			continue
@@ -458,7 +499,11 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 		if n.entry.Album != "" {
 			t.Album = n.entry.Album
 		}
-		if t.Problem != "" {
+		wrong := t.Problem // of the file, not of the part
+		r.part(n, &t)
+		if t.Copying {
+			r.warn(n.Place, fmt.Sprintf("%q is still being copied", clip(path.Base(n.rel))), "wait until it is there; it is looked at again by itself")
+		} else if wrong != "" {
 			r.warn(n.Place, fmt.Sprintf("%q can't be played: %s", clip(path.Base(n.rel)), strings.TrimSuffix(lowerFirst(t.Problem), ".")), "replace the file or leave it out; until then the next track or the bed covers it")
 		} else if t.Damaged {
 			r.warn(n.Place, fmt.Sprintf("%q is damaged: not all of it can be heard", clip(path.Base(n.rel))), "copy it again; until then what is sound of it is played")
@@ -466,29 +511,29 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 		if t.Problem == "" && t.Voice && stage == Administration {
 			r.warn(n.Place, fmt.Sprintf("%q has a voice in it, as its tags say", clip(path.Base(n.rel))), "in the administration words lead the mind: take one without, or remove the tag")
 		}
-		if t.Problem == "" && t.Levelled >= muchLevelled {
+		if t.Problem == "" && t.Levelled >= MuchLevelled {
 			r.warn(n.Place, fmt.Sprintf("%q rises steeply at %s: it is taken down by %.0f dB there", clip(path.Base(n.rel)), FormatLength(t.LevelledAt), t.Levelled), "listen to it there, or take another")
 		}
 		if t.Problem == "" && len(out) > 0 {
-			t.Joined = joined(out[len(out)-1].Track, &t)
+			t.Joined = t.Crossfade == nil && joined(out[len(out)-1].Track, &t)
 		}
-		out = append(out, Item{Track: &t})
-	}
-	if r.untold > 0 {
-		r.say(ns[len(ns)-1].Place, Warning, fmt.Sprintf("%d more problems with this phase's music", r.untold), "")
+		out = append(out, Item{Track: &t, At: n.Place})
 	}
 	return out
 }
 
-// muchLevelled is from how many dB on a person should know that a track is levelled.
-const muchLevelled = 10
+// MuchLevelled is from how many dB on a person should know that a track is levelled.
+const MuchLevelled = 10
 
 // joinEdge is the most silence at an edge where two tracks run into each other.
 const joinEdge = 20 * time.Millisecond
 
-// joined says whether b goes on where a ends: two of one album, in one folder, that sound to their very edges. Before
+// joined says whether b goes on where a ends: two parts of one file, or two of one album, in one folder, that sound to their very edges. Before
 // they were heard through nothing is known of their edges.
 func joined(a, b *Track) bool {
+	if a != nil && a.File == b.File && a.To != 0 && a.To == b.From {
+		return true // one part goes on where the other ends
+	}
 	return a != nil && a.Problem == "" && a.Measured && b.Measured && a.Album != "" && a.Album == b.Album && a.File != b.File &&
 		filepath.Dir(a.File) == filepath.Dir(b.File) && a.LeadOut < joinEdge && b.LeadIn < joinEdge
 }

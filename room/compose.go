@@ -109,7 +109,7 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			s.Spans[j].Start = end
 			begin = end
 			if last >= 0 && kept[last].End == end && !s.silent(j) {
-				begin = end - min(s.phase(j).Crossfade, (kept[last].End-kept[last].Start)/2)
+				begin = end - min(s.entry(j), (kept[last].End-kept[last].Start)/2)
 			}
 		}
 		if len(coming) > 0 {
@@ -168,21 +168,38 @@ func (s *Session) join(now time.Duration) {
 			q.fadeIn = s.phase(q.Phase).Crossfade
 		}
 		if p != nil && p.End > now {
-			p.fadeOut = s.wayOut(p, x)
+			p.fadeOut = s.wayOut(p, q, x)
 		}
 		p = q
 	}
 	if p != nil && p.End > now {
-		p.fadeOut = s.wayOut(p, 0)
+		p.fadeOut = s.wayOut(p, nil, 0)
 	}
 }
 
-// wayOut is how long a piece fades out that overlaps the next one by x.
-func (s *Session) wayOut(p *placed, x time.Duration) time.Duration {
-	if x == 0 && p.Cut {
+// wayOut is how long p fades out, which overlaps the next piece, q or nil, by x.
+func (s *Session) wayOut(p, q *placed, x time.Duration) time.Duration {
+	on := q != nil && q.Start == p.End && q.Joined
+	if x == 0 && (p.Cut || s.midSound(*p) && !on) {
 		x = cmp.Or(s.Spans[p.Phase].Fade, s.phase(p.Phase).Crossfade)
 	}
 	return min(x, p.End-p.Start)
+}
+
+// entry is the crossfade into phase i: its first piece's own where it has one and plays first, or the phase's.
+func (s *Session) entry(i int) time.Duration {
+	ph := s.phase(i)
+	if ph.Order == playlists.Listed && len(ph.Music) > 0 {
+		if x := ph.Music[0].Join(); x != nil {
+			return *x
+		}
+	}
+	return ph.Crossfade
+}
+
+// midSound says whether a piece ends, by the playlist's wish, where its track still sounds.
+func (s *Session) midSound(p placed) bool {
+	return p.Item >= 0 && s.bedOf(p) == "" && s.phase(p.Phase).Music[p.Item].Track.To > 0
 }
 
 // silent says whether phase i is planned silence.
@@ -207,7 +224,7 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 		}
 	}
 	for k, it := range s.phase(i).Music {
-		src := source{item: k}
+		src := source{item: k, join: it.Join()}
 		switch {
 		case it.Track != nil:
 			src.length = audible(it.Track)
@@ -215,7 +232,7 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 				continue
 			}
 			src.joined = it.Track.Joined
-			st.heard[k] += s.Begin.Heard[it.Track.File]
+			st.heard[k] += s.Begin.Heard[heardAs(it.Track)]
 		case it.Bed == "":
 			continue
 		}
@@ -396,7 +413,23 @@ func Rehearsal(b Begin) *Session {
 // Ends is the session time at which the session ends, as things stand.
 func (s *Session) Ends() time.Duration { return s.ends() }
 
-// files are the tracks that have sounded, each once.
+// heardAs is what a track is called in what earlier sessions played: its file, and where a part of it begins.
+func heardAs(t *playlists.Track) string {
+	if t.From > 0 {
+		return fmt.Sprintf("%s#%v", t.File, t.From)
+	}
+	return t.File
+}
+
+// heardAs is what the track of a piece is called in what earlier sessions played; empty for a bed.
+func (s *Session) heardAs(p placed) string {
+	if s.bedOf(p) != "" {
+		return ""
+	}
+	return heardAs(s.phase(p.Phase).Music[p.Item].Track)
+}
+
+// files are the tracks that have sounded, each once, as heardAs calls them.
 func (s *Session) files() []string {
 	var out []string
 	add := func(file string) {
@@ -409,7 +442,7 @@ func (s *Session) files() []string {
 	}
 	for _, p := range s.Pieces {
 		if p.Start < s.EndAt {
-			add(s.file(p))
+			add(s.heardAs(p))
 		}
 	}
 	return out

@@ -16,6 +16,7 @@ type Config struct {
 	Lights   map[string][]lights.Lamp // by role
 	Scenes   map[string]lights.Scene
 	Marks    []string
+	Music    []string // absolute folders that links in the playlists folder may lead to
 	Schedule []Job
 	Buttons  []Button
 	Sign     *Sign // nil: none

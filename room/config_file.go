@@ -139,7 +139,7 @@ type configReader struct {
 }
 
 func (p *configReader) room(root playlists.Value) {
-	f := root.Fields("the room file", "write room: Willow", "room", "listen", "https", "audio", "mqtt", "lights", "scenes", "marks", "schedule", "buttons", "sign", "history")
+	f := root.Fields("the room file", "write room: Willow", "room", "listen", "https", "audio", "mqtt", "lights", "scenes", "marks", "music", "schedule", "buttons", "sign", "history")
 	if v, ok := f.Get("room"); ok {
 		set(&p.c.Room)(v.Text(80, "write room: Willow"))
 	}
@@ -171,6 +171,9 @@ func (p *configReader) room(root playlists.Value) {
 	}
 	if v, ok := f.Get("marks"); ok {
 		p.marks(v)
+	}
+	if v, ok := f.Get("music"); ok {
+		p.music(v)
 	}
 	if v, ok := f.Get("schedule"); ok {
 		p.schedule(v)
@@ -824,6 +827,28 @@ func (p *configReader) job(v playlists.Value, write string, scenes []string, j *
 
 // plannedSpeed is the fastest that a planned fade may be, L* a second.
 const plannedSpeed = 2.0
+
+// music reads the folders outside the playlists folder that links in it may lead to.
+func (p *configReader) music(v playlists.Value) {
+	const write = "write music: [/mnt/nas]"
+	for i, e := range v.Entries(true, write) {
+		if i == maxMusicFolders {
+			e.Error(fmt.Sprintf("there are more than %d folders", maxMusicFolders), "name a folder that holds them")
+			return
+		}
+		s, ok := e.Text(1000, write)
+		switch {
+		case !ok:
+		case !filepath.IsAbs(s) || filepath.Clean(s) == "/":
+			e.Error(fmt.Sprintf("%q is not an absolute path", s), write)
+		default:
+			p.c.Music = append(p.c.Music, filepath.Clean(s))
+		}
+	}
+}
+
+// maxMusicFolders is how many folders outside links may lead to.
+const maxMusicFolders = 20
 
 // CheckPlaylist warns where a playlist that was parsed, and not yet resolved, does not suit the room: a scene or a
 // mark that the room lacks, a fade that would be too fast, a level over the ceiling.

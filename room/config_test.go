@@ -117,7 +117,7 @@ func TestConfigExample(t *testing.T) {
 				{Driver: "simulated", Topic: "willow/simulated/accent-2"}},
 			"floor lamp": {{Driver: "simulated", Topic: "willow/simulated/floor lamp"}},
 		},
-		Marks: []string{"Lozenge", "Tea"},
+		Music: []string{"/mnt/nas", "/srv/music"}, Marks: []string{"Lozenge", "Tea"},
 		Schedule: []Job{{At: "0 8 * * MON-FRI", Scene: "dusk", Fade: 5 * time.Minute}, {At: "*/15 20 1,15 * *", Scene: "reading"},
 			{At: "30 8 * * MON-FRI", Play: "evening/welcome", For: 20 * time.Minute, Level: -12.5}, {At: "15 8 * * MON-FRI", Check: CheckRoom}, {At: "0 4 * * *", Backup: "/media/stick/roomd", Keep: 7}},
 		Buttons:  []Button{{Topic: "zigbee2mqtt/room1/button", Action: "single", Do: Care}, {Topic: "willow/bell", Payload: "pressed", Do: MarkNow, Name: "Tea"}},

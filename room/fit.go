@@ -14,8 +14,8 @@ import (
 //
 //   - A track is played from its first sound to its last: silence before and behind it is not counted.
 //
-//   - Tracks overlap by the phase's crossfade, or by half of the shorter track where that is less; tracks that
-//     belong together (Joined) follow without one.
+//   - Tracks overlap by the phase's crossfade, or the one that the track asks for, or by half of the shorter track where
+//     that is less; tracks that belong together (Joined) follow without one.
 //
 //   - The phase ends on the ending of the track that comes nearest to its nominal end, where that is within flex.
 //     Otherwise it ends on its nominal end: the track that sounds there is faded out, if it has had 30 s by then;
@@ -51,6 +51,15 @@ type source struct {
 	item   int
 	length time.Duration // audible; 0 for a bed
 	joined bool
+	join   *time.Duration // its own crossfade from what plays before; nil: the phase's
+}
+
+// crossfade is the one from what plays before into s, where the phase's is of.
+func (s source) crossfade(of time.Duration) time.Duration {
+	if s.join != nil {
+		return *s.join
+	}
+	return of
 }
 
 func (s source) bed() bool { return s.length == 0 }
@@ -133,9 +142,9 @@ func (l *layer) lay(queue []source) {
 			case !s.bed():
 				l.track(s)
 			case k == len(queue)-1:
-				l.cover(s.item)
+				l.cover(s)
 			case share >= leastBed:
-				l.place(s, share+l.crossfade)
+				l.place(s, share+s.crossfade(l.crossfade))
 			}
 		}
 		if len(l.out) == before {
@@ -170,7 +179,9 @@ func (l *layer) bedShare(queue []source) time.Duration {
 }
 
 // net is how much further a track takes the phase: its length less its overlap.
-func (st *stretch) net(s source) time.Duration { return s.length - min(st.crossfade, s.length/2) }
+func (st *stretch) net(s source) time.Duration {
+	return s.length - min(s.crossfade(st.crossfade), s.length/2)
+}
 
 // overlap is the crossfade of a piece of this length with the last one.
 func (l *layer) overlap(s source, length time.Duration) time.Duration {
@@ -181,13 +192,13 @@ func (l *layer) overlap(s source, length time.Duration) time.Duration {
 	if s.joined && last.Item == s.item-1 && l.own {
 		return 0
 	}
-	x := min(l.crossfade, (last.End-last.Start)/2, l.at-l.since)
+	x := min(s.crossfade(l.crossfade), (last.End-last.Start)/2, l.at-l.since)
 	return max(0, min(x, length/2))
 }
 
 func (l *layer) place(s source, length time.Duration) {
 	x := l.overlap(s, length)
-	joined := s.joined && x == 0 && len(l.out) > 0
+	joined := (s.joined || s.join != nil) && x == 0 && len(l.out) > 0
 	l.out = append(l.out, piece{Item: s.item, Start: l.at - x, End: l.at - x + length, Cut: s.bed(), Joined: joined})
 	l.at, l.own = l.at-x+length, !s.bed()
 }
@@ -215,10 +226,10 @@ func (l *layer) endsWell() bool {
 }
 
 // cover lays a bed from here to the phase's end.
-func (l *layer) cover(item int) {
+func (l *layer) cover(s source) {
 	if l.at < l.nominal {
-		x := l.overlap(source{item: item}, 2*l.crossfade)
-		l.out = append(l.out, piece{Item: item, Start: l.at - x, End: l.nominal, Cut: true})
+		x := l.overlap(s, 2*s.crossfade(l.crossfade))
+		l.out = append(l.out, piece{Item: s.item, Start: l.at - x, End: l.nominal, Cut: true})
 	}
 	l.at, l.own = l.nominal, false
 	l.finish()
@@ -234,7 +245,7 @@ func (l *layer) finish() {
 		l.end = l.at
 	case l.at < l.nominal:
 		l.done = true
-		l.cover(-1)
+		l.cover(source{item: -1})
 		l.end = l.nominal
 	default:
 		l.end = l.nominal
@@ -291,7 +302,7 @@ func (st *stretch) subset() []source {
 	top := int((room+st.flex)/fitGrid) + 1
 	words := top/64 + 1
 	net := func(s source) int {
-		return int((s.length - min(st.crossfade, s.length/2) + fitGrid/2) / fitGrid)
+		return int((st.net(s) + fitGrid/2) / fitGrid)
 	}
 	reach := make([][]uint64, len(st.sources)+1) // reach[k]: sums of subsets of the first k sources
 	reach[0] = make([]uint64, words)

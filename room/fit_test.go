@@ -28,6 +28,10 @@ func drawStretch(t *rapid.T) stretch {
 			s.length = 0
 		}
 		s.joined = k > 0 && s.length > 0 && rapid.IntRange(0, 4).Draw(t, "joined") == 0
+		if rapid.IntRange(0, 4).Draw(t, "own") == 0 {
+			x := time.Duration(rapid.IntRange(0, 60).Draw(t, "join")) * time.Second
+			s.join = &x
+		}
 		st.sources = append(st.sources, s)
 	}
 	st.full = st.sources
@@ -48,9 +52,9 @@ func checkPieces(t *rapid.T, st stretch, pieces []piece, end time.Duration) {
 	if last := pieces[len(pieces)-1]; last.End != end {
 		t.Fatalf("the music ends at %v, the phase at %v", last.End, end)
 	}
-	length := map[int]time.Duration{}
+	length, join := map[int]time.Duration{}, map[int]time.Duration{-1: st.crossfade}
 	for _, s := range st.full {
-		length[s.item] = s.length
+		length[s.item], join[s.item] = s.length, s.crossfade(st.crossfade)
 	}
 	for k, p := range pieces {
 		if k > 0 && p.Start > pieces[k-1].End {
@@ -59,7 +63,7 @@ func checkPieces(t *rapid.T, st stretch, pieces []piece, end time.Duration) {
 		if p.End > end || p.End < p.Start {
 			t.Fatalf("piece %d: %v to %v, phase ends %v", k, p.Start, p.End, end)
 		}
-		if k > 0 && pieces[k-1].End-p.Start > st.crossfade {
+		if k > 0 && pieces[k-1].End-p.Start > join[p.Item] {
 			t.Fatalf("piece %d overlaps by %v", k, pieces[k-1].End-p.Start)
 		}
 		if l := length[p.Item]; p.Item >= 0 && l > 0 && (k > 0 || st.carry == nil) {

@@ -16,6 +16,7 @@ type ArcView struct {
 	Phases   []ArcPhase  `json:"phases"`
 	Clips    []ArcClip   `json:"clips"` // by their start
 	Joins    []ArcJoin   `json:"joins"` // by time
+	Notes    []ArcNote   `json:"notes"` // by time
 	Loudness ArcLoudness `json:"loudness"`
 	Lights   []ArcLight  `json:"lights"` // a role each
 }
@@ -37,6 +38,7 @@ type ArcPhase struct {
 type ArcClip struct {
 	ID        string  `json:"id"`
 	Title     string  `json:"title"`
+	Artist    string  `json:"artist,omitempty"`
 	Phase     int     `json:"phase"` // index
 	StartMS   int64   `json:"start_ms"`
 	EndMS     int64   `json:"end_ms"`
@@ -48,6 +50,13 @@ type ArcClip struct {
 	// under a track that seems to have stopped ("under").
 	Cover string `json:"cover,omitempty"`
 	Cut   bool   `json:"cut,omitempty"` // it ends before its track does
+}
+
+// ArcNote is what a check warns of in the music, where it is.
+type ArcNote struct {
+	AtMS int64  `json:"at_ms"`
+	Clip string `json:"clip,omitempty"` // ID of the clip that it is about; empty: it is about the phase
+	Says string `json:"says"`
 }
 
 // ArcJoin is a stretch in which one clip gives way to the next, as Joins tells it.
@@ -82,7 +91,7 @@ type ArcPoint struct {
 func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 	s := Rehearsal(b)
 	sc := s.ScoreWith(heard)
-	v := ArcView{Playlist: b.Playlist.ID, Name: b.Playlist.Name, EndMS: ms(s.ends()), Phases: []ArcPhase{}, Clips: []ArcClip{}, Joins: []ArcJoin{}, Lights: []ArcLight{}}
+	v := ArcView{Playlist: b.Playlist.ID, Name: b.Playlist.Name, EndMS: ms(s.ends()), Phases: []ArcPhase{}, Clips: []ArcClip{}, Joins: []ArcJoin{}, Notes: []ArcNote{}, Lights: []ArcLight{}}
 	for i, sp := range s.Spans {
 		ph := s.phase(i)
 		v.Phases = append(v.Phases, ArcPhase{Name: ph.Name, Stage: string(ph.Stage), StartMS: ms(sp.Start), EndMS: ms(sp.End),
@@ -97,6 +106,9 @@ func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 		p := of[id]
 		a := ArcClip{ID: c.ID, Title: c.Title, Phase: p.Phase, StartMS: ms(c.Start), EndMS: ms(c.End), FadeInMS: ms(c.FadeIn),
 			FadeOutMS: ms(c.FadeOut), Gain: c.Gain, Bed: c.Bed, Cut: p.Cut && p.natural > 0 && !under}
+		if c.Bed == "" {
+			a.Artist = s.phase(p.Phase).Music[p.Item].Track.Artist
+		}
 		switch {
 		case under:
 			a.Cover = "under"
@@ -107,6 +119,11 @@ func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 	}
 	for _, j := range Joins(sc) {
 		v.Joins = append(v.Joins, ArcJoin{ms(j.From), ms(j.To)})
+	}
+	for _, r := range s.remarks() {
+		if r.clip != "" || !r.track {
+			v.Notes = append(v.Notes, ArcNote{ms(r.at), r.clip, r.says})
+		}
 	}
 	return v, sc
 }

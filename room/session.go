@@ -170,6 +170,7 @@ func (s *Session) Step(in Input, now time.Duration) (*Session, Effects, error) {
 	if err := took.take(in, now, &more); err != nil {
 		return n, eff, err
 	}
+	took.advance(now, &more) // an end that the input laid here is due
 	return took, eff.and(more), nil
 }
 
@@ -372,7 +373,7 @@ func (s *Session) trouble(t *Trouble, file string, now time.Duration, eff *Effec
 // remember keeps a piece that has sounded for the record.
 func (s *Session) remember(from *Session, p placed, now time.Duration) {
 	v := ClipView{Title: from.title(p), StartMS: ms(p.Start), EndMS: ms(min(p.End, now)), Bed: from.bedOf(p) != ""}
-	s.past = append(s.past[:len(s.past):len(s.past)], sounded{p.ID, from.file(p), v})
+	s.past = append(s.past[:len(s.past):len(s.past)], sounded{p.ID, from.heardAs(p), v})
 }
 
 // file is the file that a piece plays; empty for a bed.

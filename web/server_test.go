@@ -165,7 +165,7 @@ func (f *fakeRoom) arc(_ context.Context, id string) (room.ArcView, error) {
 	case id != "evening/first":
 		return room.ArcView{}, &room.Refused{Field: "playlist", Reason: "There is no such playlist."}
 	}
-	return room.ArcView{Playlist: id, Name: "P", EndMS: 10,
+	return room.ArcView{Playlist: id, Name: "P", EndMS: 10, Notes: []room.ArcNote{{AtMS: 3, Clip: "p1.1", Says: "rises steeply"}},
 		Phases:   []room.ArcPhase{{Name: "Arrival", Stage: "preparation", EndMS: 10, PlanMS: 9, FlexMS: 2, Until: "Lozenge", Target: -23, Silence: true}},
 		Clips:    []room.ArcClip{{ID: "c", Title: "T", EndMS: 10, FadeInMS: 1, FadeOutMS: 2, Gain: -1.5, Bed: "rain", Cover: "rest", Cut: true}},
 		Joins:    []room.ArcJoin{{FromMS: 4, ToMS: 6}},

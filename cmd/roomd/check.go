@@ -34,7 +34,7 @@ func check(ctx context.Context, c *call) error {
 		}
 		fmt.Fprintln(c.stdout, string(b))
 	} else {
-		if err := problems.Render(c.stdout); err != nil {
+		if err := playlists.Brief(problems).Render(c.stdout); err != nil {
 			return err
 		}
 		for _, s := range said {

@@ -50,6 +50,9 @@ func TestHeardBeforeItIsPlayed(t *testing.T) {
 	if err := os.WriteFile(cut, b[:len(b)/2], 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if old := time.Now().Add(-time.Hour); os.Chtimes(cut, old, old) != nil { // else it would be one that is still being copied
+		t.Fatal("chtimes")
+	}
 	const text = "name: Soft\nphases:\n  - {name: One, stage: preparation, length: 40s, level: -2, music: soft.wav}\n"
 	for name, text := range map[string]string{"soft.yaml": text, "cut.yaml": strings.ReplaceAll(text, "soft.wav", "cut.flac")} {
 		if err := os.WriteFile(filepath.Join(lists, name), []byte(text), 0o644); err != nil {

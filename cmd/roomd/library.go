@@ -25,6 +25,7 @@ type library struct {
 	*playlists.Library
 	log    *slog.Logger
 	folder string            // of the playlists
+	busy   func() bool       // a session runs; nil: never. It is set before Run
 	cache  *loudness.Cache   // nil: what is found out is not kept
 	scan   *loudness.Scanner // nil with the cache
 
@@ -41,7 +42,11 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 		l.cache = c
 		l.scan = &loudness.Scanner{Cache: c, Open: openToMeasure, Done: l.analysed, Workers: max(1, runtime.NumCPU()-1)}
 	}
-	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Folder: dir, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, Log: log})
+	busy := func() bool { return l.busy != nil && l.busy() }
+	if l.scan != nil {
+		l.scan.Busy = busy
+	}
+	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, CheckMusic: cfg.CheckMusic, Log: log})
 	return l
 }
 
@@ -92,7 +97,7 @@ func (l *library) moved(ctx context.Context, path string, among []string) string
 }
 
 // probeVersion begins what is kept of a file's headers and tags. Another one has them read anew.
-const probeVersion = "1 "
+const probeVersion = "2 "
 
 // probe tells a file's headers and tags. They are kept: asking a decoder takes a twentieth of a second.
 func (l *library) probe(ctx context.Context, path string, st os.FileInfo) (p decode.Info, err error) {
@@ -191,7 +196,7 @@ func (l *library) List() []room.PlaylistView {
 	for _, e := range l.Library.List() {
 		pl := e.Playlist
 		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision,
-			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Strings(), Phases: []room.PhaseView{}}
+			Errors: e.Problems.Errors().Strings(), Warnings: playlists.Brief(e.Problems.Warnings()).Strings(), Phases: []room.PhaseView{}}
 		if w := measuring(pl); w != "" {
 			v.Warnings = append(v.Warnings, w)
 		}

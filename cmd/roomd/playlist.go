@@ -34,7 +34,7 @@ func playlistCommand(ctx context.Context, c *call) error {
 	}
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), slog.New(slog.DiscardHandler))
 	defer lib.Close()
-	file, problems, err := playlists.WriteNew(ctx, c.playlists, from, lib.measure)
+	file, problems, err := playlists.WriteNew(ctx, c.playlists, from, lib.measure, cfg.Music...)
 	if bad := problems.Render(c.stderr); bad != nil {
 		return bad
 	}

@@ -88,7 +88,7 @@ func TestCheckHears(t *testing.T) {
 	}
 	write("evening.yaml", `name: Evening
 phases:
-  - {name: Arrival, stage: preparation, length: 1m, music: [voice.flac, list.m3u8]}
+  - {name: Arrival, stage: preparation, length: 2m, music: [voice.flac, list.m3u8]}
   - {name: Journey, stage: administration, length: 3m, music: [voice.flac, jump.flac, calm.flac]}
 `)
 	write("list.m3u8", "calm.flac\n")

@@ -57,8 +57,14 @@ const (
 
 var stageFill = map[string]string{"preparation": "#efe3cd", "administration": "#e2d9e6", "integration": "#dbe7d9"}
 
-// arcHeight is how high the picture is.
+// arcHeight is how high the picture is, with its list.
 func arcHeight(v room.ArcView) float64 {
+	_, list := listHeight(v)
+	return chartHeight(v) + list
+}
+
+// chartHeight is how high the picture is without its list.
+func chartHeight(v room.ArcView) float64 {
 	return 128 + loudHigh + 44 + 3*rowHigh + 46 + float64(len(v.Lights))*(lightHigh+26) + 66
 }
 
@@ -74,7 +80,7 @@ func drawArc(to canvas, v room.ArcView) {
 	rect(0, 0, plotWidth, height, paper, 1)
 	to.text(point{plotLeft, 38}, v.Name, 23, ink, fromLeft, true)
 	to.text(point{plotWidth - plotRight, 38}, "as planned, "+clock(time.Duration(v.EndMS)*time.Millisecond), 14, faint, toRight, false)
-	top, bottom := 58.0, height-66
+	top, bottom := 58.0, chartHeight(v)-66
 
 	// Stages, and the phases under them.
 	for i, ph := range v.Phases {
@@ -128,6 +134,12 @@ func drawArc(to canvas, v room.ArcView) {
 		to.line([]point{{x(ph.StartMS), y(ph.Target)}, {x(ph.EndMS), y(ph.Target)}}, ink, 1.4, true)
 	}
 
+	for _, n := range v.Notes {
+		e := x(n.AtMS)
+		to.line([]point{{e, at}, {e, at + loudHigh}}, warnFill, 1, true)
+		warning(to, point{e, at + 2})
+	}
+
 	// Where a phase may end, and the marks that it waits for.
 	at += loudHigh + 26
 	flexes := false
@@ -154,6 +166,7 @@ func drawArc(to canvas, v room.ArcView) {
 	// Tracks in two rows by turns, so that a crossfade is seen; what the bed covers below them.
 	at += 18
 	n := 0
+	_, numbers := listOf(v)
 	for _, c := range v.Clips {
 		a, z := x(c.StartMS), x(c.EndMS)
 		row, fill := 0, ""
@@ -176,7 +189,8 @@ func drawArc(to canvas, v room.ArcView) {
 				ground = ink
 			}
 			inner := x(c.StartMS + c.FadeInMS/2)
-			to.text(point{inner + 5, y1 + 19}, fits(c.Title, x(c.EndMS-c.FadeOutMS/2)-inner-8, 12), 12, ground, fromLeft, false)
+			say, size := barText(listed{c, numbers[c.ID]}, x(c.EndMS-c.FadeOutMS/2)-inner-4)
+			to.text(point{inner + 3, y1 + 19}, say, size, ground, fromLeft, false)
 		}
 	}
 	for _, ph := range v.Phases {
@@ -237,6 +251,11 @@ func drawArc(to canvas, v room.ArcView) {
 	sign(1.4, ink, true, "target")
 	to.area([]point{{e + 6, bottom + 47}, {e + 1, bottom + 42}, {e + 6, bottom + 37}, {e + 11, bottom + 42}}, ink, 1)
 	to.text(point{e + 18, bottom + 47}, "where the phase ends, in how far it may", 12, ink, fromLeft, false)
+	if e += 290; len(v.Notes) > 0 {
+		warning(to, point{e + 6, bottom + 48})
+		to.text(point{e + 20, bottom + 47}, "what roomd check warns of", 12, ink, fromLeft, false)
+	}
+	drawList(to, v, chartHeight(v))
 }
 
 // fits is as much of a text as has room; empty where half a word has none.

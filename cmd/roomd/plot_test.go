@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
+	"html"
 	"image/png"
 	"log/slog"
 	"math"
@@ -251,5 +253,61 @@ func TestArcServed(t *testing.T) {
 		if i == 0 {
 			d.do(room.Command{Do: room.Start, Playlist: "starter/tour"})
 		}
+	}
+}
+
+// TestPlotOfMany draws many short tracks: each has its number in the picture and its whole name in the list, and what check warns
+// of is drawn where it is.
+func TestPlotOfMany(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	root := filepath.Join(data, "playlists")
+	tones := map[string]tone{}
+	for i := range 42 {
+		tones[fmt.Sprintf("%02d-track of a long name that has no room in its bar.flac", i+1)] = tone{200 + 10*float64(i), 35, -20}
+	}
+	music(t, filepath.Join(root, "many"), tones)
+	if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "aevalsrc='(if(between(t,40,41),0.6,0.03))*sin(2*PI*400*t)':s=44100:d=80", filepath.Join(root, "jump.flac")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(root, "p.yaml"), []byte("name: Many\ncrossfade: 0s\nphases:\n  - {name: A, stage: preparation, length: 1470s, music: many/}\n  - {name: B, stage: integration, length: 80s, music: [jump.flac, gone.flac]}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	svg := filepath.Join(data, "arc.svg")
+	for _, out := range []string{svg, filepath.Join(data, "arc.png")} {
+		if code, _, errs := roomd(t, nil, "plot", "p", "--out", out, "--data", data); code != exitOK {
+			t.Fatalf("plot: %d %s", code, errs)
+		}
+	}
+	b, err := os.ReadFile(svg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := map[string]int{}
+	for _, m := range regexp.MustCompile(`>([^<>]+)</text>`).FindAllStringSubmatch(string(b), -1) {
+		texts[html.UnescapeString(m[1])]++
+	}
+	for i := range 42 {
+		n, title := strconv.Itoa(i+1), fmt.Sprintf("%02d-track of a long name that has no room in its bar", i+1)
+		if texts[n] != 2 || texts[title] != 1 {
+			t.Errorf("%d is in the picture %d times, its name %d times", i+1, texts[n], texts[title])
+		}
+	}
+	if texts["43  jump"]+texts["43"] < 1 || texts["jump"] != 1 {
+		t.Errorf("jump is not drawn: %v", texts)
+	}
+	for _, want := range []*regexp.Regexp{regexp.MustCompile(`^43: "jump.flac" rises steeply: it is taken down by \d+ dB$`), regexp.MustCompile(`^phase "B": 1 of 2 tracks can't be played$`)} {
+		found := false
+		for s := range texts {
+			found = found || want.MatchString(s)
+		}
+		if !found {
+			t.Errorf("not drawn: %v", want)
+		}
+	}
+	// The rise is 40 s into its track, which begins at 24:30 of 25:50.
+	x := plotLeft + (plotWidth-plotLeft-plotRight)*(1470+40)/1550
+	if !regexp.MustCompile(fmt.Sprintf(`<polygon points="%.0f\.\d,[^"]*" fill="%s"`, math.Floor(x), warnFill)).Match(b) {
+		t.Errorf("no warning is drawn at %.1f", x)
 	}
 }

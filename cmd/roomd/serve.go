@@ -107,9 +107,6 @@ func serve(ctx context.Context, c *call) error {
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
 	defer lib.Close()
 	h.also(lib.Problems)
-	if lib.scan != nil {
-		lib.scan.Gentle = func() bool { return snd.Status().Running }
-	}
 
 	var onMQTT *topics.Topics
 	h.also(func() []room.Problem { return onMQTT.Problems() })
@@ -122,6 +119,7 @@ func serve(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	lib.busy = func() bool { return r.Snapshot().InSession() }
 	schedule, err = room.NewSchedule(cfg.Schedule, room.Jobs{
 		Do:   r.Do,
 		Busy: func() bool { return r.Snapshot().InSession() },

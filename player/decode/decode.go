@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"roomd/player/decode/endings"
 )
 
 // Options say how a file is opened.
@@ -140,18 +142,12 @@ type Playable struct {
 	Missing string   // what can't be played and what to do, as a sentence; empty: nothing
 }
 
-var (
-	nativeEndings = []string{".mp3", ".flac", ".ogg", ".oga", ".wav"}
-	ffmpegEndings = append(append([]string{}, nativeEndings...), ".opus", ".m4a", ".m4b", ".mp4", ".aac", ".aif", ".aiff", ".aifc",
-		".wma", ".caf", ".w64", ".wv", ".ape", ".mka", ".webm", ".mp2", ".ac3", ".dsf", ".mpc", ".tta", ".au")
-)
-
 // Formats says what can be played here.
 func Formats() Playable {
 	t := tools()
 	if t.ffmpeg != "" {
-		return Playable{FFmpeg: true, Version: t.version, Endings: ffmpegEndings}
+		return Playable{FFmpeg: true, Version: t.version, Endings: endings.Music}
 	}
-	return Playable{Endings: nativeEndings, Missing: "Without ffmpeg only mp3, flac, ogg vorbis and wav are played; " +
+	return Playable{Endings: endings.Native, Missing: "Without ffmpeg only mp3, flac, ogg vorbis and wav are played; " +
 		"for m4a, opus, aiff, wma and the rest install ffmpeg (sudo apt install ffmpeg) and start roomd again."}
 }

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
+
+	"roomd/player/decode/endings"
 )
 
 // decoder gives a file's frames at the file's own rate. Its methods are called by one goroutine.
@@ -169,7 +169,7 @@ func newDecoder(in *input, name string) (decoder, error) {
 		return newWav(in, at)
 	}
 	dec, err := newMP3(in, at)
-	if err != nil && !slices.Contains(nativeEndings, strings.ToLower(filepath.Ext(name))) && !errors.Is(err, ErrUnsupported) {
+	if err != nil && !slices.Contains(endings.Native, endings.Of(name)) && !errors.Is(err, ErrUnsupported) {
 		return nil, fmt.Errorf("%w: not mp3, flac, ogg vorbis or wav", ErrUnsupported)
 	}
 	return dec, err

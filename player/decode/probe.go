@@ -8,11 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/dhowden/tag"
+
+	"roomd/charset"
 )
 
 // Info is what a file says about itself, without its sound being decoded.
@@ -207,8 +212,73 @@ func probeFFprobe(ctx context.Context, t toolset, path string) (Info, error) {
 			tags[strings.ToLower(k)] = v
 		}
 	}
+	if slices.ContainsFunc(titles, func(k string) bool { return strings.ContainsRune(tags[k], utf8.RuneError) }) {
+		// ffprobe shows bytes that are not UTF-8 as they can't be read: the tags themselves still hold them.
+		raw := map[string]string{}
+		if f, err := os.Open(path); err == nil {
+			raw = nativeTags(f)
+			f.Close()
+		}
+		for _, k := range titles {
+			if strings.ContainsRune(tags[k], utf8.RuneError) {
+				tags[k] = raw[k]
+			}
+		}
+	}
 	info.tags(tags)
 	return info, nil
+}
+
+// titles are the tags that people read.
+var titles = []string{"title", "artist", "album_artist", "albumartist", "album"}
+
+// readable decodes the titles of tags that are in some code page of their writer's, all of them together, as one word says
+// too little. What stays unknown is left out.
+func readable(tags map[string]string) {
+	var keys []string
+	var text []byte
+	for _, k := range titles {
+		if raw, foreign := codePage(tags[k]); foreign {
+			keys = append(keys, k)
+			text = append(append(text, strings.ReplaceAll(raw, "\n", " ")...), '\n')
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	read, sure := charset.Decode(text)
+	parts := strings.Split(read, "\n")
+	for i, k := range keys {
+		if !sure || i >= len(parts) {
+			delete(tags, k)
+		} else {
+			tags[k] = parts[i]
+		}
+	}
+}
+
+// codePage is the bytes of a tag that are not what it says: not UTF-8, or called Latin-1 where they are another code page, as
+// older programs wrote ID3v2. Such a text has control characters in it, or hardly a letter of ASCII.
+func codePage(s string) (raw string, foreign bool) {
+	if !utf8.ValidString(s) {
+		return s, true
+	}
+	var b []byte
+	plain, high, control := 0, 0, 0
+	for _, r := range s {
+		switch {
+		case r > 0xff:
+			return "", false
+		case r >= 0xa0:
+			high++
+		case r >= 0x80:
+			control++
+		case unicode.IsLetter(r):
+			plain++
+		}
+		b = append(b, byte(r))
+	}
+	return string(b), control > 0 || high > plain
 }
 
 // framesTime is the length of n frames.
@@ -221,6 +291,9 @@ var voices = regexp.MustCompile(`(?i)\b(?:speech|spoken|audio ?books?|podcasts?|
 
 // tags takes what is used from tags with lower-case names.
 func (i *Info) tags(t map[string]string) {
+	if t == nil {
+		t = map[string]string{}
+	}
 	first := func(names ...string) string {
 		for _, n := range names {
 			if v := strings.TrimSpace(strings.ToValidUTF8(t[n], "")); v != "" {
@@ -237,6 +310,7 @@ func (i *Info) tags(t map[string]string) {
 		}
 		return n
 	}
+	readable(t)
 	i.Title, i.Artist, i.Album = first("title"), first("artist", "album_artist", "albumartist"), first("album")
 	i.Track, i.Disc = number(first("track", "tracknumber")), number(first("disc", "discnumber"))
 	i.Voice = voices.MatchString(first("genre")) || first("lyrics", "unsyncedlyrics", "lyrics-eng", "\u00a9lyr") != ""

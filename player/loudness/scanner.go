@@ -25,8 +25,8 @@ type Scanner struct {
 	Open func(ctx context.Context, path string) (s Source, rate int, err error)
 	// Workers is how many files are analysed at once; 0 is one.
 	Workers int
-	// Gentle, where it is set and true, makes each worker rest as long as it works: music is playing.
-	Gentle func() bool
+	// Busy, where it is set and true, holds all analysis, also that of a file that is half heard: a session runs.
+	Busy func() bool
 	// Done, where it is set, is told of each file that was asked for, from the goroutine that has looked at it. Where err is
 	// not nil and a.Frames is not 0, a is what was sound of it.
 	Done func(path string, a Analysis, err error)
@@ -94,6 +94,9 @@ func (s *Scanner) Run(ctx context.Context) {
 		wg.Go(func() {
 			lowPriority()
 			for ctx.Err() == nil {
+				if s.rest(ctx); ctx.Err() != nil {
+					return
+				}
 				path, ok := s.take()
 				if !ok {
 					select {
@@ -196,23 +199,27 @@ func (s *Scanner) settled(ctx context.Context, path string) (Analysis, error) {
 	return Analysis{}, errors.New("it changes all the time")
 }
 
+// restless is how often a scanner that is held looks whether it may go on.
+const restless = time.Second
+
+// rest waits while the scanner is held.
+func (s *Scanner) rest(ctx context.Context) {
+	for ctx.Err() == nil && s.Busy != nil && s.Busy() {
+		select {
+		case <-ctx.Done():
+		case <-time.After(restless):
+		}
+	}
+}
+
 func (s *Scanner) measure(ctx context.Context, path string) (Analysis, error) {
 	src, rate, err := s.Open(ctx, path)
 	if err != nil {
 		return Analysis{}, err
 	}
-	began := time.Now()
 	a, err := analyse(ctx, src, rate, func() {
 		runtime.Gosched()
-		if s.Gentle == nil || !s.Gentle() {
-			began = time.Now()
-			return
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Since(began)):
-		}
-		began = time.Now()
+		s.rest(ctx)
 	})
 	if err2 := src.Close(); err == nil && err2 != nil {
 		err = err2

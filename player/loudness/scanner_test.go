@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,23 +226,31 @@ func TestScannerWorksTogetherAndStops(t *testing.T) {
 	})
 }
 
-// While music plays the scanner rests as long as it works.
-func TestScannerIsGentle(t *testing.T) {
+// While a session runs nothing is heard through: not what is asked for in it, nor the rest of what was begun before.
+func TestScannerIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		took := func(gentle bool) time.Duration {
-			d := newDesk(t, opened(t, t.TempDir()))
-			d.slow, d.Gentle = 100*time.Millisecond, func() bool { return gentle }
-			began := time.Now()
-			d.scan(t, d.write(t, "a", "-20"), d.write(t, "b", "-21"))
-			return time.Since(began)
+		d := newDesk(t, opened(t, t.TempDir()))
+		var session atomic.Bool
+		d.slow, d.Busy = 100*time.Millisecond, session.Load
+		a, b := d.write(t, "a", "-20"), d.write(t, "b", "-21")
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { d.Run(ctx); close(ended) }()
+		d.Add(a)
+		time.Sleep(50 * time.Millisecond) // into the first file
+		session.Store(true)
+		d.Add(b)
+		time.Sleep(3 * time.Hour)
+		if p := d.Progress(); p.Done != 0 || len(p.Current) != 1 {
+			t.Errorf("in the session: %+v", p)
 		}
-		alone, beside := took(false), took(true)
-		if alone < 1800*time.Millisecond || alone > 1900*time.Millisecond {
-			t.Errorf("alone it took %v", alone)
+		session.Store(false)
+		time.Sleep(10 * time.Second)
+		if p := d.Progress(); p.Done != 2 {
+			t.Errorf("after the session: %+v", p)
 		}
-		if beside <= alone+100*time.Millisecond {
-			t.Errorf("beside music it took %v, alone %v", beside, alone)
-		}
+		cancel()
+		<-ended
 	})
 }
 

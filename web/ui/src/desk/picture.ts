@@ -2,7 +2,7 @@
 // is 1000 wide. Times are ms of the session.
 
 export interface ArcPhase { name: string; stage: string; start_ms: number; end_ms: number; plan_ms: number; flex_ms: number; until?: string; target: number; silence?: boolean }
-export interface ArcClip { id: string; title: string; phase: number; start_ms: number; end_ms: number; fade_in_ms: number; fade_out_ms: number; gain: number; bed?: string; cover?: string; cut?: boolean }
+export interface ArcClip { id: string; title: string; artist?: string; phase: number; start_ms: number; end_ms: number; fade_in_ms: number; fade_out_ms: number; gain: number; bed?: string; cover?: string; cut?: boolean }
 export interface ArcLight { role: string; points: { at_ms: number; level: number; color: string }[] }
 export interface Join { from_ms: number; to_ms: number }
 export interface ArcView {

@@ -1,0 +1,109 @@
+package room
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"roomd/playlists"
+)
+
+// nearlySilent is the loudness below which a recording is probably a mistake, LUFS.
+const nearlySilent = -60.0
+
+// remark is something in a session as planned that its writer may not expect.
+type remark struct {
+	at          time.Duration   // session time
+	phase       int             // index
+	clip        string          // ID of the piece that it is about; empty: it is about the phase, or is not played
+	track       bool            // it is about a track
+	place       playlists.Place // where the playlist names it
+	says, write string
+	known       bool // whoever found the music has said it already
+}
+
+// remarks are what a session as planned makes of its music: what startles or is damaged, what is raised as far as anything is,
+// what can't be played, what is not reached. They are in the order of session time.
+func (s *Session) remarks() []remark {
+	var out []remark
+	plays := map[[2]int]placed{} // the first piece of each item
+	for _, p := range slices.Backward(s.Pieces) {
+		plays[[2]int{p.Phase, p.Item}] = p
+	}
+	for i := range s.Begin.Playlist.Phases {
+		ph := s.phase(i)
+		tracks, missed, broken := 0, 0, 0
+		var named playlists.Place
+		for k, it := range ph.Music {
+			t := it.Track
+			if t == nil {
+				continue
+			}
+			if tracks++; tracks == 1 {
+				named = it.At
+			}
+			if t.Problem != "" {
+				broken++
+				continue
+			}
+			p, ok := plays[[2]int{i, k}]
+			if !ok {
+				missed++
+				p = placed{Phase: i, piece: piece{Item: k, Start: s.Spans[i].Start}}
+			}
+			add := func(after time.Duration, known bool, says, write string) {
+				out = append(out, remark{at: p.Start + after, phase: i, clip: p.ID, track: true, place: it.At, says: says, write: write, known: known})
+			}
+			name := filepath.Base(t.File)
+			if at := t.LevelledAt - t.LeadIn; t.Levelled >= playlists.MuchLevelled && at >= 0 && p.Start+at < p.End {
+				add(at, true, fmt.Sprintf("%q rises steeply: it is taken down by %.0f dB", name, t.Levelled), "")
+			}
+			if t.Damaged {
+				add(0, true, fmt.Sprintf("%q is damaged: not all of it can be heard", name), "")
+			}
+			if t.Voice && ph.Stage == playlists.Administration {
+				add(0, true, fmt.Sprintf("%q has a voice in it", name), "")
+			}
+			const another = "choose another recording, or leave it out"
+			switch gain := s.gain(p); {
+			case !t.Measured:
+			case !t.HasLoudness:
+				add(0, false, fmt.Sprintf("%q is nearly silent: nothing of it can be heard", name), another)
+			case gain >= maxGain && t.Loudness < nearlySilent:
+				add(0, false, fmt.Sprintf("%q is nearly silent: it would be raised by %.0f dB, with all its noise", name, gain), another)
+			}
+		}
+		add := func(known bool, says, write string) {
+			out = append(out, remark{at: s.Spans[i].Start, phase: i, place: named, says: fmt.Sprintf("phase %q: %s", ph.Name, says), write: write, known: known})
+		}
+		// A shuffled phase plays the rest another time, and one that fits has its choice.
+		if missed > 0 && ph.Order == playlists.Listed {
+			add(false, fmt.Sprintf("%d of %d tracks are not reached at this length of %s", missed, tracks-broken, playlists.FormatLength(ph.Length)),
+				"write a longer length, fewer tracks, or order: shuffle")
+		}
+		if broken > 0 {
+			add(true, fmt.Sprintf("%d of %d tracks can't be played", broken, tracks), "")
+		}
+	}
+	slices.SortStableFunc(out, func(a, b remark) int { return cmp.Compare(a.at, b.at) })
+	return out
+}
+
+// CheckMusic says what a session as planned would make of a playlist's music that its writer may not expect. The playlist is a
+// resolved one; what finding its music has said is not said again.
+func (c Config) CheckMusic(pl *playlists.Playlist) playlists.Problems {
+	if len(pl.Phases) == 0 {
+		return nil
+	}
+	var out playlists.Problems
+	s := Rehearsal(Begin{Playlist: *pl, Reference: c.Audio.Reference, Ceiling: c.Audio.Ceiling, Seed: 1})
+	for _, r := range s.remarks() {
+		// How long a phase lasts that waits for a mark nobody knows, nor what it reaches.
+		if !r.known && (r.track || pl.Phases[r.phase].Until == "") {
+			out = append(out, playlists.Problem{Place: r.place, Severity: playlists.Warning, Says: r.says, Write: r.write})
+		}
+	}
+	return out
+}
