@@ -32,7 +32,7 @@ func TestScheduleOnlySendsCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.set = func(time.Time) bool { return true }
-	for _, want := range []string{"done", "left out: A session is running.", "failed", "failed"} {
+	for _, want := range []string{"done", "skipped: A session is running.", "failed", "failed"} {
 		s.run(t.Context(), 0)
 		if v := s.View()[0]; !strings.HasSuffix(v.Last, ": "+want) || v.Next == "" || v.Do != "scene dusk" {
 			t.Errorf("after a run that was %q the schedule shows %+v", want, v)
@@ -83,7 +83,7 @@ func TestScheduleJobs(t *testing.T) {
 		t.Errorf("done were %q", did)
 	}
 	busy = false
-	for k, want := range []string{"done", "Sound does not work.", "written: a.tar.gz", "failed"} {
+	for k, want := range []string{"done", "Sound does not work.", "wrote a.tar.gz", "failed"} {
 		s.run(t.Context(), k)
 		if v := s.View()[k]; !strings.HasSuffix(v.Last, ": "+want) {
 			t.Errorf("entry %d: %+v", k, v)
@@ -91,7 +91,7 @@ func TestScheduleJobs(t *testing.T) {
 	}
 	busy = true
 	s.run(t.Context(), 2)
-	if v := s.View()[2]; !strings.HasSuffix(v.Last, ": left out: A session is running.") {
+	if v := s.View()[2]; !strings.HasSuffix(v.Last, ": skipped: A session is running.") {
 		t.Errorf("%+v", v)
 	}
 }
