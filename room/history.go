@@ -97,7 +97,7 @@ func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
 	return out, nil
 }
 
-// record converts a row.
+// record returns row as a SessionRecord without events.
 func (r *Room) record(row journal.SessionRow) SessionRecord {
 	rec := SessionRecord{ID: row.ID, Playlist: row.Playlist, Name: row.Name, State: Running, Ending: row.Ending, EndingCode: endingCode(row.Ending)}
 	if row.EndedMS != 0 {

@@ -26,7 +26,7 @@ type Store struct {
 	db     *sql.DB
 	memory bool  // db is the copy in memory
 	saved  int64 // seq of the last event on disk; valid while memory is set
-	whole  bool  // the file passed its integrity check, or was rebuilt
+	whole  bool  // the next open needs no integrity check
 	pages  int   // maximum pages in the file, for tests; 0: no limit
 
 	mu     sync.Mutex // guards the fields below
