@@ -96,7 +96,7 @@ func TestScheduleJobs(t *testing.T) {
 	}
 }
 
-// A schedule waits for a clock that has been set, and begins anew when it is set later.
+// A schedule waits for a clock that has been set, and reschedules all jobs when it is set later.
 func TestScheduleWaitsForTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs, ahead atomic.Int64
@@ -125,13 +125,13 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		if n := runs.Load(); n != 10 || s.View()[0].Next == "" {
 			t.Errorf("%d runs in ten minutes, the next at %q", n, s.View()[0].Next)
 		}
-		if strings.Contains(log.String(), "begins anew") {
+		if strings.Contains(log.String(), "rescheduling all jobs") {
 			t.Error(log.String())
 		}
 		ahead.Store(int64(time.Hour))
 		time.Sleep(clockLooks)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "begins anew"); n != 1 || !strings.Contains(log.String(), "by=1h0m0s") {
+		if n := strings.Count(log.String(), "rescheduling all jobs"); n != 1 || !strings.Contains(log.String(), "by=1h0m0s") {
 			t.Errorf("the clock was set: %s", log.String())
 		}
 		time.Sleep(5 * time.Minute)
