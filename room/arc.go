@@ -6,28 +6,28 @@ import (
 	"roomd/playlists"
 )
 
-// Span is one phase laid on session time.
+// Span is one phase placed on session time.
 type Span struct {
 	Start time.Duration `json:"start"`
-	// End is where the phase ends as things stand: its nominal end, moved within the phase's flex to a track's own
-	// ending. An open phase ends when it is let go, so its End is only a guess.
+	// End is the nominal end, moved within the phase's flex to the end of a track. For an open phase, which ends when
+	// someone releases it, End is an estimate.
 	End     time.Duration `json:"end"`
-	Nominal time.Duration `json:"nominal"`         // where the plan would end it; what flex is counted from
-	Length  time.Duration `json:"length"`          // as the file says, and what a boost added
-	Added   time.Duration `json:"added,omitempty"` // what a boost added
-	Fade    time.Duration `json:"fade,omitempty"`  // of the music that is cut at its end; 0: the phase's crossfade
+	Nominal time.Duration `json:"nominal"`         // planned end; flex is measured from it
+	Length  time.Duration `json:"length"`          // length in the file plus Added
+	Added   time.Duration `json:"added,omitempty"` // added by a boost
+	Fade    time.Duration `json:"fade,omitempty"`  // fade-out of music cut at End; 0: the phase's crossfade
 	Held    bool          `json:"held,omitempty"`
-	Waiting string        `json:"waiting,omitempty"` // the mark it stays open for
+	Waiting string        `json:"waiting,omitempty"` // the mark that it waits for
 	Over    bool          `json:"over,omitempty"`
-	Passed  bool          `json:"passed,omitempty"` // never played: skipped by a bring-back
+	Passed  bool          `json:"passed,omitempty"` // skipped by a bring-back, never played
 }
 
 func (sp Span) open() bool { return sp.Held || sp.Waiting != "" }
 
-// shortest is the least that a later phase is squeezed to, of the length that the file gives it.
+// shortest is the smallest fraction of its length that relay may shorten a later phase to.
 const shortest = 0.5
 
-// plan lays a playlist's phases one behind the other.
+// plan places phases back to back from session time 0.
 func plan(phases []playlists.Phase) []Span {
 	spans := make([]Span, len(phases))
 	var at time.Duration
@@ -38,11 +38,10 @@ func plan(phases []playlists.Phase) []Span {
 	return spans
 }
 
-// relay lays the phases after span i anew, from span i's end on. With keep lengths they keep their lengths and the
-// session's end moves. With keep end the session still ends at end: what the change took or gave is shared by the
-// later integration phases in proportion to their lengths, down to half of each; only what they can't give is
-// asked of the other later phases, in the same way, since those are counted from the lozenge; and what nobody can
-// give moves the session's end.
+// relay places the phases after span i again, starting at its end. With KeepLengths, phases keep their lengths and the
+// session's end moves. Otherwise the session still ends at end: the later integration phases absorb the difference in
+// proportion to their lengths, each down to shortest of its length. The other later phases, which are timed from the
+// lozenge, absorb only the rest, in the same way. Whatever is left moves the session's end.
 func relay(spans []Span, phases []playlists.Phase, i int, keep playlists.Keep, end time.Duration) {
 	lengths := make([]time.Duration, len(spans))
 	var sum time.Duration
@@ -54,7 +53,7 @@ func relay(spans []Span, phases []playlists.Phase, i int, keep playlists.Keep, e
 		sum += lengths[j]
 	}
 	if keep != playlists.KeepLengths {
-		rest := end - spans[i].End - sum // to share out: more time where positive
+		rest := end - spans[i].End - sum // positive: phases get longer
 		rest = share(lengths, rest, func(j int) bool {
 			return j > i && !spans[j].Passed && phases[j].Stage == playlists.Integration
 		})
@@ -70,8 +69,8 @@ func relay(spans []Span, phases []playlists.Phase, i int, keep playlists.Keep, e
 	}
 }
 
-// share gives rest to the lengths that are in, in proportion, and returns what it could not place. No length is
-// taken below the shortest part of itself.
+// share spreads rest over the lengths selected by in, in proportion, and returns the remainder. No length drops below
+// shortest of itself.
 func share(lengths []time.Duration, rest time.Duration, in func(int) bool) time.Duration {
 	var sum time.Duration
 	last := -1
@@ -95,7 +94,7 @@ func share(lengths []time.Duration, rest time.Duration, in func(int) bool) time.
 		}
 		part := time.Duration(float64(give) * float64(l) / float64(sum)).Round(time.Millisecond)
 		if j == last {
-			part = left // the last takes the rounding, so that the sum is exact
+			part = left // the last one absorbs the rounding error
 		}
 		lengths[j] += part
 		left -= part

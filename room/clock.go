@@ -8,20 +8,20 @@ import (
 	"roomd/room/journal"
 )
 
-// Clock is the room's own clock: it counts from the room's first start, goes on over restarts and reboots, and never
-// goes back or jumps with the wall clock. Sessions are timed by it.
+// Clock is the room's monotonic clock, which times sessions. It counts from the room's first start, continues across
+// restarts and reboots, and ignores changes to the wall clock while the computer runs.
 type Clock struct {
-	boot  string        // of the kernel, empty where unknown
-	start time.Duration // since boot, when this process took its reading
+	boot  string        // kernel boot ID; empty: unknown
+	start time.Duration // time since boot when this process started the clock
 	room  time.Duration // room time at start
 	since func() time.Duration
 	wall  func() time.Time
 }
 
-// NewClock goes on from an anchor; the zero Anchor begins at 0. In the same boot the kernel's clock tells how much
-// time has passed, exactly. After a reboot only the wall clock can; where that has gone back, no time is assumed to
-// have passed and trusted is false; nor where one of the two was read before the computer knew the year: a session, and
-// what is kept of others, would end by decades that never passed.
+// NewClock continues from anchor a; the zero Anchor starts at 0. Within one boot, the kernel's clock gives the exact time
+// passed. After a reboot only the wall clock can. If it moved backwards, or if only one of its two readings has a plausible
+// year, NewClock assumes that no time passed and returns trusted false. Otherwise a clock set by decades would end a running
+// session and erase old ones.
 func NewClock(a journal.Anchor) (c *Clock, trusted bool) {
 	return newClock(a, bootID(), sinceBoot, time.Now)
 }
@@ -34,7 +34,7 @@ func newClock(a journal.Anchor, boot string, since func() time.Duration, wall fu
 	case boot != "" && boot == a.BootID && c.start >= a.Boot:
 		passed = c.start - a.Boot
 	default:
-		// Round strips the monotonic reading: across a reboot only wall time compares.
+		// Round strips the monotonic reading, which means nothing across a reboot.
 		now := wall().Round(0)
 		if passed = now.Sub(a.Wall.Round(0)); passed < 0 || (now.Year() < wrongYear) != (a.Wall.Year() < wrongYear) {
 			passed, trusted = 0, false
@@ -44,12 +44,12 @@ func newClock(a journal.Anchor, boot string, since func() time.Duration, wall fu
 	return c, trusted
 }
 
-// Now is the room's time, in whole milliseconds, so that a journal that keeps milliseconds replays exactly.
+// Now returns the room time, truncated to milliseconds because the journal stores milliseconds and must replay exactly.
 func (c *Clock) Now() time.Duration {
 	return (c.room + c.since() - c.start).Truncate(time.Millisecond)
 }
 
-// Anchor is where the clock stands.
+// Anchor returns the clock's present reading, for NewClock in a later process.
 func (c *Clock) Anchor() journal.Anchor {
 	since := c.since()
 	return journal.Anchor{BootID: c.boot, Boot: since, Wall: c.wall(), Room: c.room + since - c.start}

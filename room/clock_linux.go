@@ -9,7 +9,7 @@ import (
 	"roomd/room/doctor"
 )
 
-// sinceBoot is the time since boot, suspend included (CLOCK_BOOTTIME): a Go monotonic reading stands still in a suspend.
+// sinceBoot returns the time since boot, suspend included (CLOCK_BOOTTIME). Go's monotonic clock stops during suspend.
 func sinceBoot() time.Duration {
 	var ts unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) != nil {
@@ -20,8 +20,8 @@ func sinceBoot() time.Duration {
 
 var process = time.Now()
 
-// ClockSet says whether the wall clock, which shows wall, can be right: a network tells the kernel the time, or the computer
-// has a clock of its own that runs while it is off. A Raspberry Pi that has neither wakes up where it went to sleep.
+// ClockSet reports whether wall, read from the wall clock, can be right: the kernel's clock is synchronized, or the
+// computer has a battery clock. A Raspberry Pi with neither boots with the time at which it was shut down.
 func ClockSet(wall time.Time) bool {
 	if wall.Year() < wrongYear {
 		return false
@@ -33,7 +33,7 @@ func ClockSet(wall time.Time) bool {
 	if _, err := unix.Adjtimex(&tx); err == nil {
 		return tx.Status&unix.STA_UNSYNC == 0
 	}
-	// A service that may not touch the clock may not ask the kernel either. Then systemd tells, where it keeps the time.
+	// A sandboxed service may not call adjtimex. Fall back to systemd-timesyncd's state, if it runs.
 	there := func(path string) bool {
 		_, err := os.Stat(path)
 		return err == nil

@@ -4,10 +4,10 @@ package room
 
 import "time"
 
-// sinceBoot stands in where only developers run roomd: a restart there is told by the wall clock.
+// sinceBoot returns the time since this process started. Only developers run roomd here; a restart uses the wall clock.
 func sinceBoot() time.Duration { return time.Since(process) }
 
 var process = time.Now()
 
-// ClockSet says whether the wall clock, which shows wall, can be right.
+// ClockSet reports whether wall, read from the wall clock, has a plausible year.
 func ClockSet(wall time.Time) bool { return wall.Year() >= wrongYear }

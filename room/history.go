@@ -13,30 +13,30 @@ import (
 	"roomd/room/journal"
 )
 
-// maxNote is how many letters a note has at most.
+// maxNote is the maximum length of a note in characters.
 const maxNote = 1000
 
-// keep is how long a session is kept after its end.
+// keep is how long the room keeps a session after its end.
 func (c Config) keep() time.Duration { return time.Duration(c.KeepDays) * 24 * time.Hour }
 
-// forgetOld erases what is older than the room keeps. Never in a session.
+// forgetOld erases sessions and damaged journals older than keep. It does nothing during a session or if KeepDays is 0.
 func (r *Room) forgetOld(ctx context.Context) {
 	if r.state.Load().Mode()&during != 0 || r.o.Config.KeepDays == 0 {
 		return
 	}
 	err := errors.Join(r.o.Store.ForgetBefore(ctx, ms(r.clock.Now()-r.o.Config.keep())), r.o.Store.ForgetDamaged(r.o.Config.keep()))
 	if err != nil {
-		r.o.Log.Warn("old sessions were not erased; that is tried again in an hour", "err", err)
+		r.o.Log.Warn("old sessions not erased; retrying in an hour", "err", err)
 	}
 }
 
-// Erase erases a session that is over, now.
+// Erase erases a session that has ended. It gives *Refused if the session is unknown or running, or the disk not writable.
 func (r *Room) Erase(ctx context.Context, id string) error {
 	_, err := r.ask(ctx, request{erase: id, answer: make(chan answer, 1)})
 	return err
 }
 
-// erase is Erase by the owner of the session.
+// erase runs Erase in the owner loop.
 func (r *Room) erase(ctx context.Context, id string) error {
 	st := r.state.Load()
 	_, ok, err := r.o.Store.Session(ctx, id)
@@ -53,15 +53,14 @@ func (r *Room) erase(ctx context.Context, id string) error {
 	if err := r.o.Store.Forget(ctx, id); err != nil {
 		return err
 	}
-	r.o.Log.Info("a session was erased", "session", id)
+	r.o.Log.Info("session erased", "session", id)
 	if st.Session != nil && st.Session.ID == id {
 		r.publish(func(n *state) { n.Session = nil })
 	}
 	return nil
 }
 
-// noteFor checks that a note can be kept: its text, and the session and the mark that it is for. What was noted there
-// before gives way to it.
+// noteFor trims the note's text and checks it, its session and its mark.
 func (r *Room) noteFor(ctx context.Context, c *Command) error {
 	c.Text = strings.TrimSpace(c.Text)
 	switch {
@@ -85,7 +84,7 @@ func (r *Room) noteFor(ctx context.Context, c *Command) error {
 	return nil
 }
 
-// Sessions are the sessions of the journal, the newest first, without what happened in them.
+// Sessions returns up to 1000 sessions without their events, newest first.
 func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
 	rows, err := r.o.Store.Sessions(ctx, 1000)
 	if err != nil {
@@ -98,7 +97,7 @@ func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
 	return out, nil
 }
 
-// record is a session as its row tells it.
+// record returns row as a SessionRecord without events.
 func (r *Room) record(row journal.SessionRow) SessionRecord {
 	rec := SessionRecord{ID: row.ID, Playlist: row.Playlist, Name: row.Name, State: Running, Ending: row.Ending, EndingCode: endingCode(row.Ending)}
 	if row.EndedMS != 0 {
@@ -111,7 +110,8 @@ func (r *Room) record(row journal.SessionRow) SessionRecord {
 	return rec
 }
 
-// Session is one session with its events: what was asked, and what happened by itself.
+// Session returns one session with its notes, its commands and what happened on its own. The bool is false if there is no
+// such session.
 func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, error) {
 	row, ok, err := r.o.Store.Session(ctx, id)
 	if err != nil || !ok {
@@ -126,7 +126,7 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 		data := e.Data
 		switch e.Kind {
 		case journal.KindBegin:
-			data = nil // the whole playlist: its name is in the record
+			data = nil // the whole playlist, whose name is in the record
 		case journal.KindNote:
 			var n WrittenNote
 			if json.Unmarshal(e.Data, &n) == nil {
@@ -135,13 +135,13 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 					rec.Notes = append(rec.Notes, n)
 				}
 			}
-			continue // what was written before and taken back is nobody's business
+			continue // earlier versions of a note stay private
 		}
 		rec.Events = append(rec.Events, RecordedEvent{Seq: e.Seq, AtMS: e.AtMS - row.StartedMS, Kind: e.Kind, Data: data})
 	}
 	s, _, _, err := r.replay(ctx, id)
 	if err != nil {
-		return rec, true, nil // what the journal holds is told all the same
+		return rec, true, nil // the events alone are still useful
 	}
 	end := time.Duration(row.EndedMS-row.StartedMS) * time.Millisecond
 	if row.EndedMS == 0 {

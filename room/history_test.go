@@ -44,7 +44,7 @@ func TestNotes(t *testing.T) {
 	id, mark := ended(t, r)
 	for _, c := range []struct{ session, of, text, want string }{
 		{"nothing", "", "x", "session: There is no such session."}, {id, "nothing", "x", "of: There is no such mark in this session."},
-		{id, mark, strings.Repeat("ö", maxNote+1), "text: A note has at most 1,000 characters."}, {id, mark, "a\x00b", "text: The note has characters that can't be read."},
+		{id, mark, strings.Repeat("ö", maxNote+1), "text: The note is longer than 1,000 characters. Shorten it."}, {id, mark, "a\x00b", "text: The note contains characters that can't be saved. Remove them."},
 	} {
 		if _, err := r.Do(t.Context(), Command{ID: NewID(), Do: WriteNote, Session: c.session, Of: c.of, Text: c.text}); refusal(err) != c.want {
 			t.Errorf("%+v: %v", c, err)

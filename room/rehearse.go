@@ -2,26 +2,25 @@ package room
 
 import "time"
 
-// rehearsal is a session run through before any client is there: its clock and its light, without its sound, and faster.
-// Nothing of it is kept.
+// rehearsal is a sped-up run of a session's clock and lights, without sound, before the client arrives. It is not journaled.
 type rehearsal struct {
 	s     *Session
-	zero  time.Duration // room time at which it would have begun at this speed
-	speed time.Duration // times as fast
+	zero  time.Duration // room time of session time 0 at this speed
+	speed time.Duration // factor over real time
 }
 
-// maxSpeed makes 18 s of three hours. The lights go as fast as they may, and no faster.
+// maxSpeed turns three hours into 18 s. The limit on how fast lights change still holds.
 const maxSpeed = 600
 
 func (h *rehearsal) at(now time.Duration) time.Duration { return (now - h.zero) * h.speed }
 
-// due is the room time at which it goes on by itself.
+// due returns the room time of the next planned change.
 func (h *rehearsal) due() time.Duration {
 	at, _ := h.s.Due()
 	return h.zero + (at+h.speed-1)/h.speed
 }
 
-// rehearse begins one at a moment of it, with the light that the session has there.
+// rehearse starts a rehearsal at session time Command.AtMS with the lights planned for that time.
 func (st *State) rehearse(in Input, now time.Duration, eff *Effects) error {
 	c := in.Command
 	s := Rehearsal(*in.Begin)
@@ -39,7 +38,7 @@ func (st *State) rehearse(in Input, now time.Duration, eff *Effects) error {
 	return nil
 }
 
-// advance is the rehearsal at now; nil once it is over.
+// advance returns the rehearsal at room time now, or nil once it is over.
 func (h *rehearsal) advance(now time.Duration, eff *Effects) *rehearsal {
 	at := h.at(now)
 	if at >= h.s.Ends() {
@@ -52,19 +51,19 @@ func (h *rehearsal) advance(now time.Duration, eff *Effects) *rehearsal {
 	return &rehearsal{s, h.zero, h.speed}
 }
 
-// light moves the room's lights, and never faster than unplanned light moves.
+// light returns the move to scene, sped up. It is not a Plan move, so the limit for unplanned light applies.
 func (h *rehearsal) light(scene string, over time.Duration) *LightMove {
 	return &LightMove{Scene: scene, Over: over / h.speed}
 }
 
-// RehearsalView is a rehearsal that is under way.
+// RehearsalView describes the running rehearsal.
 type RehearsalView struct {
 	Playlist string `json:"playlist"` // ID
 	Name     string `json:"name"`
 	Phase    string `json:"phase"`
 	AtMS     int64  `json:"at_ms"` // session time
 	EndMS    int64  `json:"end_ms"`
-	Speed    int    `json:"speed"` // times as fast as the session
+	Speed    int    `json:"speed"` // factor over real time
 }
 
 func (h *rehearsal) view(now time.Duration) *RehearsalView {

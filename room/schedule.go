@@ -11,33 +11,33 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// Jobs does what a schedule asks for.
+// Jobs are the actions that a schedule can run.
 type Jobs struct {
-	// Do is the room's. A scene and music are commands, so they never disturb a session: the room refuses them in one.
+	// Do is Room.Do. Scenes and music are commands, which the room refuses during a session.
 	Do func(context.Context, Command) (Ack, error)
-	// Busy says whether a session runs: a check or a backup is then left out.
+	// Busy reports whether a session is running. Checks and backups are then skipped.
 	Busy func() bool
-	// Look does a check and tells in a sentence what it found; bad: something is wrong.
+	// Look runs a check and returns its finding as a sentence. bad means that something is wrong.
 	Look func(context.Context, Check) (says string, bad bool, err error)
-	// Backup writes one, deletes all but the newest keep, and tells the new one's name.
+	// Backup writes a backup, deletes all but the newest keep, and returns the new file's name.
 	Backup func(ctx context.Context, folder string, keep int) (name string, err error)
 }
 
-// Schedule runs the room file's jobs at their times. It waits until the wall clock has been set, and begins anew when the
-// clock is set later.
+// Schedule runs the room file's jobs. It waits until the wall clock is set, and reschedules all jobs when the clock is set
+// again later.
 type Schedule struct {
 	jobs  []Job
 	specs []cron.Schedule
 	do    Jobs
 	log   *slog.Logger
 	wall  func() time.Time
-	set   func(wall time.Time) bool // whether it can be the time of day
+	set   func(wall time.Time) bool // whether wall can be right
 
 	mu   sync.Mutex // guards last
-	last []string   // how each job's last run went, in words
+	last []string   // result of each job's last run, in words
 }
 
-// NewSchedule makes a schedule of jobs whose times have been checked.
+// NewSchedule returns a schedule of jobs, or an error if a job's time does not parse.
 func NewSchedule(jobs []Job, do Jobs, log *slog.Logger) (*Schedule, error) {
 	s := &Schedule{jobs: jobs, do: do, log: log, last: make([]string, len(jobs)), wall: time.Now, set: ClockSet}
 	for k, j := range jobs {
@@ -50,11 +50,9 @@ func NewSchedule(jobs []Job, do Jobs, log *slog.Logger) (*Schedule, error) {
 	return s, nil
 }
 
-// clockLooks is how often the wall clock is looked at, and clockStep by how much it may be off what has passed since the
-// last look before it counts as set.
 const (
-	clockLooks = 10 * time.Second
-	clockStep  = 5 * time.Second
+	clockLooks = 10 * time.Second // how often Run checks the wall clock
+	clockStep  = 5 * time.Second  // drift of the wall clock that counts as a change
 )
 
 // Run runs the jobs until ctx ends.
@@ -80,10 +78,10 @@ func (s *Schedule) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				steady = false
 			case <-look.C:
-				// Round strips the monotonic reading: only the wall's own time tells of a step.
+				// Round strips the monotonic reading, which does not follow changes to the wall clock.
 				off := s.wall().Round(0).Sub(wall.Round(0)) - time.Since(began)
 				if steady = off.Abs() < clockStep; !steady {
-					s.log.Info("the wall clock was set; the schedule begins anew", "by", off.Round(time.Second))
+					s.log.Info("wall clock changed; rescheduling all jobs", "by", off.Round(time.Second))
 				}
 			}
 		}
@@ -92,13 +90,13 @@ func (s *Schedule) Run(ctx context.Context) error {
 	return nil
 }
 
-// run does one job. cron runs it in a goroutine of its own and does not catch a panic.
+// run runs job k and records the result. It recovers panics, because cron does not.
 func (s *Schedule) run(ctx context.Context, k int) {
 	j := s.jobs[k]
 	result := "done"
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.Error("a scheduled job panicked", "job", j.At, "panic", p)
+			s.log.Error("scheduled job panicked", "job", j.At, "panic", p)
 			result = "failed"
 		}
 		s.mu.Lock()
@@ -109,21 +107,21 @@ func (s *Schedule) run(ctx context.Context, k int) {
 	var refused *Refused
 	switch {
 	case errors.As(err, &refused):
-		result = "left out: " + refused.Reason
-		s.log.Info("a scheduled job was left out", "at", j.At, "do", j.words(), "why", refused.Reason)
+		result = "skipped: " + refused.Reason
+		s.log.Info("scheduled job skipped", "at", j.At, "do", j.words(), "why", refused.Reason)
 	case err != nil:
 		result = "failed"
-		s.log.Error("a scheduled job failed", "at", j.At, "do", j.words(), "err", err)
+		s.log.Error("scheduled job failed", "at", j.At, "do", j.words(), "err", err)
 	case says != "":
 		result = says
-		s.log.Info("a scheduled job was done", "at", j.At, "do", j.words(), "says", says)
+		s.log.Info("scheduled job done", "at", j.At, "do", j.words(), "says", says)
 	}
 }
 
-// Limits of jobs.
+// Time limits of jobs.
 const (
-	commandTime = 30 * time.Second // reading a playlist may take seconds
-	lookTime    = 6 * time.Hour    // hearing through a library that is new
+	commandTime = 30 * time.Second // resolving a playlist may take seconds
+	lookTime    = 6 * time.Hour    // analyzing a new music library takes hours
 )
 
 func (s *Schedule) job(ctx context.Context, j Job) (says string, err error) {
@@ -147,18 +145,18 @@ func (s *Schedule) job(ctx context.Context, j Job) (says string, err error) {
 	case j.Check != "":
 		says, bad, err := s.do.Look(ctx, j.Check)
 		if bad && err == nil {
-			s.log.Warn("a scheduled check found something", "check", string(j.Check), "says", says)
+			s.log.Warn("scheduled check found a problem", "check", string(j.Check), "says", says)
 		}
 		return says, err
 	default:
 		name, err := s.do.Backup(ctx, j.Backup, j.Keep)
-		return "written: " + name, err
+		return "wrote " + name, err
 	}
 	_, err = s.do.Do(ctx, c)
 	return "", err
 }
 
-// words is what a job does.
+// words describes the job, as in "scene dusk".
 func (j Job) words() string {
 	switch {
 	case j.Scene != "":
@@ -171,7 +169,7 @@ func (j Job) words() string {
 	return "backup to " + j.Backup
 }
 
-// View is each job with its next run and how its last one went. Until the wall clock is set there is no next run.
+// View returns each job with its next run and last result. Next is empty until the wall clock is set.
 func (s *Schedule) View() []ScheduleView {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,20 +184,19 @@ func (s *Schedule) View() []ScheduleView {
 	return out
 }
 
-// daily is a time of cron's whose runs are once a day where its hours are written, also on the two days of the year when
-// the clocks change: a time that is skipped comes when the clocks have gone forward, one that comes twice counts once.
-// Where every hour is meant (a * in its place) each hour that passes is one.
+// daily corrects a cron schedule on the days when daylight saving time begins or ends. A run in the skipped hour happens
+// when the clocks go forward, and a run in the repeated hour happens once. A schedule with * for the hour is not changed.
 type daily struct{ cron.Schedule }
 
-const everyHour = 1 << 63 // cron's own bit for a * in a field
+const everyHour = 1 << 63 // cron's bit for a * in a field
 
-// Next is the first run after t, in t's location.
+// Next returns the first run after t, in t's location, or the zero time if there is none.
 func (d daily) Next(t time.Time) time.Time {
 	spec, ok := d.Schedule.(*cron.SpecSchedule)
 	if !ok || spec.Hour&everyHour != 0 {
 		return d.Schedule.Next(t)
 	}
-	// What the clock on the wall shows, as if nobody ever changed it.
+	// Compute in UTC, which has no daylight saving time, then map to t's location.
 	shown := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 	for {
 		if shown = d.Schedule.Next(shown); shown.IsZero() {
@@ -211,7 +208,7 @@ func (d daily) Next(t time.Time) time.Time {
 	}
 }
 
-// firstShown is the first moment when clocks in loc show a time; where they skip it, the moment when they do.
+// firstShown returns when clocks in loc first show the time shown, or when they skip it.
 func firstShown(shown time.Time, loc *time.Location) time.Time {
 	read := func(at time.Time) time.Duration {
 		_, east := at.Zone()

@@ -32,7 +32,7 @@ func TestScheduleOnlySendsCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.set = func(time.Time) bool { return true }
-	for _, want := range []string{"done", "left out: A session is running.", "failed", "failed"} {
+	for _, want := range []string{"done", "skipped: A session is running.", "failed", "failed"} {
 		s.run(t.Context(), 0)
 		if v := s.View()[0]; !strings.HasSuffix(v.Last, ": "+want) || v.Next == "" || v.Do != "scene dusk" {
 			t.Errorf("after a run that was %q the schedule shows %+v", want, v)
@@ -83,7 +83,7 @@ func TestScheduleJobs(t *testing.T) {
 		t.Errorf("done were %q", did)
 	}
 	busy = false
-	for k, want := range []string{"done", "Sound does not work.", "written: a.tar.gz", "failed"} {
+	for k, want := range []string{"done", "Sound does not work.", "wrote a.tar.gz", "failed"} {
 		s.run(t.Context(), k)
 		if v := s.View()[k]; !strings.HasSuffix(v.Last, ": "+want) {
 			t.Errorf("entry %d: %+v", k, v)
@@ -91,12 +91,12 @@ func TestScheduleJobs(t *testing.T) {
 	}
 	busy = true
 	s.run(t.Context(), 2)
-	if v := s.View()[2]; !strings.HasSuffix(v.Last, ": left out: A session is running.") {
+	if v := s.View()[2]; !strings.HasSuffix(v.Last, ": skipped: A session is running.") {
 		t.Errorf("%+v", v)
 	}
 }
 
-// A schedule waits for a clock that has been set, and begins anew when it is set later.
+// A schedule waits for a clock that has been set, and reschedules all jobs when it is set later.
 func TestScheduleWaitsForTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs, ahead atomic.Int64
@@ -125,13 +125,13 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		if n := runs.Load(); n != 10 || s.View()[0].Next == "" {
 			t.Errorf("%d runs in ten minutes, the next at %q", n, s.View()[0].Next)
 		}
-		if strings.Contains(log.String(), "begins anew") {
+		if strings.Contains(log.String(), "rescheduling all jobs") {
 			t.Error(log.String())
 		}
 		ahead.Store(int64(time.Hour))
 		time.Sleep(clockLooks)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "begins anew"); n != 1 || !strings.Contains(log.String(), "by=1h0m0s") {
+		if n := strings.Count(log.String(), "rescheduling all jobs"); n != 1 || !strings.Contains(log.String(), "by=1h0m0s") {
 			t.Errorf("the clock was set: %s", log.String())
 		}
 		time.Sleep(5 * time.Minute)

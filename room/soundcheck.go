@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	checkTime    = 15 * time.Second // how long a sound check plays
-	auditionTime = 30 * time.Second // how long an audition plays
+	checkTime    = 15 * time.Second // length of a sound check
+	auditionTime = 30 * time.Second // length of an audition
 )
 
-// SoundCheck is what plays while no session runs: a sound check, an audition or arrival music.
+// SoundCheck is music outside a session: a sound check, an audition or arrival music.
 type SoundCheck struct {
 	Score player.Score
-	From  time.Duration // the moment of the score that it begins with
-	Zero  time.Duration // room time of the score's 0; set by Step
+	From  time.Duration // score time at which playback starts
+	Zero  time.Duration // room time of score time 0; set by Step
 }
 
 func (c *SoundCheck) ends() time.Duration { return c.Zero + c.Score.End }
 
-// check plays what the command asks for. It ends a rehearsal.
+// check starts in.Check and ends any rehearsal.
 func (st *State) check(in Input, now time.Duration, eff *Effects) error {
 	c := *in.Check
 	c.Zero = now - c.From
@@ -29,7 +29,7 @@ func (st *State) check(in Input, now time.Duration, eff *Effects) error {
 	return nil
 }
 
-// stop fades a check out, and ends a rehearsal; the lights stay where they are.
+// stop fades out a check and ends a rehearsal. The lights stay as they are.
 func (st *State) stop(_ Input, now time.Duration, eff *Effects) error {
 	st.quiet(now, eff)
 	return nil
@@ -44,7 +44,7 @@ func (st *State) quiet(now time.Duration, eff *Effects) {
 	st.Check, st.Rehearsal = nil, nil
 }
 
-// checkOf makes the score that a command asks for, or says why it can't. It knows each track's curve from heard.
+// checkOf builds the score for a CheckSound, Audition or Arrival command. heard gives the loudness curve of each track.
 func checkOf(c Command, b Begin, heard Heard) (*SoundCheck, *Refused) {
 	var check *SoundCheck
 	switch s := Rehearsal(b); c.Do {
@@ -77,12 +77,12 @@ func checkOf(c Command, b Begin, heard Heard) (*SoundCheck, *Refused) {
 		}
 	}
 	for k := range check.Score.Clips {
-		check.Score.Clips[k].ID = "check " + NewID() // never a clip that sounded in a session
+		check.Score.Clips[k].ID = "check " + NewID() // so that it never matches a session's clip
 	}
 	return check, nil
 }
 
-// until returns the score faded out to its end at end.
+// until returns sc cut at end, with the clips still playing there faded out over at most fade.
 func until(sc player.Score, end, fade time.Duration) player.Score {
 	var clips []player.Clip
 	for _, c := range sc.Clips {
@@ -98,8 +98,8 @@ func until(sc player.Score, end, fade time.Duration) player.Score {
 	return sc
 }
 
-// excerpt is a part of the score's loudest stretch, from its middle, that begins and ends softly: of a track where there
-// is one, else of a bed. ok is false for a score in which nothing sounds.
+// excerpt returns up to checkTime from the middle of the loudest clip in sc, faded in and out. It prefers tracks to beds.
+// ok is false if sc has no clips.
 func excerpt(sc player.Score) (out player.Score, ok bool) {
 	target := func(at time.Duration) (db float64) {
 		for _, l := range sc.Levels {

@@ -10,47 +10,47 @@ import (
 	"roomd/player"
 )
 
-// Mode is what the room is doing. It does one thing at a time.
+// Mode is what the room is doing, one thing at a time. Modes combine as bits.
 type Mode uint8
 
 const (
-	Idle       Mode = 1 << iota // nothing: no session yet, or the last one has ended
-	Checking                    // a sound check, an audition or arrival music plays
-	Rehearsing                  // a playlist's clock and lights run through, faster than a session
-	InSession                   // a session runs
-	InEnding                    // a session fades out
+	Idle       Mode = 1 << iota // no session yet, or the last one has ended
+	Checking                    // a sound check, audition or arrival music is playing
+	Rehearsing                  // a rehearsal is running
+	InSession                   // a session is running
+	InEnding                    // a session is fading out
 
 	beforehand = Idle | Checking | Rehearsing
 	during     = InSession | InEnding
 	anytime    = beforehand | during
 )
 
-// needs is what the room has to read or ask before it can apply a command. The rules themselves read nothing.
+// needs is what the room must read before it applies a command. The rules themselves do no I/O.
 type needs uint8
 
 const (
 	nothing  needs = iota
 	playlist       // the command's playlist, resolved
-	revision       // the session's playlist as its file is now
-	record         // the session and the mark that a note is for
+	revision       // the current file of the session's playlist
+	record         // the note's session and mark
 )
 
 // rule is one row of the table of verbs.
 type rule struct {
 	do     Verb
-	in     Mode   // when it is allowed
-	takes  string // the fields that it reads, beside id, do, phase and before_ms
+	in     Mode   // modes in which it is allowed
+	takes  string // fields that it reads, besides id, do, phase and before_ms
 	needs  needs
-	button bool // a button or a switch may send it
-	undo   bool // it can be taken back
-	// One of the two is set: what the verb does to a session, or to a room without one. A session's verb returns what
-	// Undo would say; the zero Said where this time there is nothing to take back.
+	button bool // a button or switch may send it
+	undo   bool // it can be undone
+	// Exactly one is set: session acts on the session, room on the room without one. session returns the sentence for
+	// Undo, or the zero Said if there is nothing to undo this time.
 	session func(s *Session, c *Command, now time.Duration, eff *Effects) (Said, error)
 	room    func(st *State, in Input, now time.Duration, eff *Effects) error
 }
 
-// table is everything that can be asked of a room. A verb that means different things with and without a session has a
-// row for each. An init fills it, as its functions look rules up in it.
+// table lists every verb. A verb that differs with and without a session has two rows. init fills it, because its functions
+// look up rules in it and Go rejects the cycle.
 var table []rule
 
 func init() {
@@ -96,7 +96,7 @@ func init() {
 	}
 }
 
-// find returns the rule for a verb in a mode, or why there is none.
+// find returns the rule for verb do in mode in, or the refusal. ended says that the last session has ended.
 func find(do Verb, in Mode, ended bool) (*rule, *Refused) {
 	known := false
 	for k := range table {
@@ -123,7 +123,7 @@ func find(do Verb, in Mode, ended bool) (*rule, *Refused) {
 	return nil, refuse("no-session")
 }
 
-// Verbs are all verbs, each once, in the order of the table. button: only those that a button may send.
+// Verbs returns each verb once, in table order. With button it returns only those that a button may send.
 func Verbs(button bool) (out []Verb) {
 	for _, r := range table {
 		if (r.button || !button) && !slices.Contains(out, r.do) {
@@ -133,7 +133,7 @@ func Verbs(button bool) (out []Verb) {
 	return out
 }
 
-// only clears the fields of a command that its verb does not take: what the journal keeps is what was used.
+// only clears the fields that the verb does not read, so that the journal holds only what was used.
 func (r *rule) only(c Command) Command {
 	keep := append(strings.Fields(r.takes), "id", "do", "phase", "before_ms")
 	v := reflect.ValueOf(&c).Elem()
@@ -146,32 +146,32 @@ func (r *rule) only(c Command) Command {
 	return c
 }
 
-// Input is what Step takes: one of Command and Trouble is set, or none for time alone.
+// Input is one input to Step. At most one of Command and Trouble is set; if neither is, only time passes.
 type Input struct {
 	Command *Command `json:"command,omitempty"`
 	Trouble *Trouble `json:"trouble,omitempty"`
-	// What the command needs, read beforehand: the playlist of a start or a rehearsal, and the score of a check.
+	// Read before Step: Begin for a start or a rehearsal, Check for a check.
 	Begin *Begin      `json:"-"`
 	Check *SoundCheck `json:"-"`
-	ID    string      `json:"-"` // of the session that a start begins
+	ID    string      `json:"-"` // ID of the session to start
 }
 
-// State is everything that the rules know of the room. Step alone makes new ones; nobody changes one.
+// State is the rules' view of the room. It is immutable; Step returns new ones.
 type State struct {
 	Room      Place
-	Session   *Session      // the newest; nil: none since the room's first start, or it was erased
-	Started   time.Duration // when it began, room time
+	Session   *Session      // the newest session; nil: there was none yet, or it was erased
+	Started   time.Duration // start of Session, room time
 	Check     *SoundCheck   // nil unless Checking
 	Rehearsal *rehearsal    // nil unless Rehearsing
 }
 
-// Place is what the rules know of the room file.
+// Place is the part of the room file that the rules use.
 type Place struct {
 	Scenes []string
 	Roles  []string
 }
 
-// Mode is what the room is doing.
+// Mode returns the room's current mode.
 func (st *State) Mode() Mode {
 	switch s := st.Session; {
 	case s != nil && s.State == Running:
@@ -186,33 +186,33 @@ func (st *State) Mode() Mode {
 	return Idle
 }
 
-// rule returns the rule for a command as things stand, or why there is none.
+// rule returns the rule for verb do in the current mode, or the refusal.
 func (st *State) rule(do Verb) (*rule, *Refused) { return find(do, st.Mode(), st.Session != nil) }
 
-// Effects is what has to be done in the room after a step. The zero value: nothing.
+// Effects lists what the owner must do in the room after a step. The zero value means nothing.
 type Effects struct {
-	Score  bool           // the session's score has changed
-	Check  *SoundCheck    // what sounds is this
-	Master *player.Master // the master level is to move
-	Light  *LightMove     // the lights are to move
-	Test   string         // the role whose lamps are to be tested
+	Score  bool           // play the session's new score
+	Check  *SoundCheck    // play this check
+	Master *player.Master // move the master level
+	Light  *LightMove     // move the lights
+	Test   string         // test this role's lamps
 }
 
-// LightMove asks for lights.
+// LightMove is a request to change the lights.
 type LightMove struct {
 	Scene  string
 	Over   time.Duration
-	Urgent bool   // lights for care, emergency
-	Plan   bool   // a playlist's own fade
-	Follow string // a role to command again; "*" for all
+	Urgent bool   // lights for care or emergency
+	Plan   bool   // a fade planned in the playlist
+	Follow string // the role to control again; "*": all
 }
 
-// Step applies one input at room time now, after everything that was due by then. It does nothing to the room and nothing
-// to old: the same state, input and time give the same result. A command that can't be carried out gives *Refused, and
-// the returned state has then moved on in time only. Trouble that concerns no session gives errNotOurs.
+// Step advances old to room time now, then applies one input. It is pure: it does no I/O, does not modify old, and gives
+// the same result for the same arguments. If it refuses a command, it returns *Refused and the state with only time
+// advanced. For Trouble that belongs to no session it returns errNotOurs.
 //
-// A command that Step accepts is journaled before its effects are carried out, so that whoever was told of it can rely on
-// it. A session is the fold of its journaled inputs: replaying them gives it again, and undo is the fold without one.
+// The owner journals an accepted command before it acts on the effects, so a confirmed command is never lost. A session is
+// the fold of its journaled inputs: recovery replays them, and undo replays them without one.
 func Step(old State, in Input, now time.Duration) (State, Effects, error) {
 	st := old
 	var eff Effects
@@ -241,7 +241,7 @@ func Step(old State, in Input, now time.Duration) (State, Effects, error) {
 	return next, more, nil
 }
 
-// inSession gives an input to the session.
+// inSession applies an input to the session.
 func (st State) inSession(in Input, now time.Duration, eff Effects) (State, Effects, error) {
 	if st.Session == nil {
 		return st, eff, errNotOurs
@@ -251,7 +251,7 @@ func (st State) inSession(in Input, now time.Duration, eff Effects) (State, Effe
 	return st, eff.and(more), err
 }
 
-// advance lets everything happen that is due by now.
+// advance applies everything that is due by room time now.
 func (st *State) advance(now time.Duration, eff *Effects) {
 	if s := st.Session; s != nil {
 		if at, ok := s.Due(); ok && at <= now-st.Started {
@@ -267,7 +267,7 @@ func (st *State) advance(now time.Duration, eff *Effects) {
 	}
 }
 
-// Due is the room time of the next thing that happens by itself; ok is false where there is none.
+// Due returns the room time of the next event that needs no input. ok is false if there is none.
 func (st *State) Due() (at time.Duration, ok bool) {
 	next := func(t time.Duration) {
 		if !ok || t < at {
@@ -288,7 +288,7 @@ func (st *State) Due() (at time.Duration, ok bool) {
 	return at, ok
 }
 
-// and joins the effects of two steps, of which more is the later one.
+// and merges the effects of two steps; more is the later one and wins.
 func (eff Effects) and(more Effects) Effects {
 	eff.Score = eff.Score || more.Score
 	if more.Check != nil {
@@ -298,7 +298,7 @@ func (eff Effects) and(more Effects) Effects {
 		eff.Master = more.Master
 	}
 	if m := more.Light; m != nil {
-		if m.Scene == "" && eff.Light != nil { // it follows one role again; the scene stays as it was asked
+		if m.Scene == "" && eff.Light != nil { // more only follows a role; keep the requested scene
 			both := *eff.Light
 			both.Follow, m = m.Follow, &both
 		}
@@ -310,7 +310,7 @@ func (eff Effects) and(more Effects) Effects {
 	return eff
 }
 
-// start begins a session.
+// start starts a session and drops any check or rehearsal.
 func (st *State) start(in Input, now time.Duration, eff *Effects) error {
 	if in.Begin == nil || len(in.Begin.Playlist.Phases) == 0 {
 		return refuse("empty-playlist").of("playlist")
@@ -322,7 +322,6 @@ func (st *State) start(in Input, now time.Duration, eff *Effects) error {
 	return nil
 }
 
-// care and emergency light the room to see by, without a session.
 func (st *State) care(_ Input, _ time.Duration, eff *Effects) error {
 	st.Rehearsal = nil
 	eff.Light = &LightMove{Scene: careScene, Over: urgentFade, Urgent: true}
@@ -356,5 +355,5 @@ func (st *State) testLamps(in Input, _ time.Duration, eff *Effects) error {
 	return nil
 }
 
-// note changes nothing in the room: the journal keeps the note.
+// note changes no state, because the journal holds the note.
 func (st *State) note(Input, time.Duration, *Effects) error { return nil }

@@ -230,7 +230,7 @@ func TestSentences(t *testing.T) {
 		}
 	}
 	b, err := json.Marshal(refuse("given-already", "mark", "Lozenge", "ago", 61*time.Second))
-	if want := `{"reason":"Lozenge was noted 61 s ago. Press it for a second to note a second dose.","code":"given-already","args":{"ago_ms":61000,"mark":"Lozenge"}}`; err != nil || string(b) != want {
+	if want := `{"reason":"Lozenge was noted 61 s ago. For a second dose, press and hold it.","code":"given-already","args":{"ago_ms":61000,"mark":"Lozenge"}}`; err != nil || string(b) != want {
 		t.Errorf("%s, %v", b, err)
 	}
 }

@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// Forget erases a session: its record, its events and its notes. On a disk the bytes are overwritten with zeros, as far as
-// the disk itself does what it is told.
+// Forget erases a session with its events and notes. SQLite overwrites the bytes with zeros; a flash disk may still keep
+// old copies. During an outage Forget returns the outage's error.
 func (s *Store) Forget(ctx context.Context, id string) error {
 	return s.forget(ctx, "DELETE FROM events WHERE session = ?1", "DELETE FROM sessions WHERE id = ?1", id)
 }
 
-// ForgetBefore erases the sessions that ended before a time on the room's clock, and what was done outside of sessions
-// before it.
+// ForgetBefore erases the sessions that ended before room time roomMS, and the earlier events outside any session.
 func (s *Store) ForgetBefore(ctx context.Context, roomMS int64) error {
 	var n int
 	err := s.Read(func(db *sql.DB) error {
@@ -30,8 +29,8 @@ func (s *Store) ForgetBefore(ctx context.Context, roomMS int64) error {
 		"DELETE FROM sessions WHERE ended_ms > 0 AND ended_ms < ?1", roomMS)
 }
 
-// forget does two deletions as one, and empties the log that still holds what was deleted. A copy in memory is no place to
-// delete from: the disk would still have it.
+// forget runs both deletions in one transaction and truncates the log, which still holds the deleted rows. It refuses
+// during an outage, because the disk would keep what the copy in memory deletes.
 func (s *Store) forget(ctx context.Context, events, sessions string, arg any) error {
 	if t := s.Outage(); t != nil {
 		return t.Err
@@ -43,7 +42,7 @@ func (s *Store) forget(ctx context.Context, events, sessions string, arg any) er
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // nothing once it is committed
+	defer func() { _ = tx.Rollback() }() // no effect after Commit
 	if _, err := tx.ExecContext(ctx, events, arg); err != nil {
 		return err
 	}
@@ -57,7 +56,7 @@ func (s *Store) forget(ctx context.Context, events, sessions string, arg any) er
 	return err
 }
 
-// ForgetDamaged removes the damaged journals that were set aside longer ago than age: they hold sessions too.
+// ForgetDamaged removes damaged journals that were set aside more than age ago, because they hold sessions too.
 func (s *Store) ForgetDamaged(age time.Duration) error {
 	files, err := filepath.Glob(s.path + ".damaged-*")
 	for _, f := range files {

@@ -14,21 +14,21 @@ import (
 	"modernc.org/sqlite"
 )
 
-// Outage is a disk that takes nothing: what is to be kept is in memory until it does.
+// Outage describes a disk that is not writable. Changes stay in memory until Retry saves them.
 type Outage struct {
 	Since   time.Time
-	Err     error    // the last reason
-	Unsaved []string // IDs of the commands that only memory holds, in order; a kill would lose them
+	Err     error    // the latest cause
+	Unsaved []string // IDs of the commands that are only in memory, in order; a kill would lose them
 }
 
-// Outage is the disk's present one; nil: the disk takes what it is given. It is not to be changed.
+// Outage returns the current outage, or nil if the disk works. Callers must not modify it.
 func (s *Store) Outage() *Outage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.outage
 }
 
-// retreat goes on in memory after cause, with all that the disk still lets us read. It is called with use held alone.
+// retreat switches to a copy in memory of everything that the disk can still read. The caller must hold use exclusively.
 func (s *Store) retreat(cause error) error {
 	db, err := copyToMemory(s.path)
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Store) retreat(cause error) error {
 	}
 	s.db, s.memory = db, true
 	if damaged(cause) {
-		s.whole = false // before it is used again it is looked through
+		s.whole = false // check the file before using it again
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,9 +51,9 @@ func (s *Store) retreat(cause error) error {
 	return nil
 }
 
-// copyToMemory is a database in memory with what the file holds, as far as that can be read.
+// copyToMemory returns a database in memory with everything readable in the file.
 func copyToMemory(path string) (*sql.DB, error) {
-	// The second way is for a file system that takes no lock and no index beside the file.
+	// immutable is for a file system on which SQLite can create neither its lock nor its index file.
 	for _, way := range []string{"mode=ro", "immutable=1"} {
 		q, _ := url.ParseQuery(way)
 		db, err := openMemory()
@@ -82,11 +82,11 @@ func openMemory() (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(1) // a second one would be another database
+	db.SetMaxOpenConns(1) // a second connection would open another database
 	return db, nil
 }
 
-// restore copies a whole database into db.
+// restore replaces db with a copy of the database at the URI from.
 func restore(db *sql.DB, from string) error {
 	conn, err := db.Conn(context.Background())
 	if err != nil {
@@ -105,8 +105,8 @@ func restore(db *sql.DB, from string) error {
 	})
 }
 
-// Retry saves what is in memory, if the disk takes it now. saved: it did, and there is no outage any more. warning is
-// Open's. It costs milliseconds, and blocks nobody for longer.
+// Retry tries to save the copy in memory to disk and to end the outage. saved reports success. warning is as for Open.
+// Retry blocks all other calls while it runs, usually for milliseconds.
 func (s *Store) Retry() (saved bool, warning string) {
 	if s.Outage() == nil {
 		return false, ""
@@ -132,7 +132,7 @@ func (s *Store) Retry() (saved bool, warning string) {
 	return true, warning
 }
 
-// bringBack copies what came to be in memory to the file, all of it or nothing.
+// bringBack copies the changes made in memory to the file in one transaction.
 func (s *Store) bringBack() (err error) {
 	ctx := context.Background()
 	conn, err := s.db.Conn(ctx)
@@ -168,7 +168,7 @@ func (s *Store) bringBack() (err error) {
 	do(`INSERT INTO disk.anchor SELECT * FROM main.anchor WHERE true ON CONFLICT (one) DO UPDATE SET boot_id = excluded.boot_id,
 		boot_ns = excluded.boot_ns, wall_ns = excluded.wall_ns, room_ns = excluded.room_ns, sum = excluded.sum`)
 	do(`INSERT INTO disk.heard SELECT * FROM main.heard WHERE true ON CONFLICT (file) DO UPDATE SET times = max(times, excluded.times)`)
-	// Of the tokens only those made meanwhile: another process may have revoked one that the copy has.
+	// Copy only tokens created during the outage: another process may have revoked an older one.
 	do(`INSERT INTO disk.tokens SELECT * FROM main.tokens WHERE created >= ? ON CONFLICT DO NOTHING`, s.Outage().Since.Unix())
 	do(`DELETE FROM disk.pairings WHERE link NOT IN (SELECT link FROM main.pairings)`) // used up
 	do("COMMIT")
@@ -178,7 +178,7 @@ func (s *Store) bringBack() (err error) {
 	return err
 }
 
-// probe says why no file can be written beside the journal, which SQLite does not always tell; nil: it can.
+// probe writes a file beside the journal and returns the error. SQLite does not always report the cause.
 func probe(path string) error {
 	path += ".probe"
 	err := os.WriteFile(path, make([]byte, pageSize), 0o600)
@@ -189,10 +189,10 @@ func probe(path string) error {
 // Full reports whether the disk is full.
 func (t *Outage) Full() bool { return code(t.Err) == sqliteFull || errors.Is(t.Err, syscall.ENOSPC) }
 
-// ReadOnly reports whether the disk can be read and not written.
+// ReadOnly reports whether the disk is read-only.
 func (t *Outage) ReadOnly() bool {
 	return code(t.Err) == sqliteReadOnly || errors.Is(t.Err, syscall.EROFS)
 }
 
-// Holds reports whether only memory holds a command. A nil Outage holds none.
+// Holds reports whether a command is only in memory. A nil Outage holds none.
 func (t *Outage) Holds(id string) bool { return t != nil && slices.Contains(t.Unsaved, id) }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// openFile opens the file of the journal. One that is damaged is set aside, and what of it is whole goes into a new one.
+// openFile opens the journal's file. It renames a damaged file and copies the readable rows into a new one.
 func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 	aside := fmt.Sprintf("%s.damaged-%d", s.path, time.Now().UnixMilli())
 	mended := false
@@ -23,7 +23,7 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 	}
 	db, err = openDB(s.path, !s.whole)
 	if err == nil && mended {
-		warning = "The record of sessions was damaged. What could be read was kept; the broken file was set aside."
+		warning = "The record of sessions was damaged. roomd recovered what it could and kept the damaged file."
 	}
 	if err == nil || !damaged(err) {
 		s.whole = s.whole || err == nil
@@ -41,23 +41,23 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 	lost, err := salvage(db, aside)
 	switch {
 	case err != nil:
-		warning = "The record of earlier sessions was damaged and was set aside; nothing of it can be read."
+		warning = "The record of earlier sessions was damaged. roomd could not recover any of it, and kept the damaged file."
 	case lost || mended:
-		warning = "The record of sessions was damaged. What could be read was kept; the broken file was set aside."
+		warning = "The record of sessions was damaged. roomd recovered what it could and kept the damaged file."
 	default:
-		warning = "The record of sessions was damaged. All of it could be read; the broken file was set aside."
+		warning = "The record of sessions was damaged. roomd recovered all of it and kept the damaged file."
 	}
 	return db, warning, nil
 }
 
-// salvage copies all rows that can still be read from the damaged file at path into db. lost: there were others. The
-// error is that of a file in which no table is found.
+// salvage copies all readable rows of the damaged file at path into db. lost reports whether it may have missed any. It
+// returns an error if it finds no table.
 func salvage(db *sql.DB, path string) (lost bool, err error) {
 	lost, err = copyRows(db, path)
 	if err == nil {
 		return lost, nil
 	}
-	// Its first page, where the tables are listed, is broken. That of a new file lists the same ones.
+	// The first page, which holds the schema, is corrupt. Use the first page of a new file: it has the same schema.
 	spare := path + ".spare"
 	defer func() {
 		for _, ending := range []string{"", "-wal", "-shm"} {
@@ -80,7 +80,7 @@ func salvage(db *sql.DB, path string) (lost bool, err error) {
 		return true, errors.Join(err, e)
 	}
 	copy(b, first[:pageSize])
-	b[28], b[29], b[30], b[31] = 0, 0, 0, 0 // the file's length counts, not what the other file had
+	b[28], b[29], b[30], b[31] = 0, 0, 0, 0 // clear the page count, so that SQLite uses the file's length
 	if e := os.WriteFile(spare, b, 0o600); e != nil {
 		return true, errors.Join(err, e)
 	}
@@ -94,12 +94,12 @@ func salvage(db *sql.DB, path string) (lost bool, err error) {
 }
 
 const (
-	pageSize = 4096    // SQLite's own choice
-	maxRows  = 1 << 22 // a rowid past it is scribble
-	maxFails = 20000   // reads that fail, before a table is given up
+	pageSize = 4096    // SQLite's default, in bytes
+	maxRows  = 1 << 22 // a higher rowid is corrupt
+	maxFails = 20000   // failed reads before giving up on a table
 )
 
-// copyRows copies each table's readable rows. The error says that no table was found.
+// copyRows copies the readable rows of each table. It returns an error if it finds no table.
 func copyRows(db *sql.DB, path string) (lost bool, err error) {
 	from, err := sql.Open("sqlite", fileURI(path, url.Values{"mode": {"ro"}}))
 	if err != nil {
@@ -114,7 +114,7 @@ func copyRows(db *sql.DB, path string) (lost bool, err error) {
 	defer func() { err = errors.Join(err, tx.Commit()) }()
 	found := 0
 	for _, table := range []string{"tokens", "sessions", "events", "anchor", "heard"} {
-		// An older file may lack a column.
+		// Copy by column name: an older file may lack some columns.
 		rows, err := from.Query("SELECT * FROM " + table + " LIMIT 0")
 		if err != nil {
 			lost = true
@@ -138,13 +138,13 @@ func copyRows(db *sql.DB, path string) (lost bool, err error) {
 		lost = lost || c.lost
 	}
 	if found == 0 {
-		return true, fmt.Errorf("%w: no table is found in it", errDamaged)
+		return true, fmt.Errorf("%w: no tables found", errDamaged)
 	}
 	return lost, missingSessions(tx)
 }
 
-// missingSessions makes the rows of sessions of which only the events are left. The newest one counts as unfinished: its
-// events tell whether it has ended.
+// missingSessions re-creates the rows of sessions that only have events left. It leaves the newest session unfinished:
+// replaying its events shows whether it has ended.
 func missingSessions(tx *sql.Tx) error {
 	rows, err := tx.Query(`SELECT session, at_ms, data, (SELECT max(at_ms) FROM events AS e WHERE e.session = events.session)
 		FROM events WHERE kind = ? AND session NOT IN (SELECT id FROM sessions) ORDER BY seq`, KindBegin)
@@ -180,7 +180,7 @@ func missingSessions(tx *sql.Tx) error {
 	return nil
 }
 
-// copying is the copying of one table.
+// copying holds the state of copying one table.
 type copying struct {
 	from        *sql.DB
 	to          *sql.Tx
@@ -190,7 +190,7 @@ type copying struct {
 	lost        bool
 }
 
-// rows copies the rows from lo to hi. After a broken one it goes on in halves, down to the single row.
+// rows copies rowids lo to hi. After a failed read it splits the rest in half, down to single rows.
 func (c *copying) rows(lo, hi int64) {
 	for lo <= hi && c.fails < maxFails {
 		next, err := c.run(lo, hi)
@@ -208,7 +208,7 @@ func (c *copying) rows(lo, hi int64) {
 	}
 }
 
-// run copies until a row can't be read; next is the one after the last that could.
+// run copies rowids lo to hi up to the first read error. next is the rowid after the last one copied.
 func (c *copying) run(lo, hi int64) (next int64, err error) {
 	ctx := context.Background()
 	next = lo
@@ -232,7 +232,7 @@ func (c *copying) run(lo, hi int64) (next int64, err error) {
 		}
 		next = id + 1
 		if _, err := c.to.ExecContext(ctx, c.write, values[1:]...); err != nil {
-			c.lost = true // not what belongs there
+			c.lost = true // the row violates the schema
 		}
 	}
 	return next, rows.Err()

@@ -1,6 +1,5 @@
-// Package journal keeps what a room must not lose: what was asked of its sessions, where its clock stands, which devices
-// belong to it. It is an SQLite database that survives kill -9, power cuts, full disks and scribbled pages, and it knows
-// no session's rules.
+// Package journal stores what a room must not lose: session events, the room clock and the paired devices. It is an SQLite
+// database that survives kill -9, power cuts, full disks and corrupt pages. It knows nothing about session rules.
 package journal
 
 import (
@@ -18,26 +17,25 @@ import (
 	_ "modernc.org/sqlite" // the driver; imported here alone
 )
 
-// Store is the journal: an SQLite database on the disk, in which an event is durable when Append says that it is saved,
-// through kill -9 and power cuts alike. While the disk takes nothing a copy in memory stands in for it (see Outage).
-// Its methods may be called from any goroutine.
+// Store is the journal, an SQLite database on disk. Once Append reports an event as saved, it survives kill -9 and power
+// cuts. While the disk is not writable, a copy in memory replaces the database (see Outage). Store is safe for concurrent use.
 type Store struct {
 	path string
 
-	use    sync.RWMutex // held by who uses db, alone by who replaces it
+	use    sync.RWMutex // read-locked to use db, locked to replace it
 	db     *sql.DB
-	memory bool  // db is a copy
-	saved  int64 // seq of the last event that the disk holds; while memory
-	whole  bool  // the file was looked through since the start
-	pages  int   // that the file may have at most, for tests; 0: as many as there is room for
+	memory bool  // db is the copy in memory
+	saved  int64 // seq of the last event on disk; valid while memory is set
+	whole  bool  // the next open needs no integrity check
+	pages  int   // maximum pages in the file, for tests; 0: no limit
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	outage *Outage
-	under  int       // uses of the database that are under way
-	waits  time.Time // since when there is one
+	under  int       // database calls in flight
+	waits  time.Time // when under last rose from 0
 }
 
-// enter notes that the database is about to be used; the caller calls what it returns when it was.
+// enter marks the start of a database call. The caller must call leave at its end.
 func (s *Store) enter() (leave func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,22 +50,21 @@ func (s *Store) enter() (leave func()) {
 	}
 }
 
-// Limit lets the file have so many pages at most, also when it is opened again, as a full disk does; 0: as many as there is
-// room for. It is for tests.
+// Limit caps the file at pages, like a full disk; 0 removes the cap. It applies when Retry writes to the file. For tests only.
 func (s *Store) Limit(pages int) {
 	s.use.Lock()
 	defer s.use.Unlock()
 	s.pages = pages
 }
 
-// Hangs says whether the disk has not answered for two seconds: neither took what it was given nor refused it.
+// Hangs reports whether database calls have been in flight for more than 2 s without a break.
 func (s *Store) Hangs() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.under > 0 && time.Since(s.waits) > 2*time.Second
 }
 
-// migrations take the database from one user_version to the next. A released one is never changed.
+// migrations[i] upgrades the database from user_version i to i+1. Never change a released one.
 var migrations = []string{`
 CREATE TABLE sessions (
 	id TEXT PRIMARY KEY, playlist TEXT NOT NULL, name TEXT NOT NULL,
@@ -96,9 +93,9 @@ CREATE TABLE pairings (
 	until INTEGER NOT NULL, wrong INTEGER NOT NULL DEFAULT 0) STRICT;
 `}
 
-// Open opens the database, or makes it. One that is damaged is set aside under another name, and what of it is
-// whole is copied into a new one; warning then says so, for the therapist. Where the disk takes nothing the store works
-// all the same, in memory: Outage says so. An error is a file of a newer roomd.
+// Open opens or creates the database. A damaged file is renamed, its readable rows are copied into a new one, and warning
+// tells the therapist so. If the disk is not writable, the store works in memory and Outage is set. Open returns an error
+// if a newer roomd wrote the file, or if memory can't be used either.
 func Open(path string) (s *Store, warning string, err error) {
 	s = &Store{path: path}
 	s.db, warning, err = s.openFile()
@@ -111,8 +108,8 @@ func Open(path string) (s *Store, warning string, err error) {
 	return s, warning, err
 }
 
-// Share opens the database beside another process that may have it open, or makes it. It mends nothing: a file that
-// is damaged is an error, and so is a disk that takes nothing.
+// Share opens or creates the database while another process may have it open. It repairs nothing: a damaged file or a
+// disk that is not writable is an error.
 func Share(path string) (*Store, error) {
 	db, err := openDB(path, false)
 	if err != nil {
@@ -121,7 +118,7 @@ func Share(path string) (*Store, error) {
 	return &Store{path: path, db: db, whole: true}, nil
 }
 
-// CopyTo writes the whole of it, as it is now, into a file that is not there yet.
+// CopyTo writes a consistent copy of the database to path, which must not exist.
 func (s *Store) CopyTo(ctx context.Context, path string) error {
 	s.use.RLock()
 	defer s.use.RUnlock()
@@ -130,21 +127,21 @@ func (s *Store) CopyTo(ctx context.Context, path string) error {
 	return err
 }
 
-// fileURI is the file as SQLite is asked for it.
+// fileURI returns SQLite's URI for path with the parameters q.
 func fileURI(path string, q url.Values) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 }
 
-// openDB opens the file, or makes it, and brings it to the present schema. With look it is looked through first.
+// openDB opens or creates the file and migrates it to the current schema. With look it runs an integrity check first.
 func openDB(path string, look bool) (*sql.DB, error) {
 	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "secure_delete(1)",
-		// A short log: what is scribbled over in it can cost all that came after.
+		// A short log limits the loss: one corrupt frame can cost every frame after it.
 		"wal_autocheckpoint(16)"}}
 	db, err := sql.Open("sqlite", fileURI(path, q))
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
 	}
-	// One connection: a single writer, and pragmas that hold for all.
+	// One connection means one writer, and the pragmas always apply.
 	db.SetMaxOpenConns(1)
 	if err := migrate(db, look); err != nil {
 		db.Close()
@@ -168,7 +165,7 @@ func migrate(db *sql.DB, look bool) error {
 		return err
 	}
 	if version > len(migrations) {
-		return fmt.Errorf("%w (schema %d, this one knows %d)", errNewer, version, len(migrations))
+		return fmt.Errorf("%w (schema %d, this roomd supports up to %d)", errNewer, version, len(migrations))
 	}
 	for ; version < len(migrations); version++ {
 		tx, err := db.Begin()
@@ -190,7 +187,7 @@ func migrate(db *sql.DB, look bool) error {
 
 var (
 	errDamaged = errors.New("the file is damaged")
-	errNewer   = errors.New("it was written by a newer roomd")
+	errNewer   = errors.New("the file was written by a newer roomd")
 )
 
 // SQLite's primary result codes.
@@ -203,7 +200,7 @@ const (
 	sqliteNotADB     = 26
 )
 
-// code is SQLite's primary result code in an error of modernc's; 0 where there is none.
+// code returns the primary SQLite result code in err, or 0 if err has none.
 func code(err error) int {
 	var c interface{ Code() int }
 	if errors.As(err, &c) {
@@ -212,12 +209,12 @@ func code(err error) int {
 	return 0
 }
 
-// damaged says whether an error means that the file is not, or no longer, a database.
+// damaged reports whether err means that the file is not a valid database.
 func damaged(err error) bool {
 	return errors.Is(err, errDamaged) || code(err) == sqliteCorrupt || code(err) == sqliteNotADB
 }
 
-// Read gives use the database. It must not change the journal.
+// Read calls use with the database. use must only read.
 func (s *Store) Read(use func(*sql.DB) error) error {
 	defer s.enter()()
 	s.use.RLock()
@@ -225,8 +222,8 @@ func (s *Store) Read(use func(*sql.DB) error) error {
 	return use(s.db)
 }
 
-// Write gives change the database. What change has done is durable where saved; else it is in memory only, and on the
-// disk as soon as that takes it. Where the disk refuses, change is called a second time, with the copy in memory.
+// Write calls change with the database. If saved, the change is on disk; otherwise it is in memory until Retry saves it.
+// If the disk fails, Write switches to the copy in memory and calls change again.
 func (s *Store) Write(ctx context.Context, change func(*sql.DB) error) (saved bool, err error) {
 	defer s.enter()()
 	s.use.RLock()
@@ -245,7 +242,7 @@ func (s *Store) Write(ctx context.Context, change func(*sql.DB) error) (saved bo
 	return false, change(s.db)
 }
 
-// exec writes by one statement.
+// exec is Write for a single statement.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (saved bool, err error) {
 	return s.Write(ctx, func(db *sql.DB) error {
 		_, err := db.ExecContext(ctx, query, args...)
@@ -253,7 +250,7 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (saved bool
 	})
 }
 
-// Close closes the database. What is in memory only is lost.
+// Close closes the database. Changes that are only in memory are lost.
 func (s *Store) Close() error {
 	s.use.Lock()
 	defer s.use.Unlock()
@@ -262,31 +259,31 @@ func (s *Store) Close() error {
 
 // Kinds of events.
 const (
-	KindBegin   = "begin"   // what a session starts from
-	KindCommand = "command" // what a person or a program asked for
+	KindBegin   = "begin"   // a session's starting state
+	KindCommand = "command" // a command from a person or a program
 	KindTrouble = "trouble" // a track that failed
-	KindNote    = "note"    // what was written to a mark or a session
+	KindNote    = "note"    // a note on a mark or a session
 )
 
-// Anchor ties the room's clock to the kernel's and to the wall, so that a later process can go on from it.
+// Anchor is one simultaneous reading of the room, boot and wall clocks, from which a later process continues room time.
 type Anchor struct {
-	BootID string        // the kernel's, new with each boot
+	BootID string        // from the kernel, new at each boot
 	Boot   time.Duration // since boot, suspend included
 	Wall   time.Time
 	Room   time.Duration
 }
 
-// Event is one line of the journal. Data is JSON that the store does not read.
+// Event is one journal entry. Data is JSON that the store does not interpret.
 type Event struct {
 	Seq       int64
-	Session   string // empty: outside of sessions
-	AtMS      int64  // on the room's clock
+	Session   string // empty: outside any session
+	AtMS      int64  // room time
 	Kind      string
-	CommandID string // empty: of no command
+	CommandID string // empty: not caused by a command
 	Data      json.RawMessage
 }
 
-// sum is what tells an event that was scribbled over.
+// sum is the checksum that detects a corrupt event.
 func (e Event) sum() int64 {
 	return checksum(e.Session, strconv.FormatInt(e.AtMS, 10), e.Kind, e.CommandID, string(e.Data))
 }
@@ -299,8 +296,8 @@ func checksum(parts ...string) int64 {
 	return int64(h.Sum32())
 }
 
-// Append writes an event down. It is on the disk when Append returns, where saved; else it is kept in memory, after those
-// before it, until Retry saves it. An event of a command that is in the journal already is not written twice.
+// Append writes e. If saved, e is on disk; otherwise it is in memory until Retry saves it. An event whose CommandID is
+// already in the journal is ignored.
 func (s *Store) Append(ctx context.Context, e Event) (saved bool, err error) {
 	if len(e.Data) == 0 {
 		e.Data = json.RawMessage("null")
@@ -323,7 +320,7 @@ func (s *Store) Append(ctx context.Context, e Event) (saved bool, err error) {
 	return saved, nil
 }
 
-// Events are a session's events in order. Those that were scribbled over are left out and counted in broken.
+// Events returns a session's events in order. It skips corrupt events and counts them in broken.
 func (s *Store) Events(ctx context.Context, session string) (out []Event, broken int, err error) {
 	err = s.Read(func(db *sql.DB) error {
 		rows, err := db.QueryContext(ctx, "SELECT seq, session, at_ms, kind, coalesce(command_id, ''), data, sum FROM events WHERE session = ? ORDER BY seq", session)
@@ -353,7 +350,7 @@ func (s *Store) Events(ctx context.Context, session string) (out []Event, broken
 	return out, broken, nil
 }
 
-// Seen says whether a command is in the journal.
+// Seen reports whether the journal contains a command.
 func (s *Store) Seen(ctx context.Context, commandID string) (bool, error) {
 	var n int
 	err := s.Read(func(db *sql.DB) error {
@@ -366,7 +363,7 @@ func (a Anchor) sum() int64 {
 	return checksum(a.BootID, strconv.FormatInt(int64(a.Boot), 10), strconv.FormatInt(a.Wall.UnixNano(), 10), strconv.FormatInt(int64(a.Room), 10))
 }
 
-// SetAnchor keeps where the room's clock stands.
+// SetAnchor stores a, replacing the previous anchor.
 func (s *Store) SetAnchor(ctx context.Context, a Anchor) error {
 	_, err := s.exec(ctx, `INSERT INTO anchor (one, boot_id, boot_ns, wall_ns, room_ns, sum) VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET
 		boot_id = excluded.boot_id, boot_ns = excluded.boot_ns, wall_ns = excluded.wall_ns, room_ns = excluded.room_ns, sum = excluded.sum`,
@@ -374,8 +371,8 @@ func (s *Store) SetAnchor(ctx context.Context, a Anchor) error {
 	return err
 }
 
-// Anchor is the last one kept, or the zero one. Where it is not whole the room's clock goes on from the last event, as if
-// no time had passed.
+// Anchor returns the last stored anchor. If it is missing or corrupt, Anchor returns one that continues from the last event
+// as if no time had passed, or the zero Anchor if there are no events.
 func (s *Store) Anchor(ctx context.Context) (a Anchor, err error) {
 	err = s.Read(func(db *sql.DB) error {
 		var boot, wall, room int64
@@ -399,20 +396,20 @@ func (s *Store) Anchor(ctx context.Context) (a Anchor, err error) {
 	return a, err
 }
 
-// SessionRow is one session of the history. No field tells of the client.
+// SessionRow is one session in the history. No field describes the client.
 type SessionRow struct {
 	ID, Playlist, Name string
-	StartedMS, EndedMS int64 // on the room's clock; EndedMS 0: not ended
+	StartedMS, EndedMS int64 // room time; EndedMS 0: not ended
 	Ending             string
 }
 
-// Begin notes a session's start.
+// Begin records a session's start.
 func (s *Store) Begin(ctx context.Context, r SessionRow) error {
 	_, err := s.exec(ctx, "INSERT INTO sessions (id, playlist, name, started_ms) VALUES (?, ?, ?, ?)", r.ID, r.Playlist, r.Name, r.StartedMS)
 	return err
 }
 
-// Finish notes a session's end, and how it came.
+// Finish records when and how a session ended.
 func (s *Store) Finish(ctx context.Context, id string, endedMS int64, ending string) error {
 	_, err := s.exec(ctx, "UPDATE sessions SET ended_ms = ?, ending = ? WHERE id = ?", max(endedMS, 1), ending, id)
 	return err
@@ -420,7 +417,7 @@ func (s *Store) Finish(ctx context.Context, id string, endedMS int64, ending str
 
 const (
 	sessionColumns = "SELECT id, playlist, name, started_ms, ended_ms, ending FROM sessions "
-	// By time: a row that was lost and made again comes later in the file.
+	// Sort by time, because a recovered row comes later in the file.
 	newest = "ORDER BY started_ms DESC, rowid DESC "
 )
 
@@ -428,13 +425,13 @@ func (r *SessionRow) scan(scan func(...any) error) error {
 	return scan(&r.ID, &r.Playlist, &r.Name, &r.StartedMS, &r.EndedMS, &r.Ending)
 }
 
-// Unfinished is the newest session, if it has not ended.
+// Unfinished returns the newest session if it has not ended.
 func (s *Store) Unfinished(ctx context.Context) (r SessionRow, ok bool, err error) {
 	r, ok, err = s.session(ctx, newest+"LIMIT 1")
 	return r, ok && r.EndedMS == 0, err
 }
 
-// Session is one session of the history.
+// Session returns the session with this id.
 func (s *Store) Session(ctx context.Context, id string) (r SessionRow, ok bool, err error) {
 	return s.session(ctx, "WHERE id = ?", id)
 }
@@ -447,7 +444,7 @@ func (s *Store) session(ctx context.Context, which string, args ...any) (r Sessi
 	return r, err == nil, err
 }
 
-// Sessions are the newest sessions, at most so many.
+// Sessions returns the newest sessions, up to most of them, newest first.
 func (s *Store) Sessions(ctx context.Context, most int) (out []SessionRow, err error) {
 	err = s.Read(func(db *sql.DB) error {
 		rows, err := db.QueryContext(ctx, sessionColumns+newest+"LIMIT ?", most)
@@ -467,7 +464,7 @@ func (s *Store) Sessions(ctx context.Context, most int) (out []SessionRow, err e
 	return out, err
 }
 
-// Heard is how often each file was heard, for shuffled phases.
+// Heard returns how often each file was played, for shuffled phases.
 func (s *Store) Heard(ctx context.Context) (map[string]int, error) {
 	out := map[string]int{}
 	err := s.Read(func(db *sql.DB) error {
@@ -489,7 +486,7 @@ func (s *Store) Heard(ctx context.Context) (map[string]int, error) {
 	return out, err
 }
 
-// Hear notes that files were heard.
+// Hear adds one play to each of files.
 func (s *Store) Hear(ctx context.Context, files []string) error {
 	_, err := s.Write(ctx, func(db *sql.DB) error {
 		tx, err := db.BeginTx(ctx, nil)

@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// SQLite reads its write-ahead log up to the first frame that is broken, and drops all after it, though each later frame
-// may be whole and hold what was acknowledged since. Its format stands in https://www.sqlite.org/fileformat2.html#walformat
+// SQLite reads its write-ahead log up to the first corrupt frame and discards the rest, even if later frames are intact and
+// hold acknowledged events. Format: https://www.sqlite.org/fileformat2.html#walformat
 
 const (
 	walHeader   = 32
@@ -17,8 +17,8 @@ const (
 	walVersion  = 3007000
 )
 
-// mendLog takes the broken frames out of a write-ahead log, where later ones are whole, so that SQLite reads on past
-// them. The log as it was goes to aside. mended: there were some.
+// mendLog removes the corrupt frames before the last intact one from the write-ahead log at path, so that SQLite reads all
+// intact frames. It writes the original log to aside first. mended reports whether it changed the log.
 func mendLog(path, aside string) (mended bool, err error) {
 	b, err := os.ReadFile(path)
 	switch {
@@ -35,18 +35,18 @@ func mendLog(path, aside string) (mended bool, err error) {
 		return false, fmt.Errorf("set the damaged log aside: %w", err)
 	}
 	if err := os.WriteFile(path, rebuilt(b, whole), 0o600); err != nil {
-		return false, fmt.Errorf("mend the journal's log: %w", err)
+		return false, fmt.Errorf("repair the journal's log: %w", err)
 	}
 	return true, nil
 }
 
-// frames are the whole frames of a log, and how many between them or before them are broken. What follows the last whole
-// one does not count: it is left from before, or was never finished.
+// frames returns the intact frames of a log and the number of corrupt ones before the last of them. Frames after the last
+// intact one do not count: they are left over from an earlier log or were never completed.
 func frames(b []byte) (whole [][]byte, broken int) {
 	big := bigSums(b)
 	const size = frameHeader + pageSize
 	seed := stored(b[24:])
-	count := 0 // of the broken ones since the last whole one
+	count := 0 // corrupt frames since the last intact one
 	var salt [8]byte
 	known := seed == sums(b[:24], big, [2]uint32{})
 	if known {
@@ -59,7 +59,7 @@ func frames(b []byte) (whole [][]byte, broken int) {
 		ok := sums(f[frameHeader:], big, sums(f[:8], big, seed)) == stored(f[16:])
 		seed = stored(f[16:])
 		if ok && known && [8]byte(f[8:16]) != salt {
-			break // of the log before
+			break // left over from the previous log
 		}
 		if !ok {
 			count++
@@ -73,7 +73,7 @@ func frames(b []byte) (whole [][]byte, broken int) {
 	return whole, broken
 }
 
-// rebuilt is a log of these frames. b is the one that they come from.
+// rebuilt returns a log of the frames whole, which come from the log b.
 func rebuilt(b []byte, whole [][]byte) []byte {
 	big := bigSums(b)
 	out := make([]byte, walHeader, len(b))
@@ -99,15 +99,15 @@ func rebuilt(b []byte, whole [][]byte) []byte {
 	return out
 }
 
-// bigSums says whether a log's checksums are made of big-endian words. Of a first word that is scribbled over nothing is
-// believed: nearly all computers write little-endian ones.
+// bigSums reports whether a log's checksums use big-endian words. If the magic number is corrupt, it assumes little-endian,
+// which nearly all computers write.
 func bigSums(b []byte) bool { return binary.BigEndian.Uint32(b) == 0x377f0683 }
 
 func stored(b []byte) [2]uint32 {
 	return [2]uint32{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
 }
 
-// sums is the checksum of b after seed. b is a multiple of 8 bytes.
+// sums continues the checksum seed over b, whose length must be a multiple of 8 bytes.
 func sums(b []byte, big bool, seed [2]uint32) [2]uint32 {
 	word := binary.LittleEndian.Uint32
 	if big {
