@@ -16,7 +16,9 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
+
+	"roomd/playlists/yamlfile"
 )
 
 // PhaseEdit is what a phase shall be: Was is its place in the file so far, from 0. What is nil stays as it is.
@@ -40,7 +42,7 @@ var (
 // was written: comments, the order of keys, spaces. It needs a file without errors, and its phases to stand in lines of
 // their own where their order changes; the error says so.
 func Edit(text []byte, phases []PhaseEdit) ([]byte, error) {
-	root, err := decode(text)
+	root, _, err := yamlfile.Decode(text)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +235,7 @@ func (e *editor) add(m, after *yaml.Node, text string) {
 // order puts the lines of the phases in their new order.
 func (e *editor) order(phases []PhaseEdit) ([]byte, error) {
 	text := strings.Join(e.lines, "")
-	root, err := decode([]byte(text))
+	root, _, err := yamlfile.Decode([]byte(text))
 	if err != nil {
 		return nil, err
 	}

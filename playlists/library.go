@@ -340,7 +340,7 @@ func (l *Library) walk() (*found, error) {
 				return err
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
-				f.problems = append(f.problems, Problem{Place{File: rel}, Warning, "this folder can't be read", "check that roomd's user may read it"})
+				f.problems = append(f.problems, problem(Place{File: rel}, Warning, "this folder can't be read", "check that roomd's user may read it"))
 			}
 			return nil
 		}
@@ -351,7 +351,7 @@ func (l *Library) walk() (*found, error) {
 			return nil
 		}
 		if n++; n > maxWalked {
-			f.problems = append(f.problems, Problem{Place{File: l.o.Folder}, Warning, fmt.Sprintf("the playlists folder holds more than %d files", maxWalked), "keep only the music of playlists in it"})
+			f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("the playlists folder holds more than %d files", maxWalked), "keep only the music of playlists in it"))
 			return fs.SkipAll
 		}
 		if d.IsDir() {
@@ -371,7 +371,7 @@ func (l *Library) walk() (*found, error) {
 		}
 		if isPlaylist {
 			if len(f.playlists) == maxPlaylists {
-				f.problems = append(f.problems, Problem{Place{File: l.o.Folder}, Warning, fmt.Sprintf("there are more than %d playlists", maxPlaylists), "move some out of the folder"})
+				f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("there are more than %d playlists", maxPlaylists), "move some out of the folder"))
 			}
 			if len(f.playlists) < maxPlaylists {
 				f.playlists = append(f.playlists, rel)
@@ -404,7 +404,7 @@ func (l *Library) scan() {
 	defer l.look.Unlock()
 	f, err := l.walk()
 	if err != nil {
-		p := Problem{Place{File: l.o.Folder}, Warning, "the playlists folder is not there", "make it and put playlists into it; until then there are the starter playlists"}
+		p := problem(Place{File: l.o.Folder}, Warning, "the playlists folder is not there", "make it and put playlists into it; until then there are the starter playlists")
 		if !errors.Is(err, fs.ErrNotExist) {
 			p.Says, p.Write = "the playlists folder can't be read", "check that it is a folder and that roomd's user may read it; until then there are the starter playlists"
 		}
@@ -541,7 +541,7 @@ func (l *Library) unwritten(f *found, read map[string]*shelved) []string {
 func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) ([]byte, *Playlist, Problems) {
 	text, problems, err := Draft(ctx, l.o.Folder, rel, measure)
 	if err != nil {
-		return nil, &Playlist{ID: id, Name: id}, append(problems, Problem{Place{File: rel}, Error, err.Error(), "put music into it"})
+		return nil, &Playlist{ID: id, Name: id}, append(problems, problem(Place{File: rel}, Error, err.Error(), "put music into it"))
 	}
 	pl, wrong := Parse(id, draftFile(rel), text)
 	pl.Revision = "" // its text changes with whatever is found out of the music
@@ -580,10 +580,10 @@ func (l *Library) readFile(id, rel, stamp string) *shelved {
 	}()
 	switch {
 	case errors.Is(err, errLeaves):
-		s.problems = Problems{{Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself"}}
+		s.problems = Problems{problem(Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself")}
 	case err != nil:
 		l.o.Log.Warn("a playlist can't be read", "file", rel, "err", err)
-		s.problems = Problems{{Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it"}}
+		s.problems = Problems{problem(Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it")}
 	default:
 		s.raw, s.problems = Parse(id, rel, data)
 	}

@@ -131,7 +131,7 @@ func TestLibraryFollows(t *testing.T) {
 		if pl.Name != "Checked" {
 			return nil
 		}
-		return Problems{{Place{File: "first.yaml"}, Warning, "checked", ""}}
+		return Problems{problem(Place{File: "first.yaml"}, Warning, "checked", "")}
 	}})
 	first := func() Entry { e, _ := l.Get("first"); return e }
 	music := func() (lengths []time.Duration) {

@@ -94,7 +94,7 @@ type named struct {
 }
 
 func (r *resolver) say(at Place, s Severity, says, write string) {
-	r.problems = append(r.problems, Problem{at, s, says, write})
+	r.problems = append(r.problems, problem(at, s, says, write))
 }
 
 // warn tells what is wrong with a piece, unless this phase has many.

@@ -48,7 +48,7 @@ func TestPlaylistNew(t *testing.T) {
 			t.Errorf("check %s: %d %s", name, code, out)
 		}
 	}
-	if code, out, _ := roomd(t, env, "check", "evenning"); code != exitError || !strings.Contains(out, "did you mean evening?") {
+	if code, out, _ := roomd(t, env, "check", "evenning"); code != exitError || !strings.Contains(out, "did you mean \"evening\"?") {
 		t.Errorf("%d %s", code, out)
 	}
 	if code, out, _ := roomd(t, env, "check", "--json", "evening"); code != exitOK {
