@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -563,21 +562,7 @@ func unplaced(problems Problems, rel string) Problems {
 // readFile reads one playlist file. It never waits for music.
 func (l *Library) readFile(id, rel, stamp string) *shelved {
 	s := &shelved{file: rel, stamp: stamp, raw: &Playlist{ID: id, Name: id}}
-	data, err := func() ([]byte, error) {
-		folder, err := openFolder(l.o.Folder)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := folder.stat(rel); err != nil { // a link may lead anywhere
-			return nil, err
-		}
-		f, err := os.Open(folder.abs(rel))
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, maxFile+1))
-	}()
+	d, err := Load(l.o.Folder, rel)
 	switch {
 	case errors.Is(err, errLeaves):
 		s.problems = Problems{problem(Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself")}
@@ -585,7 +570,8 @@ func (l *Library) readFile(id, rel, stamp string) *shelved {
 		l.o.Log.Warn("a playlist can't be read", "file", rel, "err", err)
 		s.problems = Problems{problem(Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it")}
 	default:
-		s.raw, s.problems = Parse(id, rel, data)
+		s.raw, s.problems = d.Playlist, d.Problems
+		s.raw.ID = id
 	}
 	return s
 }
