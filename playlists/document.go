@@ -225,6 +225,7 @@ func createFile(root, name string, text []byte) error {
 // fs.ErrNotExist where there is no such playlist.
 func (l *Library) Document(id string) (Document, error) {
 	l.mu.Lock()
+	id = l.called(id)
 	s, ok := l.shelf[id]
 	l.mu.Unlock()
 	switch {
@@ -233,7 +234,7 @@ func (l *Library) Document(id string) (Document, error) {
 	case s.file == "" || s.drafted:
 		return Document{}, ErrNoFile
 	}
-	d, err := Load(l.o.Folder, s.file)
+	d, err := Load(cmp.Or(s.root, l.o.Folder), s.file)
 	if err != nil {
 		return d, err
 	}
@@ -294,7 +295,7 @@ func (l *Library) idOf(file string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for id, s := range l.shelf {
-		if s.file == file && !s.drafted {
+		if s.file == file && s.root == "" && !s.drafted {
 			return id
 		}
 	}

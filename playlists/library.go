@@ -1,6 +1,7 @@
 package playlists
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +63,9 @@ type Library struct {
 
 	saving sync.Mutex // held while a playlist's file is written
 
-	look sync.Mutex // held while the folder is looked through
+	look sync.Mutex // held while the folder is looked through; guards sharedIDs
+
+	sharedIDs map[string]string // of files that share a name, as written; nil: not yet
 
 	mu       sync.Mutex // guards the rest
 	shelf    map[string]*shelved
@@ -76,6 +79,7 @@ type Library struct {
 // shelved is one playlist as last read. Guarded by Library.mu; the playlists it points to are never changed.
 type shelved struct {
 	file     string
+	root     string // of a file outside of the library's folder; empty: it is inside
 	drafted  bool   // the file is a folder or a list
 	text     []byte // of a draft
 	stamp    string // size and time of the file
@@ -141,10 +145,11 @@ func (l *Library) List() []Entry {
 	return out
 }
 
-// Get is one playlist by its ID.
+// Get is one playlist by its ID, or by its file.
 func (l *Library) Get(id string) (Entry, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	id = l.called(id)
 	s, ok := l.shelf[id]
 	if !ok {
 		return Entry{}, false
@@ -173,6 +178,7 @@ func (l *Library) Resolve(ctx context.Context, id string) (Entry, bool) {
 	l.scan()
 	for {
 		l.mu.Lock()
+		id = l.called(id)
 		s, ok := l.shelf[id]
 		fresh := ok && s.due.IsZero()
 		l.mu.Unlock()
@@ -414,7 +420,7 @@ func (l *Library) scan() {
 	ids := map[string]string{} // file → ID
 	taken := map[string]bool{}
 	for id, s := range l.shelf {
-		if s.file == "" {
+		if s.file == "" || s.root != "" {
 			taken[id] = true
 		} else {
 			old[s.file] = s.stamp
@@ -423,12 +429,18 @@ func (l *Library) scan() {
 	l.mu.Unlock()
 	slices.Sort(f.playlists)
 	read := map[string]*shelved{}
-	name := func(rel string) string {
-		// The name without its ending; where two files share it, the second keeps its ending.
-		id := strings.ToValidUTF8(strings.TrimSuffix(rel, path.Ext(rel)), "?")
-		if taken[id] {
-			id = strings.ToValidUTF8(rel, "?")
+	// A file keeps its ID while it is there, so that a schedule never plays another one.
+	kept := l.keptIDs()
+	for _, rel := range f.playlists {
+		if id := kept[rel]; id != "" && !taken[id] {
+			taken[id], ids[rel] = true, id
 		}
+	}
+	name := func(rel string) string {
+		if id, ok := ids[rel]; ok {
+			return id
+		}
+		id := strings.ToValidUTF8(strings.TrimSuffix(rel, path.Ext(rel)), "?")
 		for base, n := id, 2; taken[id]; n++ {
 			id = fmt.Sprintf("%s-%d", base, n)
 		}
@@ -442,6 +454,7 @@ func (l *Library) scan() {
 			read[id] = l.readFile(id, rel, stamp)
 		}
 	}
+	l.keepIDs(f.playlists, ids)
 	for _, rel := range l.unwritten(f, read) {
 		id := name(rel)
 		if stamp := fmt.Sprint(id, " ", f.music); old[rel] != stamp {
@@ -455,7 +468,7 @@ func (l *Library) scan() {
 	defer l.mu.Unlock()
 	change := len(read) > 0 || l.absent != (err != nil) || !slices.Equal(l.problems, f.problems)
 	for id, s := range l.shelf {
-		if s.file != "" && ids[s.file] != id {
+		if s.file != "" && s.root == "" && ids[s.file] != id {
 			delete(l.shelf, id)
 			change = true
 		}
@@ -572,6 +585,7 @@ func (l *Library) readFile(id, rel, stamp string) *shelved {
 	default:
 		s.raw, s.problems = d.Playlist, d.Problems
 		s.raw.ID = id
+		s.problems = append(renamed(id, rel), s.problems...)
 	}
 	return s
 }
@@ -622,7 +636,7 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 		text, raw, written = l.draft(ctx, id, file, l.o.Measure)
 		file = draftFile(file)
 	}
-	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure, l.o.Moved)
+	pl, music := Resolve(ctx, cmp.Or(s.root, l.o.Folder), file, raw, l.o.Measure, l.o.Moved)
 	if ctx.Err() != nil {
 		return false
 	}

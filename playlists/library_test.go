@@ -90,7 +90,7 @@ func TestLibraryLists(t *testing.T) {
 		"notes.txt":          "hello",
 	})
 	l := NewLibrary(LibraryOptions{Folder: root, Measure: new(meter).measure})
-	want := append([]string{"b 9", "b 10", "broken", "Evening/first", "Evening/first.yml", "no yaml", "out", "starter/quiet.yaml"}, starterIDs...)
+	want := append([]string{"b 9", "b 10", "broken", "Evening/first", "Evening/first-2", "no yaml", "out", "starter/quiet-2"}, starterIDs...)
 	if got := l.ids(); !slices.Equal(got, want) {
 		t.Fatalf("\n got %q\nwant %q", got, want)
 	}
