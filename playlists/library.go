@@ -45,9 +45,11 @@ type LibraryOptions struct {
 	Measure Measure
 	Moved   Moved // nil: a file that was moved is missing
 	// Check finds what else is wrong with a playlist as written; nil: nothing.
-	Check  func(*Playlist) Problems
-	Rescan time.Duration // how often the folder is looked through without being told of a change; default 30 s
-	Log    *slog.Logger  // nil: none
+	Check func(*Playlist) Problems
+	// CheckFit finds what is wrong with the length of a playlist's music: as written, and resolved; nil: nothing.
+	CheckFit func(written, resolved *Playlist) Problems
+	Rescan   time.Duration // how often the folder is looked through without being told of a change; default 30 s
+	Log      *slog.Logger  // nil: none
 }
 
 // Library is the playlists of one folder and its subfolders, and the starters, which are there whatever becomes of the
@@ -641,6 +643,9 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 		return false
 	}
 	heard := append(l.check(raw), music...)
+	if l.o.CheckFit != nil {
+		heard = append(heard, l.o.CheckFit(raw, pl)...).Sorted()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if drafted {

@@ -41,7 +41,7 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 		l.cache = c
 		l.scan = &loudness.Scanner{Cache: c, Open: openToMeasure, Done: l.analysed, Workers: max(1, runtime.NumCPU()-1)}
 	}
-	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Folder: dir, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, Log: log})
+	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Folder: dir, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, CheckFit: cfg.CheckFit, Log: log})
 	return l
 }
 
