@@ -14,7 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // Draft writes the playlist file that music without one stands for. from is a folder, or a music player's list, below

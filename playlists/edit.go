@@ -1,25 +1,25 @@
 package playlists
 
 import (
+	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
+	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
-	"github.com/google/renameio/v2"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
+
+	"roomd/playlists/yamlfile"
 )
 
-// PhaseEdit is what a phase shall be: Was is its place in the file so far, from 0. What is nil stays as it is.
+// PhaseEdit is what one phase becomes. Was is its place in the file, from 0; a nil field stays as it is.
 type PhaseEdit struct {
 	Was    int
 	Length *time.Duration
@@ -28,59 +28,88 @@ type PhaseEdit struct {
 	Fade   *time.Duration
 }
 
-// Errors of Edit and Save.
-var (
-	// ErrChanged: somebody else has changed the file meanwhile.
-	ErrChanged = errors.New("the file has changed meanwhile")
-	// ErrNoFile: the playlist is no file: a folder, a list, or a starter.
-	ErrNoFile = errors.New("this playlist is not a file yet")
-)
+// errByHand refuses an edit that would change more than was asked.
+var errByHand = errors.New("this file is written in a way that can't be changed here: change it in a text editor")
 
-// Edit is the text of a playlist's file with its phases in another order or otherwise. What is not asked for stays as it
-// was written: comments, the order of keys, spaces. It needs a file without errors, and its phases to stand in lines of
-// their own where their order changes; the error says so.
-func Edit(text []byte, phases []PhaseEdit) ([]byte, error) {
-	root, err := decode(text)
+// Edit returns d with its phases in the order of the edits, and changed as they say. Every other byte stays: comments,
+// quotes, spaces, line ends. A comment moves with the phase below it; the heading of a stage stays at the stage.
+//
+// d must have no errors; the result may, and Save refuses it then. The result is read again and compared with what was
+// asked; if they differ, or the change can't be made, Edit returns an error that says what to do, and d.
+func (d Document) Edit(phases []PhaseEdit) (Document, error) {
+	if errs := d.Problems.Errors(); len(errs) > 0 {
+		return d, fmt.Errorf("correct the file's errors first: %s", errs[0])
+	}
+	if bytes.HasPrefix(d.Text, []byte("\xff\xfe")) || bytes.HasPrefix(d.Text, []byte("\xfe\xff")) {
+		return d, errors.New("save the file as UTF-8 first, then it can be changed here")
+	}
+	text, bom := strings.CutPrefix(string(d.Text), "\ufeff")
+	root, _, err := yamlfile.Decode([]byte(text))
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	e := &editor{lines: strings.SplitAfter(string(text), "\n")}
-	if root == nil || root.Kind != yaml.MappingNode {
-		return nil, errors.New("the file is no playlist")
-	}
-	list := valueOf(root, "phases")
-	if list == nil || list.Kind != yaml.SequenceNode {
-		return nil, errors.New("the file has no list of phases")
-	}
-	seen := make([]bool, len(list.Content))
-	for _, p := range phases {
-		if p.Was < 0 || p.Was >= len(seen) || seen[p.Was] {
-			return nil, fmt.Errorf("phase %d is not there, or stands twice", p.Was+1)
-		}
-		seen[p.Was] = true
-	}
-	if len(phases) != len(seen) {
-		return nil, fmt.Errorf("there are %d phases in the file, and %d are asked for", len(seen), len(phases))
-	}
-	for _, p := range phases {
-		node := list.Content[p.Was]
-		if node.Kind != yaml.MappingNode {
-			return nil, fmt.Errorf("phase %d stands elsewhere in the file (an alias): change it in an editor", p.Was+1)
-		}
-		if err := e.phase(node, p); err != nil {
-			return nil, fmt.Errorf("phase %d: %w", p.Was+1, err)
-		}
+	e := &editor{text: text, stages: stagesOf(d.Playlist)}
+	want, err := e.change(root, phases)
+	if err != nil {
+		return d, err
 	}
 	e.apply()
-	if slices.IsSortedFunc(phases, func(a, b PhaseEdit) int { return a.Was - b.Was }) {
-		return []byte(strings.Join(e.lines, "")), nil
+	if !slices.IsSortedFunc(phases, func(a, b PhaseEdit) int { return a.Was - b.Was }) {
+		if err := e.order(phases); err != nil {
+			return d, err
+		}
 	}
-	return e.order(phases)
+	root, second, err := yamlfile.Decode([]byte(e.text))
+	if err != nil || second > 0 || !reflect.DeepEqual(plain(root), want) {
+		return d, errByHand
+	}
+	if bom {
+		e.text = "\ufeff" + e.text
+	}
+	return d.With([]byte(e.text)), nil
+}
+
+func stagesOf(pl *Playlist) (out []Stage) {
+	for _, ph := range pl.Phases {
+		out = append(out, ph.Stage)
+	}
+	return out
+}
+
+// plain is what a node says, without how it is written: maps, lists, and texts with their type. Aliases are expanded.
+func plain(n *yaml.Node) any {
+	switch {
+	case n == nil:
+		return nil
+	case n.Kind == yaml.AliasNode:
+		return plain(n.Alias)
+	case n.Kind == yaml.MappingNode:
+		m := map[string]any{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			m[n.Content[i].Value] = plain(n.Content[i+1])
+		}
+		return m
+	case n.Kind == yaml.SequenceNode:
+		l := make([]any, len(n.Content))
+		for i, c := range n.Content {
+			l[i] = plain(c)
+		}
+		return l
+	}
+	return n.ShortTag() + " " + n.Value
+}
+
+// follow is the node that an alias stands for.
+func follow(n *yaml.Node) *yaml.Node {
+	for n != nil && n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
 }
 
 // valueOf is a key's value in a map; nil: it has no such key.
 func valueOf(m *yaml.Node, key string) *yaml.Node {
-	for i := 0; i+1 < len(m.Content); i += 2 {
+	for i := 0; m != nil && i+1 < len(m.Content); i += 2 {
 		if m.Content[i].Value == key {
 			return m.Content[i+1]
 		}
@@ -90,36 +119,60 @@ func valueOf(m *yaml.Node, key string) *yaml.Node {
 
 // editor changes a text in place.
 type editor struct {
-	lines   []string // each with its end
-	changes []change
+	text    string
+	stages  []Stage // of the phases, as they are in the file
+	splices []splice
 }
 
-// change puts text in the place of n characters, in a line from 0 and at a character from 0. A change of no characters
-// whose text ends in a line's end is a line of its own, before that line.
-type change struct {
-	line, at, n int
-	text        string
+// splice replaces text[from:to].
+type splice struct {
+	from, to int
+	with     string
 }
 
-// apply makes all changes, the last in the text first, so that the places of the others stay. Of those at one place the
-// first stands first then.
+// apply makes all changes. Those at one place keep their order.
 func (e *editor) apply() {
-	slices.Reverse(e.changes)
-	slices.SortStableFunc(e.changes, func(a, b change) int { return cmp.Or(b.line-a.line, b.at-a.at) })
-	for _, c := range e.changes {
-		line := []rune(e.lines[c.line])
-		e.lines[c.line] = string(line[:c.at]) + c.text + string(line[c.at+c.n:])
+	slices.SortStableFunc(e.splices, func(a, b splice) int { return cmp.Compare(a.from, b.from) })
+	var b strings.Builder
+	at := 0
+	for _, s := range e.splices {
+		b.WriteString(e.text[at:max(at, s.from)] + s.with)
+		at = max(at, s.to)
 	}
+	e.text = b.String() + e.text[at:]
 }
 
-// phase notes the changes that one phase needs.
-func (e *editor) phase(m *yaml.Node, p PhaseEdit) error {
-	length := valueOf(m, "length")
-	if length == nil {
-		return errors.New("it has no length")
+// change notes the splices that the edits need, and returns what the file must say then.
+func (e *editor) change(root *yaml.Node, phases []PhaseEdit) (want any, err error) {
+	list := valueOf(root, "phases")
+	all := plain(root).(map[string]any)
+	was := all["phases"].([]any)
+	seen := make([]bool, len(was))
+	var now []any
+	for _, p := range phases {
+		if p.Was < 0 || p.Was >= len(seen) || seen[p.Was] {
+			return nil, fmt.Errorf("phase %d is missing or listed twice", p.Was+1)
+		}
+		seen[p.Was] = true
+		ph := maps.Clone(was[p.Was].(map[string]any))
+		if err := e.phase(follow(follow(list).Content[p.Was]), ph, p); err != nil {
+			return nil, fmt.Errorf("phase %d: %w", p.Was+1, err)
+		}
+		now = append(now, ph)
 	}
+	if len(phases) != len(seen) {
+		return nil, fmt.Errorf("the file has %d phases, and %d were sent: reload it", len(seen), len(phases))
+	}
+	all["phases"] = now
+	return all, nil
+}
+
+// phase notes the splices for one phase, and changes what it must say.
+func (e *editor) phase(m *yaml.Node, ph map[string]any, p PhaseEdit) error {
+	length := valueOf(m, "length")
 	if p.Length != nil {
-		if was, ok := ParseLength(length.Value); !ok || was != *p.Length {
+		if was, ok := ParseLength(follow(length).Value); !ok || was != *p.Length {
+			ph["length"] = "!!str " + FormatLength(*p.Length)
 			if err := e.set(length, FormatLength(*p.Length)); err != nil {
 				return err
 			}
@@ -127,12 +180,18 @@ func (e *editor) phase(m *yaml.Node, p PhaseEdit) error {
 	}
 	if p.Level != nil {
 		text := strconv.FormatFloat(*p.Level, 'f', -1, 64)
-		if v := valueOf(m, "level"); v == nil {
-			if *p.Level != 0 {
-				e.add(m, length, "level: "+text)
-			}
-		} else if was, err := strconv.ParseFloat(v.Value, 64); err != nil || was != *p.Level {
-			if err := e.set(v, text); err != nil {
+		tag := "!!int "
+		if strings.Contains(text, ".") {
+			tag = "!!float "
+		}
+		v := valueOf(m, "level")
+		was := 0.0
+		if v != nil {
+			was, _ = strconv.ParseFloat(follow(v).Value, 64)
+		}
+		if was != *p.Level {
+			ph["level"] = tag + text
+			if err := e.put(m, length, "level", v, text); err != nil {
 				return err
 			}
 		}
@@ -140,317 +199,317 @@ func (e *editor) phase(m *yaml.Node, p PhaseEdit) error {
 	if p.Scene == nil && p.Fade == nil {
 		return nil
 	}
+	return e.light(m, length, ph, p)
+}
+
+func (e *editor) light(m, length *yaml.Node, ph map[string]any, p PhaseEdit) error {
 	lights := valueOf(m, "lights")
-	switch {
-	case lights == nil && p.Scene == nil:
+	now := map[string]any{}
+	if was, ok := ph["lights"].(map[string]any); ok {
+		now = maps.Clone(was)
+	} else if p.Scene == nil {
 		return errors.New("it has no light to fade to: choose a scene")
-	case lights == nil:
-		text := "lights: {scene: " + scalar(*p.Scene)
-		if p.Fade != nil {
-			text += ", fade: " + FormatLength(*p.Fade)
+	}
+	said := func(key string) string {
+		s, _ := now[key].(string)
+		_, text, _ := strings.Cut(s, " ")
+		return text
+	}
+	scene, fade := said("scene"), said("fade")
+	setScene := p.Scene != nil && strings.TrimSpace(scene) != *p.Scene
+	if setScene {
+		scene = *p.Scene
+		now["scene"] = plain(scalarNode(scene))
+	}
+	setFade := false
+	if p.Fade != nil {
+		was, ok := ParseLength(fade)
+		if setFade = !ok || was != *p.Fade; setFade {
+			fade = FormatLength(*p.Fade)
+			now["fade"] = "!!str " + fade
 		}
-		e.add(m, length, text+"}")
+	}
+	if !setScene && !setFade {
 		return nil
-	case lights.Kind != yaml.MappingNode:
-		return errors.New("its light stands elsewhere in the file (an alias): change it in an editor")
 	}
-	scene := valueOf(lights, "scene")
-	if scene == nil {
-		return errors.New("its light has no scene")
+	ph["lights"] = now
+	if lights == nil || lights.Kind != yaml.MappingNode { // absent or an alias: the phase gets its own
+		text := "{scene: " + scalar(scene)
+		if fade != "" {
+			text += ", fade: " + fade
+		}
+		return e.put(m, length, "lights", lights, text+"}")
 	}
-	if p.Scene != nil && scene.Value != *p.Scene {
-		if err := e.set(scene, scalar(*p.Scene)); err != nil {
+	v := valueOf(lights, "scene")
+	if setScene {
+		if err := e.set(v, scene); err != nil {
 			return err
 		}
 	}
-	if p.Fade != nil {
-		if v := valueOf(lights, "fade"); v == nil {
-			e.add(lights, scene, "fade: "+FormatLength(*p.Fade))
-		} else if was, ok := ParseLength(v.Value); !ok || was != *p.Fade {
-			return e.set(v, FormatLength(*p.Fade))
-		}
+	if setFade {
+		return e.put(lights, v, "fade", valueOf(lights, "fade"), fade)
 	}
 	return nil
 }
 
-// set writes another value in the place of one.
+// scalarNode is the node that a text is written as and read back.
+func scalarNode(s string) *yaml.Node {
+	root, _, err := yamlfile.Decode([]byte(scalar(s)))
+	if err != nil || root == nil {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
+	}
+	return root
+}
+
+// put writes a key's value: in the place of v, or else as a new key after another one's value.
+func (e *editor) put(m, after *yaml.Node, key string, v *yaml.Node, text string) error {
+	if v == nil {
+		return e.add(m, after, key+": "+text)
+	}
+	from, to, err := e.span(v)
+	if err == nil {
+		e.splices = append(e.splices, splice{from, to, text})
+	}
+	return err
+}
+
+// set writes a text in the place of v, in the same quotes.
 func (e *editor) set(v *yaml.Node, text string) error {
-	at, n, err := e.span(v)
+	from, to, err := e.span(v)
 	if err != nil {
 		return err
 	}
-	e.changes = append(e.changes, change{v.Line - 1, at, n, text})
+	switch {
+	case v.Kind == yaml.AliasNode:
+		text = scalar(text)
+	case e.text[from] == '\'':
+		text = "'" + strings.ReplaceAll(text, "'", "''") + "'"
+	case e.text[from] == '"':
+		text = strconv.Quote(text)
+	default:
+		text = scalar(text)
+	}
+	e.splices = append(e.splices, splice{from, to, text})
 	return nil
 }
 
-// span is where a value stands in its line.
-func (e *editor) span(v *yaml.Node) (at, n int, err error) {
-	line := []rune(e.lines[v.Line-1])
-	at = v.Column - 1
-	if at < 0 || at >= len(line) {
-		return 0, 0, errors.New("it is written in a way that can't be changed here: use an editor")
+// offset is the byte at a line and column, from 1.
+func (e *editor) offset(line, col int) int {
+	lines := yamlfile.Lines(e.text)
+	at := 0
+	for _, l := range lines[:min(line-1, len(lines))] {
+		at += len(l)
 	}
-	rest := string(line[at:])
-	switch {
-	case v.Kind == yaml.AliasNode:
-		return at, len([]rune("*" + v.Value)), nil
-	case v.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0:
-		for i := 1; i < len(line)-at; i++ {
-			c := line[at+i]
-			if c == '\\' && line[at] == '"' {
-				i++
-			} else if c == line[at] {
-				return at, i + 1, nil
-			}
-		}
-	case v.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 && v.Anchor == "" && strings.HasPrefix(rest, v.Value):
-		return at, len([]rune(v.Value)), nil
+	for ; col > 1 && at < len(e.text); col-- {
+		_, n := utf8.DecodeRuneInString(e.text[at:])
+		at += n
 	}
-	return 0, 0, errors.New("it is written in a way that can't be changed here: use an editor")
+	return at
 }
 
-// add writes one more key of a map, after a value that it has.
-func (e *editor) add(m, after *yaml.Node, text string) {
-	if m.Style&yaml.FlowStyle != 0 {
-		if at, n, err := e.span(after); err == nil {
-			e.changes = append(e.changes, change{after.Line - 1, at + n, 0, ", " + text})
-		}
-		return
+// span is where a scalar or an alias is written, without an anchor before it.
+func (e *editor) span(v *yaml.Node) (from, to int, err error) {
+	from = e.offset(v.Line, v.Column)
+	rest := e.text[from:]
+	if v.Kind == yaml.AliasNode {
+		return from, from + len("*"+v.Value), nil
 	}
-	end := "\n"
-	last := e.lines[after.Line-1]
-	if strings.HasSuffix(last, "\r\n") {
-		end = "\r\n"
+	if v.Anchor != "" && strings.HasPrefix(rest, "&"+v.Anchor) {
+		rest = strings.TrimLeft(strings.TrimPrefix(rest, "&"+v.Anchor), " ")
+		from = len(e.text) - len(rest)
+	}
+	if v.Kind != yaml.ScalarNode || rest == "" {
+		return 0, 0, errByHand
+	}
+	switch rest[0] {
+	case '|', '>', '!', '&', '?':
+		return 0, 0, errByHand
+	case '\'', '"':
+		for i := 1; i < len(rest); i++ {
+			if rest[i] == '\\' && rest[0] == '"' {
+				i++
+			} else if rest[i] == rest[0] {
+				if rest[0] == '"' || !strings.HasPrefix(rest[i+1:], "'") {
+					return from, from + i + 1, nil
+				}
+				i++ // '' is one quote
+			}
+		}
+		return 0, 0, errByHand
+	}
+	// A plain scalar may be wrapped over lines: its characters are there in order, with other spaces.
+	to = from
+	for _, c := range v.Value {
+		if unicode.IsSpace(c) {
+			continue
+		}
+		for to < len(e.text) {
+			got, n := utf8.DecodeRuneInString(e.text[to:])
+			to += n
+			if got == c {
+				break
+			}
+			if !unicode.IsSpace(got) {
+				return 0, 0, errByHand
+			}
+		}
+	}
+	return from, to, nil
+}
+
+// add writes one more key of a map after a value that it has.
+func (e *editor) add(m, after *yaml.Node, text string) error {
+	_, to, err := e.span(after)
+	if err != nil {
+		return err
+	}
+	if m.Style&yaml.FlowStyle != 0 {
+		e.splices = append(e.splices, splice{to, to, ", " + text})
+		return nil
 	}
 	text = strings.Repeat(" ", m.Content[0].Column-1) + text
-	if !strings.HasSuffix(last, "\n") { // the file's last line
-		e.changes = append(e.changes, change{after.Line - 1, len([]rune(last)), 0, end + text})
-		return
+	line := yamlfile.Lines(e.text[to:])[0]
+	if end := to + len(line); strings.TrimRight(line, "\r\n\u0085\u2028\u2029") != line {
+		e.splices = append(e.splices, splice{end, end, text + e.eol()})
+	} else { // the file's last line
+		e.splices = append(e.splices, splice{end, end, e.eol() + text})
 	}
-	e.changes = append(e.changes, change{after.Line, 0, 0, text + end})
+	return nil
+}
+
+// eol is how the file ends its lines.
+func (e *editor) eol() string {
+	first := yamlfile.Lines(e.text)[0]
+	if end := first[len(strings.TrimRight(first, "\r\n\u0085\u2028\u2029")):]; end != "" {
+		return end
+	}
+	return "\n"
+}
+
+// piece is the lines of one phase.
+type piece struct {
+	heading string // of the stage that begins here
+	text    string // what describes it, the phase, and the empty lines behind it
 }
 
 // order puts the lines of the phases in their new order.
-func (e *editor) order(phases []PhaseEdit) ([]byte, error) {
-	text := strings.Join(e.lines, "")
-	root, err := decode([]byte(text))
+func (e *editor) order(phases []PhaseEdit) error {
+	root, _, err := yamlfile.Decode([]byte(e.text))
 	if err != nil {
-		return nil, err
+		return errByHand
 	}
 	list := valueOf(root, "phases")
-	if list.Style&yaml.FlowStyle != 0 {
-		return nil, errors.New("the phases stand in brackets: write each in a line of its own, after a dash, to change their order here")
+	if list.Kind != yaml.SequenceNode || list.Style&yaml.FlowStyle != 0 || len(list.Content) != len(phases) {
+		return errors.New("the phases are in brackets: start each on its own line with a dash to reorder them here")
 	}
-	lines := strings.SplitAfter(text, "\n")
-	comment := func(i int) bool { return strings.HasPrefix(strings.TrimSpace(lines[i]), "#") }
-	var starts []int
-	for _, n := range list.Content {
+	lines := yamlfile.Lines(e.text)
+	// The list ends where the next key of the file begins, or the document.
+	begin, end := 0, len(lines)
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		switch line := root.Content[i].Line; {
+		case root.Content[i+1] == list:
+			begin = line
+		case line > begin && begin > 0 && line <= end:
+			end = line - 1
+		}
+	}
+	for i := begin; i < end; i++ {
+		if strings.HasPrefix(lines[i], "...") {
+			end = i
+		}
+	}
+	indent := func(l string) int { return len(l) - len(strings.TrimLeft(l, " ")) }
+	blank := func(l string) bool { return strings.TrimSpace(l) == "" }
+	dash := -1 // the column of the dashes, from 0
+	starts := make([]int, len(list.Content))
+	for i, n := range list.Content {
 		at := n.Line - 1
-		for at > 0 && !strings.HasPrefix(strings.TrimSpace(lines[at]), "-") {
+		for at > 0 && !strings.HasPrefix(strings.TrimLeft(lines[at], " "), "-") {
 			at--
 		}
-		for at > 0 && comment(at-1) { // what is said above a phase goes with it
-			at--
+		if starts[i] = at; dash < 0 {
+			dash = indent(lines[at])
 		}
-		starts = append(starts, at)
+		if indent(lines[at]) != dash || i > 0 && at <= starts[i-1] || at < begin {
+			return errByHand
+		}
 	}
-	end := lastLine(list)
-	if !slices.IsSorted(starts) || end > len(lines) {
-		return nil, errors.New("the phases are written in a way that can't be put in order here: use an editor")
+	// outside says whether a line stands between phases: it is empty, or a comment no deeper than the dashes.
+	outside := func(l string) bool {
+		return blank(l) || strings.HasPrefix(strings.TrimSpace(l), "#") && indent(l) <= dash
 	}
-	if !strings.HasSuffix(lines[end-1], "\n") {
-		lines[end-1] += "\n"
+	for end > starts[len(starts)-1]+1 && outside(lines[end-1]) {
+		end--
+	}
+	heads := make([]int, len(starts)) // where the comments above each phase begin
+	for i, at := range starts {
+		low := begin
+		if i > 0 {
+			low = starts[i-1] + 1
+		}
+		head := at
+		for head > low && outside(lines[head-1]) {
+			head--
+		}
+		for head < at && blank(lines[head]) {
+			head++
+		}
+		heads[i] = head
+	}
+	join := func(from, to int) string { return strings.Join(lines[from:to], "") }
+	pieces := make([]piece, len(starts))
+	for i, at := range starts {
+		body := at // where what describes the phase begins, below a stage's heading
+		for body > heads[i] && !blank(lines[body-1]) {
+			body--
+		}
+		if i > 0 && e.stages[i] == e.stages[i-1] {
+			body = heads[i]
+		} else if isHeading(lines[body:at]) {
+			body = at
+		}
+		to := end
+		if i+1 < len(heads) {
+			to = heads[i+1]
+		}
+		pieces[i] = piece{join(heads[i], body), join(body, to)}
 	}
 	var b strings.Builder
-	b.WriteString(strings.Join(lines[:starts[0]], ""))
-	for _, p := range phases {
-		to := end
-		if p.Was+1 < len(starts) {
-			to = starts[p.Was+1]
+	b.WriteString(join(0, heads[0]))
+	write := func(s string) {
+		if b.WriteString(s); s != "" && strings.TrimRight(s, "\r\n\u0085\u2028\u2029") == s {
+			b.WriteString(e.eol())
 		}
-		b.WriteString(strings.Join(lines[starts[p.Was]:to], ""))
 	}
-	b.WriteString(strings.Join(lines[end:], ""))
-	return []byte(b.String()), nil
+	told := map[Stage]bool{}
+	for _, p := range phases {
+		if stage := e.stages[p.Was]; !told[stage] {
+			told[stage] = true
+			for i, s := range e.stages {
+				if s == stage {
+					write(pieces[i].heading)
+				}
+			}
+		}
+		write(pieces[p.Was].text)
+	}
+	e.text = b.String() + join(end, len(lines))
+	return nil
 }
 
-// lastLine is the last line of what is in a node, from 1.
-func lastLine(n *yaml.Node) int {
-	last := n.Line
-	if n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		last += strings.Count(n.Value, "\n")
-	}
-	for _, c := range n.Content {
-		last = max(last, lastLine(c))
-	}
-	return last
-}
-
-// File is a playlist's file as it is now.
-type File struct {
-	Name     string // below the playlists folder, with slashes
-	Text     []byte
-	Revision string   // of the text
-	Problems Problems // of the text; and of its music, where that has been looked at since
-}
-
-// Revision tells a text from every other.
-func Revision(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:16])
-}
-
-// File is the file of a playlist. The error is ErrNoFile where the playlist is a folder, a list or a starter, and
-// fs.ErrNotExist where there is no such playlist.
-func (l *Library) File(id string) (File, error) {
-	l.mu.Lock()
-	s, ok := l.shelf[id]
-	l.mu.Unlock()
-	switch {
-	case !ok:
-		return File{}, fs.ErrNotExist
-	case s.file == "" || s.drafted:
-		return File{}, ErrNoFile
-	}
-	folder, err := openFolder(l.o.Folder)
-	if err != nil {
-		return File{}, err
-	}
-	if _, err := folder.stat(s.file); err != nil {
-		return File{}, err
-	}
-	text, err := os.ReadFile(folder.abs(s.file))
-	if err != nil {
-		return File{}, err
-	}
-	f := File{Name: s.file, Text: text, Revision: Revision(text)}
-	if e, ok := l.Get(id); ok && e.Playlist != nil && e.Playlist.Revision == f.Revision {
-		f.Problems = e.Problems
-	} else {
-		_, f.Problems = Parse(id, f.Name, text)
-	}
-	return f, nil
-}
-
-// keptVersions is how many earlier versions of a file are kept.
-const keptVersions = 20
-
-// Save writes a playlist's file anew, if it is still at the revision that was read, and keeps the earlier version in the
-// folder ".versions" below the playlists folder: NAME.1.yaml is the oldest. It writes nothing where the text has errors,
-// which are among the problems. The error is ErrChanged, ErrNoFile or what the disk says.
-func (l *Library) Save(id, revision string, text []byte) (File, Problems, error) {
-	l.saving.Lock()
-	defer l.saving.Unlock()
-	f, err := l.File(id)
-	if err != nil {
-		return f, nil, err
-	}
-	if f.Revision != revision {
-		return f, nil, ErrChanged
-	}
-	_, problems := Parse(id, f.Name, text)
-	if len(problems.Errors()) > 0 {
-		return f, problems, nil
-	}
-	if string(text) == string(f.Text) {
-		return f, problems, nil
-	}
-	if err := l.keepVersion(f); err != nil {
-		return f, problems, fmt.Errorf("keep the earlier version: %w", err)
-	}
-	if err := replaceFile(filepath.Join(l.o.Folder, filepath.FromSlash(f.Name)), text); err != nil {
-		return f, problems, err
-	}
-	f.Text, f.Revision, f.Problems = text, Revision(text), problems
-	l.scan()
-	return f, problems, nil
-}
-
-// Found writes the file of a playlist that has none: of a folder or list beside it, of a starter into the playlists
-// folder. It never writes over a file: the error is then fs.ErrExist.
-func (l *Library) Found(id string) (string, error) {
-	l.saving.Lock()
-	defer l.saving.Unlock()
-	l.mu.Lock()
-	s, ok := l.shelf[id]
-	l.mu.Unlock()
-	if !ok {
-		return "", fs.ErrNotExist
-	}
-	if _, err := l.File(id); !errors.Is(err, ErrNoFile) {
-		return "", fs.ErrExist
-	}
-	name := draftFile(s.file)
-	var text []byte
-	var err error
-	if s.drafted {
-		l.mu.Lock()
-		text = s.text
-		l.mu.Unlock()
-	} else {
-		base := strings.TrimPrefix(id, "starter/")
-		name = base + ".yaml"
-		text, err = StarterFile(base)
-	}
-	if err != nil {
-		return "", err
-	}
-	if err := createFile(l.o.Folder, name, text); err != nil {
-		return "", err
-	}
-	l.scan()
-	return strings.TrimSuffix(name, ".yaml"), nil
-}
-
-// createFile writes a playlist file that was not there, with a line that leads editors to the schema.
-func createFile(root, name string, text []byte) error {
-	if err := writeSchema(root); err != nil {
-		return err
-	}
-	text = append([]byte("# yaml-language-server: $schema="+strings.Repeat("../", strings.Count(name, "/"))+schemaFile+"\n"), text...)
-	f, err := os.OpenFile(filepath.Join(root, filepath.FromSlash(name)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return cmp.Or(err, errors.Join(f.Sync(), f.Close()))
-}
-
-func (l *Library) keepVersion(f File) error {
-	dir := filepath.Join(l.o.Folder, ".versions", filepath.FromSlash(path.Dir(f.Name)))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	end := path.Ext(f.Name)
-	base := strings.TrimSuffix(path.Base(f.Name), end)
-	var numbers []int
-	es, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range es {
-		if rest, ok := strings.CutPrefix(e.Name(), base+"."); ok && strings.HasSuffix(rest, end) {
-			if n, err := strconv.Atoi(strings.TrimSuffix(rest, end)); err == nil {
-				numbers = append(numbers, n)
+// isHeading says whether comment lines are the heading of a stage: they name one, or are drawn as a line.
+func isHeading(lines []string) bool {
+	for _, l := range lines {
+		l = strings.ToLower(strings.TrimSpace(l))
+		if slices.ContainsFunc([]Stage{Preparation, Administration, Integration}, func(s Stage) bool { return strings.Contains(l, string(s)) }) {
+			return true
+		}
+		l = strings.TrimSpace(strings.TrimPrefix(l, "#"))
+		for _, mark := range []string{"--", "==", "##", "**", "~~"} {
+			if strings.HasPrefix(l, mark) {
+				return true
 			}
 		}
 	}
-	slices.Sort(numbers)
-	next := 1
-	if len(numbers) > 0 {
-		next = numbers[len(numbers)-1] + 1
-	}
-	for len(numbers) >= keptVersions {
-		_ = os.Remove(filepath.Join(dir, fmt.Sprintf("%s.%d%s", base, numbers[0], end)))
-		numbers = numbers[1:]
-	}
-	return replaceFile(filepath.Join(dir, fmt.Sprintf("%s.%d%s", base, next, end)), f.Text)
-}
-
-// replaceFile writes a file whole or not at all. Its rights stay, and a link to it.
-func replaceFile(name string, text []byte) error {
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real
-	}
-	return renameio.WriteFile(name, text, 0o644, renameio.WithExistingPermissions())
+	return false
 }

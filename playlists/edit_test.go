@@ -16,6 +16,12 @@ import (
 	"pgregory.net/rapid"
 )
 
+// edited is the text with the edits.
+func edited(text []byte, phases []PhaseEdit) ([]byte, error) {
+	d, err := Document{ID: "x", Name: "x.yaml"}.With(text).Edit(phases)
+	return d.Text, err
+}
+
 func of[T any](v T) *T { return &v }
 
 const written = `# What this is for.
@@ -70,7 +76,7 @@ func TestEdit(t *testing.T) {
 			{Was: 3, Level: of(1.0), Scene: of("a, b")},
 		}, strings.NewReplacer(
 			"length: 30m   #", "length: 25m   #", "level: -14  #", "level: -3.5  #", "{scene: dusk, fade: 5m}", "{scene: dim, fade: 1m30s}",
-			"length: '1h30m'\n", "length: 1h\n    level: 2\n", "      scene: \"floor\"\n", "      scene: day\n      fade: 1m\n",
+			"length: '1h30m'\n", "length: '1h'\n    level: 2\n", "      scene: \"floor\"\n", "      scene: \"day\"\n      fade: 1m\n",
 			"length: 10m}", "length: 11m, level: -1, lights: {scene: dusk, fade: 2m}}",
 			"    length: 5m\n    # a", "    length: 5m\n    level: 1\n    lights: {scene: \"a, b\"}\n    # a").Replace},
 		"order": {written, as(0, 2, 1, 3), func(s string) string {
@@ -88,7 +94,7 @@ func TestEdit(t *testing.T) {
 			return strings.NewReplacer("1m", "3m", "2m", "12m").Replace(s)
 		}},
 	} {
-		got, err := Edit([]byte(c.text), c.phases)
+		got, err := edited([]byte(c.text), c.phases)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -114,7 +120,7 @@ func TestEdit(t *testing.T) {
 		"broken":          {"name: [", nil},
 		"phases in words": {"phases: a\n", nil},
 	} {
-		if got, err := Edit([]byte(c.text), c.phases); err == nil {
+		if got, err := edited([]byte(c.text), c.phases); err == nil {
 			t.Errorf("%s makes\n%s", name, got)
 		}
 	}
@@ -180,7 +186,7 @@ func TestEditKeepsTheRest(t *testing.T) {
 		if len(wrong.Errors()) > 0 {
 			rt.Fatalf("%v\n%s", wrong.Strings(), b.String())
 		}
-		got, err := Edit([]byte(b.String()), edits)
+		got, err := edited([]byte(b.String()), edits)
 		if err != nil {
 			rt.Fatalf("%v\n%s", err, b.String())
 		}
@@ -229,7 +235,7 @@ func FuzzEdit(f *testing.F) {
 		for _, w := range r.Perm(len(before.Phases)) {
 			edits = append(edits, PhaseEdit{Was: w, Length: of(time.Hour), Level: of(-3.0)})
 		}
-		got, err := Edit([]byte(text), edits)
+		got, err := edited([]byte(text), edits)
 		if err != nil {
 			return
 		}
@@ -248,15 +254,27 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := run(t, LibraryOptions{Folder: root})
-	first, err := l.File("sub/x")
+	first, err := l.Document("sub/x")
 	if err != nil {
 		t.Fatal(err)
+	}
+	save := func(id, was string, text []byte) (Document, Problems, error) {
+		d, err := l.Document(id)
+		if err != nil {
+			return d, nil, err
+		}
+		problems := d.With(text).Problems
+		if err := l.Save(d.With(text), was); err != nil {
+			return d, problems, err
+		}
+		d, err = l.Document(id)
+		return d, problems, err
 	}
 	last := first
 	for i := range keptVersions + 5 {
 		text := []byte(playlistText(fmt.Sprintf("Version %d", i), "a.mp3"))
 		var problems Problems
-		if last, problems, err = l.Save("sub/x", last.Revision, text); err != nil || len(problems) > 0 {
+		if last, problems, err = save("sub/x", last.Revision, text); err != nil || len(problems) > 0 {
 			t.Fatal(err, problems)
 		}
 		if e, _ := l.Get("sub/x"); e.Playlist.Name != fmt.Sprintf("Version %d", i) {
@@ -273,40 +291,40 @@ func TestSave(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(root, "sub", "x.yaml")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)
 	}
-	if _, _, err := l.Save("sub/x", first.Revision, first.Text); !errors.Is(err, ErrChanged) {
+	if _, _, err := save("sub/x", first.Revision, first.Text); !errors.Is(err, ErrChanged) {
 		t.Error("written over what somebody else wrote:", err)
 	}
-	if _, problems, err := l.Save("sub/x", last.Revision, []byte("name: X\n")); err != nil || len(problems.Errors()) == 0 {
+	if _, problems, err := save("sub/x", last.Revision, []byte("name: X\n")); err != nil || len(problems.Errors()) == 0 {
 		t.Error("a broken file is written:", err, problems)
 	}
-	if now, err := l.File("sub/x"); err != nil || now.Revision != last.Revision {
+	if now, err := l.Document("sub/x"); err != nil || now.Revision != last.Revision {
 		t.Error("the file has changed:", err)
 	}
 	// What is wrong with its music is told with the file, once that has been looked at.
-	if f, _, err := l.Save("sub/x", last.Revision, []byte(playlistText("Without", "gone.mp3"))); err != nil || len(f.Problems) > 0 {
-		t.Fatal(err, f.Problems)
+	if _, _, err := save("sub/x", last.Revision, []byte(playlistText("Without", "gone.mp3"))); err != nil {
+		t.Fatal(err)
 	} else if _, ok := l.Resolve(t.Context(), "sub/x"); !ok {
 		t.Fatal("it is not known")
 	}
-	last, err = l.File("sub/x")
+	last, err = l.Document("sub/x")
 	if err != nil || len(last.Problems) == 0 || last.Problems[0].Line == 0 || !strings.Contains(last.Problems[0].String(), "gone.mp3") {
 		t.Fatal(err, last.Problems.Strings())
 	}
-	if _, _, err := l.Save("linked", last.Revision, []byte(playlistText("By the link", "a.mp3"))); err != nil {
+	if _, _, err := save("linked", last.Revision, []byte(playlistText("By the link", "a.mp3"))); err != nil {
 		t.Error(err)
 	}
 	if to, err := os.Readlink(filepath.Join(root, "linked.yaml")); err != nil || to != "sub/x.yaml" {
 		t.Error("the link is gone:", to, err)
 	}
 	for _, id := range []string{"starter/quiet", "evening"} {
-		if _, err := l.File(id); !errors.Is(err, ErrNoFile) {
+		if _, err := l.Document(id); !errors.Is(err, ErrNoFile) {
 			t.Error(id, err)
 		}
-		if _, _, err := l.Save(id, "", []byte(playlistText("X", "a.mp3"))); !errors.Is(err, ErrNoFile) {
+		if _, _, err := save(id, "", []byte(playlistText("X", "a.mp3"))); !errors.Is(err, ErrNoFile) {
 			t.Error(id, err)
 		}
 	}
-	if _, err := l.File("gone"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := l.Document("gone"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
 	// A starter, and a folder, as files of one's own.
@@ -316,7 +334,7 @@ func TestSave(t *testing.T) {
 		if err != nil || got != want {
 			t.Fatal(id, got, err)
 		}
-		if _, err := l.File(want); err != nil {
+		if _, err := l.Document(want); err != nil {
 			t.Error(id, err)
 		}
 		if _, err := l.Found(id); !errors.Is(err, fs.ErrExist) {

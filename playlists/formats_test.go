@@ -361,7 +361,7 @@ func TestParts(t *testing.T) {
 		{"{file: l.m3u8, to: 1:00}", []string{"a.flac 0s-10m0s a", "b.flac 0s-10m0s b"}, `"l.m3u8" is not one file, so it has no part`},
 		{"{bed: ocean, from: 1:00}", nil, "a bed has no from: it never ends"},
 		{"{bed: ocean, file: a.flac}", nil, "the entry has a file and a bed"},
-		{"{file: a.flac, frm: 1:00}", nil, "did you mean from?"},
+		{"{file: a.flac, frm: 1:00}", nil, `unknown key "frm"`},
 	} {
 		got, problems := tracks(t, root, c.music)
 		said := strings.Join(problems.Strings(), "\n")

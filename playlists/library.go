@@ -1,11 +1,11 @@
 package playlists
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -49,10 +49,12 @@ type LibraryOptions struct {
 	Check func(*Playlist) Problems
 	// CheckMusic finds what is wrong with one whose music is known; nil: nothing.
 	CheckMusic func(*Playlist) Problems
+	// CheckFit finds what is wrong with the length of a playlist's music: as written, and resolved; nil: nothing.
+	CheckFit func(written, resolved *Playlist) Problems
 	// Busy, where it is set and true, holds the measuring of music that appeared by itself: a session runs. A playlist whose file was
 	// written meanwhile, and what is asked for by Resolve, is measured all the same: somebody waits for it.
 	Busy   func() bool
-	Rescan time.Duration // how often the folder is looked through without being told of a change; default 30 s
+	Rescan time.Duration // how often the folder is scanned without a notification; default 30 s
 	Log    *slog.Logger  // nil: none
 }
 
@@ -69,7 +71,9 @@ type Library struct {
 
 	saving sync.Mutex // held while a playlist's file is written
 
-	look sync.Mutex // held while the folder is looked through
+	look sync.Mutex // held while the folder is looked through; guards sharedIDs
+
+	sharedIDs map[string]string // of files that share a name, as written; nil: not yet
 
 	mu       sync.Mutex // guards the rest
 	shelf    map[string]*shelved
@@ -83,6 +87,7 @@ type Library struct {
 // shelved is one playlist as last read. Guarded by Library.mu; the playlists it points to are never changed.
 type shelved struct {
 	file     string
+	root     string // of a file outside of the library's folder; empty: it is inside
 	drafted  bool   // the file is a folder or a list
 	edited   bool   // its file was written since the library was opened, and not measured since
 	text     []byte // of a draft
@@ -158,10 +163,11 @@ func (l *Library) List() []Entry {
 	return out
 }
 
-// Get is one playlist by its ID.
+// Get is one playlist by its ID, or by its file.
 func (l *Library) Get(id string) (Entry, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	id = l.called(id)
 	s, ok := l.shelf[id]
 	if !ok {
 		return Entry{}, false
@@ -190,6 +196,7 @@ func (l *Library) Resolve(ctx context.Context, id string) (Entry, bool) {
 	l.scan()
 	for {
 		l.mu.Lock()
+		id = l.called(id)
 		s, ok := l.shelf[id]
 		fresh := ok && s.due.IsZero()
 		l.mu.Unlock()
@@ -368,7 +375,7 @@ func (l *Library) walk() (*found, error) {
 				return err
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
-				f.problems = append(f.problems, Problem{Place{File: rel}, Warning, "this folder can't be read", "check that roomd's user may read it"})
+				f.problems = append(f.problems, problem(Place{File: rel}, Warning, "this folder can't be read", "check that roomd's user may read it"))
 			}
 			return nil
 		}
@@ -379,7 +386,7 @@ func (l *Library) walk() (*found, error) {
 			return nil
 		}
 		if n++; n > maxWalked {
-			f.problems = append(f.problems, Problem{Place{File: l.o.Folder}, Warning, fmt.Sprintf("the playlists folder holds more than %d files", maxWalked), "keep only the music of playlists in it"})
+			f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("the playlists folder holds more than %d files", maxWalked), "keep only the music of playlists in it"))
 			return fs.SkipAll
 		}
 		if d.IsDir() {
@@ -402,7 +409,7 @@ func (l *Library) walk() (*found, error) {
 		}
 		if isPlaylist {
 			if len(f.playlists) == maxPlaylists {
-				f.problems = append(f.problems, Problem{Place{File: l.o.Folder}, Warning, fmt.Sprintf("there are more than %d playlists", maxPlaylists), "move some out of the folder"})
+				f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("there are more than %d playlists", maxPlaylists), "move some out of the folder"))
 			}
 			if len(f.playlists) < maxPlaylists {
 				f.playlists = append(f.playlists, rel)
@@ -436,7 +443,7 @@ func (l *Library) scan() {
 	defer l.look.Unlock()
 	f, err := l.walk()
 	if err != nil {
-		p := Problem{Place{File: l.o.Folder}, Warning, "the playlists folder is not there", "make it and put playlists into it; until then there are the starter playlists"}
+		p := problem(Place{File: l.o.Folder}, Warning, "the playlists folder is not there", "make it and put playlists into it; until then there are the starter playlists")
 		if !errors.Is(err, fs.ErrNotExist) {
 			p.Says, p.Write = "the playlists folder can't be read", "check that it is a folder and that roomd's user may read it; until then there are the starter playlists"
 		}
@@ -447,7 +454,7 @@ func (l *Library) scan() {
 	ids := map[string]string{} // file → ID
 	taken := map[string]bool{}
 	for id, s := range l.shelf {
-		if s.file == "" {
+		if s.file == "" || s.root != "" {
 			taken[id] = true
 		} else {
 			old[s.file] = s.stamp
@@ -456,12 +463,18 @@ func (l *Library) scan() {
 	l.mu.Unlock()
 	slices.Sort(f.playlists)
 	read := map[string]*shelved{}
-	name := func(rel string) string {
-		// The name without its ending; where two files share it, the second keeps its ending.
-		id := strings.ToValidUTF8(strings.TrimSuffix(rel, path.Ext(rel)), "?")
-		if taken[id] {
-			id = strings.ToValidUTF8(rel, "?")
+	// A file keeps its ID while it is there, so that a schedule never plays another one.
+	kept := l.keptIDs()
+	for _, rel := range f.playlists {
+		if id := kept[rel]; id != "" && !taken[id] {
+			taken[id], ids[rel] = true, id
 		}
+	}
+	name := func(rel string) string {
+		if id, ok := ids[rel]; ok {
+			return id
+		}
+		id := strings.ToValidUTF8(strings.TrimSuffix(rel, path.Ext(rel)), "?")
 		for base, n := id, 2; taken[id]; n++ {
 			id = fmt.Sprintf("%s-%d", base, n)
 		}
@@ -475,6 +488,7 @@ func (l *Library) scan() {
 			read[id] = l.readFile(id, rel, stamp)
 		}
 	}
+	l.keepIDs(f.playlists, ids)
 	for _, rel := range l.unwritten(f, read) {
 		id := name(rel)
 		if stamp := fmt.Sprint(id, " ", f.music); old[rel] != stamp {
@@ -488,7 +502,7 @@ func (l *Library) scan() {
 	defer l.mu.Unlock()
 	change := len(read) > 0 || l.absent != (err != nil) || !slices.Equal(l.problems, f.problems)
 	for id, s := range l.shelf {
-		if s.file != "" && ids[s.file] != id {
+		if s.file != "" && s.root == "" && ids[s.file] != id {
 			delete(l.shelf, id)
 			change = true
 		}
@@ -573,7 +587,7 @@ func (l *Library) unwritten(f *found, read map[string]*shelved) []string {
 func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) ([]byte, *Playlist, Problems) {
 	text, problems, err := Draft(ctx, l.o.Folder, rel, measure, l.o.Linked...)
 	if err != nil {
-		return nil, &Playlist{ID: id, Name: id}, append(problems, Problem{Place{File: rel}, Error, err.Error(), "put music into it"})
+		return nil, &Playlist{ID: id, Name: id}, append(problems, problem(Place{File: rel}, Error, err.Error(), "put music into it"))
 	}
 	pl, wrong := Parse(id, draftFile(rel), text)
 	pl.Revision = "" // its text changes with whatever is found out of the music
@@ -595,29 +609,17 @@ func unplaced(problems Problems, rel string) Problems {
 // readFile reads one playlist file. It never waits for music.
 func (l *Library) readFile(id, rel, stamp string) *shelved {
 	s := &shelved{file: rel, stamp: stamp, raw: &Playlist{ID: id, Name: id}}
-	data, err := func() ([]byte, error) {
-		folder, err := openFolder(l.o.Folder, l.o.Linked...)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := folder.stat(rel); err != nil { // a link may lead anywhere
-			return nil, err
-		}
-		f, err := os.Open(folder.abs(rel))
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return io.ReadAll(io.LimitReader(f, maxFile+1))
-	}()
+	d, err := Load(l.o.Folder, rel, l.o.Linked...)
 	switch {
 	case errors.Is(err, errLeaves):
-		s.problems = Problems{{Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself"}}
+		s.problems = Problems{problem(Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself")}
 	case err != nil:
 		l.o.Log.Warn("a playlist can't be read", "file", rel, "err", err)
-		s.problems = Problems{{Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it"}}
+		s.problems = Problems{problem(Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it")}
 	default:
-		s.raw, s.problems = Parse(id, rel, data)
+		s.raw, s.problems = d.Playlist, d.Problems
+		s.raw.ID = id
+		s.problems = append(renamed(id, rel), s.problems...)
 	}
 	return s
 }
@@ -675,13 +677,16 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 		text, raw, written = l.draft(ctx, id, file, l.o.Measure)
 		file = draftFile(file)
 	}
-	pl, music := Resolve(ctx, l.o.Folder, file, raw, l.o.Measure, l.o.Moved, l.o.Linked...)
+	pl, music := Resolve(ctx, cmp.Or(s.root, l.o.Folder), file, raw, l.o.Measure, l.o.Moved, l.o.Linked...)
 	if ctx.Err() != nil {
 		return false
 	}
 	heard := append(l.check(raw), music...)
 	if l.o.CheckMusic != nil {
 		heard = append(heard, l.o.CheckMusic(pl)...).Sorted()
+	}
+	if l.o.CheckFit != nil {
+		heard = append(heard, l.o.CheckFit(raw, pl)...).Sorted()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -90,7 +90,7 @@ func TestLibraryLists(t *testing.T) {
 		"notes.txt":          "hello",
 	})
 	l := NewLibrary(LibraryOptions{Folder: root, Measure: new(meter).measure})
-	want := append([]string{"b 9", "b 10", "broken", "Evening/first", "Evening/first.yml", "no yaml", "out", "starter/quiet.yaml"}, starterIDs...)
+	want := append([]string{"b 9", "b 10", "broken", "Evening/first", "Evening/first-2", "no yaml", "out", "starter/quiet-2"}, starterIDs...)
 	if got := l.ids(); !slices.Equal(got, want) {
 		t.Fatalf("\n got %q\nwant %q", got, want)
 	}
@@ -131,7 +131,7 @@ func TestLibraryFollows(t *testing.T) {
 		if pl.Name != "Checked" {
 			return nil
 		}
-		return Problems{{Place{File: "first.yaml"}, Warning, "checked", ""}}
+		return Problems{problem(Place{File: "first.yaml"}, Warning, "checked", "")}
 	}})
 	first := func() Entry { e, _ := l.Get("first"); return e }
 	music := func() (lengths []time.Duration) {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"roomd/playlists/yamlfile"
 )
 
 // What is so where a playlist does not say.
@@ -47,15 +49,15 @@ type Source struct {
 // error the playlist can be resolved and played. With errors the playlist holds what could be read, so that a list
 // can still show it.
 func Parse(id, file string, data []byte) (*Playlist, Problems) {
-	r, root := ReadYAML(file, data)
+	r, root := yamlfile.Read(file, data)
 	p := &parser{
 		Reader:   r,
 		pl:       &Playlist{ID: id, Name: id, Keep: KeepEnd, Crossfade: defaultCrossfade, Bed: Drone, Revision: Revision(data)},
 		nameLine: map[string]int{},
 	}
 	if !root.Exists() {
-		if len(r.problems) == 0 {
-			r.report(r.at(1, 1), Error, "the file is empty", "write name: and phases:, or copy a starter playlist")
+		if len(r.Problems()) == 0 {
+			r.Report(r.At(1, 1), Error, "the file is empty", "write name: and phases:, or copy a starter playlist")
 		}
 		return p.pl, r.Problems()
 	}
@@ -64,7 +66,7 @@ func Parse(id, file string, data []byte) (*Playlist, Problems) {
 }
 
 type parser struct {
-	*Reader
+	*yamlfile.Reader
 	pl         *Playlist
 	wroteCross bool           // the file says the playlist's crossfade
 	nameLine   map[string]int // line of each phase, by its name in lower case
@@ -88,7 +90,7 @@ func (p *parser) playlist(root Value) {
 		}
 	}
 	if v, ok := f.Get("bed"); ok {
-		if b, ok := v.bed(); ok {
+		if b, ok := bed(v); ok {
 			pl.Bed = b
 		}
 	}
@@ -110,20 +112,20 @@ func (p *parser) playlist(root Value) {
 	}
 }
 
-func (v Value) bed() (Bed, bool) {
+func bed(v Value) (Bed, bool) {
 	s, ok := v.Word(string(Drone), string(Ocean), string(Rain))
 	return Bed(s), ok
 }
 
 func (p *parser) phases(v Value, write string) {
 	entries := v.Entries(false, write)
-	if len(entries) == 0 && v.IsList() && !p.spent {
-		v.Error("there is no phase", write)
+	if len(entries) == 0 && v.IsList() && !p.Spent() {
+		v.Error("the list of phases is empty", write)
 	}
 	var total time.Duration
 	for i, e := range entries {
 		if i == maxPhases {
-			e.Error(fmt.Sprintf("there are more than %d phases", maxPhases), "join some")
+			e.Error(fmt.Sprintf("there are more than %d phases", maxPhases), "combine some")
 			break
 		}
 		ph, ok := p.phase(e)
@@ -134,7 +136,7 @@ func (p *parser) phases(v Value, write string) {
 		p.pl.Phases = append(p.pl.Phases, ph)
 	}
 	if total > longest {
-		v.Error("the phases are "+FormatLength(total)+" together", "shorten them to 24h or less")
+		v.Error("the phases add up to "+FormatLength(total), "shorten them to 24h or less")
 	}
 	stages := []Stage{Preparation, Administration, Integration}
 	latest := 0
@@ -144,7 +146,7 @@ func (p *parser) phases(v Value, write string) {
 			continue
 		}
 		if k < latest {
-			p.report(ph.Written.Name, Error, fmt.Sprintf("phase %q is %s, but stands after %s", ph.Name, ph.Stage, stages[latest]), "the stages follow each other: preparation, administration, integration")
+			p.Report(ph.Written.Name, Error, fmt.Sprintf("phase %q (%s) comes after a phase of %s", ph.Name, ph.Stage, stages[latest]), "keep the stages in order: preparation, administration, integration")
 		}
 		latest = max(latest, k)
 	}
@@ -153,7 +155,7 @@ func (p *parser) phases(v Value, write string) {
 func (p *parser) phase(v Value) (Phase, bool) {
 	const write = "write - name: Arrival, and under it stage: and length:"
 	f := v.Fields("a phase", write, "name", "stage", "length", "flex", "until", "music", "order", "level", "crossfade", "lights", "marks")
-	if !f.of.Exists() || p.spent {
+	if !f.IsMap() {
 		return Phase{}, false
 	}
 	here := v.Place()
@@ -166,7 +168,7 @@ func (p *parser) phase(v Value) (Phase, bool) {
 			ph.Name, what = s, "phase "+strconv.Quote(s)
 			lower := strings.ToLower(s)
 			if line, twice := p.nameLine[lower]; twice {
-				nv.Error(fmt.Sprintf("the phase on line %d is called %q too", line, s), "give each phase a name of its own")
+				nv.Error(fmt.Sprintf("the phase on line %d is also called %q", line, s), "give each phase its own name")
 			} else {
 				p.nameLine[lower] = nv.Place().Line
 			}
@@ -184,7 +186,7 @@ func (p *parser) phase(v Value) (Phase, bool) {
 		if d, ok := fv.Length(0); ok {
 			ph.Flex = d
 			if ph.Length > 0 && d >= ph.Length {
-				fv.Error(fmt.Sprintf("flex is %s, not less than the phase's length of %s", FormatLength(d), FormatLength(ph.Length)), "write a part of the length, such as flex: 2m")
+				fv.Error(fmt.Sprintf("flex is %s, not less than the phase's length of %s", FormatLength(d), FormatLength(ph.Length)), "write a shorter one, such as flex: 2m")
 			}
 		}
 	}
@@ -212,9 +214,9 @@ func (p *parser) phase(v Value) (Phase, bool) {
 			if !slices.Contains(ph.Marks, s) {
 				write := fmt.Sprintf("add marks: [%s]", s)
 				if near := nearest(s, ph.Marks); near != "" {
-					write = "did you mean " + near + "?"
+					write = fmt.Sprintf("did you mean %q?", near)
 				}
-				uv.Error(fmt.Sprintf("%s waits for %q, but has no such button", what, s), write)
+				uv.Error(fmt.Sprintf("%s waits for the mark %q but does not offer it", what, s), write)
 			}
 		}
 	}
@@ -226,7 +228,7 @@ func (p *parser) phase(v Value) (Phase, bool) {
 
 // crossfade is the phase's own, or the playlist's, which must be shorter than each phase. Where neither is written the
 // usual one is shortened to fit.
-func (p *parser) crossfade(f Fields, ph *Phase, what string) {
+func (p *parser) crossfade(f yamlfile.Fields, ph *Phase, what string) {
 	v, own := f.Get("crossfade")
 	if own {
 		d, ok := v.Length(0)
@@ -243,7 +245,7 @@ func (p *parser) crossfade(f Fields, ph *Phase, what string) {
 		return
 	}
 	if p.wroteCross {
-		p.report(ph.Written.Length, Error, fmt.Sprintf("%s is %s long, not longer than the playlist's crossfade of %s", what, FormatLength(ph.Length), FormatLength(ph.Crossfade)), "give the phase a shorter crossfade of its own")
+		p.Report(ph.Written.Length, Error, fmt.Sprintf("%s lasts %s, not longer than the playlist's crossfade of %s", what, FormatLength(ph.Length), FormatLength(ph.Crossfade)), "give the phase its own, shorter crossfade")
 		return
 	}
 	ph.Crossfade = ph.Length / 2
@@ -268,7 +270,7 @@ func (p *parser) lights(v Value, length time.Duration) *Light {
 		if d, ok := fv.Length(time.Second); ok {
 			l.Fade = d
 			if length > 0 && d > length {
-				fv.Warn(fmt.Sprintf("the fade of %s is longer than the phase of %s", FormatLength(d), FormatLength(length)), "the next phase takes the light from where it is then")
+				fv.Warn(fmt.Sprintf("the fade of %s is longer than the phase of %s", FormatLength(d), FormatLength(length)), "write a shorter fade; the next phase takes the light from where it is then")
 			}
 		}
 	}
@@ -285,7 +287,7 @@ func markList(v Value) (marks []string, places []Place) {
 		switch {
 		case !ok:
 		case slices.Contains(marks, s):
-			e.Error(fmt.Sprintf("%q stands twice", s), "keep one of them")
+			e.Error(fmt.Sprintf("%q is listed twice", s), "keep one of them")
 		default:
 			marks, places = append(marks, s), append(places, e.Place())
 		}
@@ -296,10 +298,10 @@ func markList(v Value) (marks []string, places []Place) {
 func (p *parser) music(v Value) []Source {
 	const write = "write music: [arrival/, {bed: ocean}], or music: silence"
 	entries := v.Entries(true, write)
-	if len(entries) == 0 && v.IsList() && !p.spent {
-		v.Error("music is an empty list", "name a file, a folder or {bed: drone}; without music: the playlist's bed plays")
+	if len(entries) == 0 && v.IsList() && !p.Spent() {
+		v.Error("music is an empty list", "name a file, a folder or {bed: drone}; without the key music the playlist's bed plays")
 	}
-	var out []Source
+	out := make([]Source, 0, min(len(entries), maxMusic))
 	for i, e := range entries {
 		if i == maxMusic {
 			e.Error(fmt.Sprintf("there are more than %d entries", maxMusic), "name folders instead of files")
@@ -312,7 +314,7 @@ func (p *parser) music(v Value) []Source {
 				continue
 			}
 		} else {
-			e.name = "music"
+			e = e.Named("music")
 			s, ok := e.Text(maxPath, write)
 			if !ok {
 				continue
@@ -320,7 +322,7 @@ func (p *parser) music(v Value) []Source {
 			if s == "silence" {
 				src.Silence = true
 				if len(entries) > 1 {
-					e.Error("silence stands in a list with music", "make it a phase of its own: music: silence")
+					e.Error("silence is mixed with other music", "give it its own phase: music: silence")
 					continue
 				}
 			} else {
@@ -333,37 +335,25 @@ func (p *parser) music(v Value) []Source {
 }
 
 // marks are all marks that can be tapped in a session of this playlist: of phases, reminders and the boost.
-func (p *parser) marks(f Fields) []string {
+func (p *parser) marks(f yamlfile.Fields) []string {
 	var known []string
 	for _, ph := range p.pl.Phases {
 		known = append(known, ph.Marks...)
 	}
 	peek := func(v Value) {
-		if n := v.follow(); n != nil && n.Value != "" {
-			known = append(known, strings.TrimSpace(n.Value))
+		if s := strings.TrimSpace(v.String()); s != "" {
+			known = append(known, s)
 		}
-	}
-	of := func(v Value, key string) Value {
-		if n := v.follow(); n != nil && v.IsMap() {
-			for i := 0; i+1 < len(n.Content); i += 2 {
-				if n.Content[i].Value == key {
-					return Value{v.r, n.Content[i+1], key}
-				}
-			}
-		}
-		return Value{}
 	}
 	if v, ok := f.Get("boost"); ok {
-		peek(of(v, "mark"))
+		peek(v.Peek("mark"))
 	}
-	if v, ok := f.Get("remind"); ok && v.IsList() {
-		for i, e := range v.follow().Content {
-			if m := of(Value{p.Reader, e, ""}, "marks"); i < maxReminders && m.IsList() {
-				for j, c := range m.follow().Content {
-					if j < maxMarks {
-						peek(Value{p.Reader, c, ""})
-					}
-				}
+	if v, ok := f.Get("remind"); ok {
+		reminders := v.Items()
+		for _, e := range reminders[:min(len(reminders), maxReminders)] {
+			marks := e.Peek("marks").Items()
+			for _, m := range marks[:min(len(marks), maxMarks)] {
+				peek(m)
 			}
 		}
 	}
@@ -376,11 +366,11 @@ func (p *parser) remind(v Value, known []string) {
 	length := p.pl.Length()
 	for i, e := range v.Entries(false, write) {
 		if i == maxReminders {
-			e.Error(fmt.Sprintf("there are more than %d reminders", maxReminders), "join some")
+			e.Error(fmt.Sprintf("there are more than %d reminders", maxReminders), "combine some")
 			break
 		}
 		f := e.Fields("a reminder", write, "after", "in", "say", "marks")
-		if !f.of.Exists() || p.spent {
+		if !f.IsMap() {
 			continue
 		}
 		var rm Reminder
@@ -403,7 +393,7 @@ func (p *parser) remind(v Value, known []string) {
 		}
 		if sv, ok := f.Get("say"); ok {
 			rm.Say, _ = sv.Text(maxName, "write say: Spit or swallow")
-		} else if rm.Say = strings.Join(rm.Marks, ", "); rm.Say == "" && !f.meant["say"] && !f.meant["marks"] {
+		} else if rm.Say = strings.Join(rm.Marks, ", "); rm.Say == "" && !f.Meant("say") && !f.Meant("marks") {
 			e.Error("the reminder says nothing", "write say: Spit or swallow, or marks: [Vitals]")
 		}
 		p.pl.Remind = append(p.pl.Remind, rm)

@@ -46,7 +46,7 @@ func formatClock(d time.Duration) string {
 
 // clock is a place in a track, from 0 to 24 hours.
 func clock(v Value, key string) (time.Duration, bool) {
-	s, ok := v.scalar("write 0:30")
+	s, ok := v.Scalar("write 0:30")
 	if !ok {
 		return 0, false
 	}
@@ -64,18 +64,18 @@ const writePart = "write {file: a.flac, from: 0:30, to: 6:10}"
 func (p *parser) entry(e Value, write string) (src Source, ok bool) {
 	src.Place = e.Place()
 	f := e.Fields("an entry of music", write, "bed", "file", "from", "to", "crossfade")
-	if f.unknown > 0 {
+	if f.Unknown() {
 		return src, false
 	}
 	ok = true
-	bv, bed := f.Get("bed")
+	bv, isBed := f.Get("bed")
 	fv, file := f.Get("file")
 	switch {
-	case bed && file:
+	case isBed && file:
 		e.Error("the entry has a file and a bed", "write two entries: a.flac, {bed: ocean}")
 		return src, false
-	case bed:
-		src.Bed, ok = bv.bed()
+	case isBed:
+		src.Bed, ok = bed(bv)
 	case file:
 		src.Path, ok = fv.Text(maxPath, writePart)
 		if ok && src.Path == "silence" {
@@ -95,7 +95,7 @@ func (p *parser) entry(e Value, write string) (src Source, ok bool) {
 		if !is {
 			continue
 		}
-		if bed {
+		if isBed {
 			v.Error("a bed has no "+at.key+": it never ends", "leave it out, or name a file")
 			return src, false
 		}

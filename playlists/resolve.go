@@ -95,7 +95,7 @@ type named struct {
 }
 
 func (r *resolver) say(at Place, s Severity, says, write string) {
-	r.problems = append(r.problems, Problem{at, s, says, write})
+	r.problems = append(r.problems, problem(at, s, says, write))
 }
 
 func (r *resolver) warn(at Place, says, write string) { r.say(at, Warning, says, write) }
@@ -538,34 +538,17 @@ func joined(a, b *Track) bool {
 		filepath.Dir(a.File) == filepath.Dir(b.File) && a.LeadOut < joinEdge && b.LeadIn < joinEdge
 }
 
-// enough warns where a phase's tracks are much shorter than the phase.
+// enough warns where a phase has tracks and none can be played.
 func (r *resolver) enough(ph *Phase) {
-	var sum time.Duration
-	tracks, playable := 0, 0
+	tracks := 0
 	for _, it := range ph.Music {
-		switch {
-		case it.Silence, it.Bed != "":
+		if it.Track == nil || it.Track.Problem == "" {
 			return
-		case it.Track != nil:
-			tracks++
-			if t := it.Track; t.Problem == "" {
-				audible := t.Length - t.LeadIn - t.LeadOut
-				if playable++; playable > 1 {
-					audible -= min(ph.Crossfade, audible/2)
-				}
-				sum += audible
-			}
 		}
+		tracks++
 	}
-	at := ph.Written.Length
-	if len(ph.Written.Music) > 0 {
-		at = ph.Written.Music[0].Place
-	}
-	switch {
-	case tracks > 0 && playable == 0:
-		r.say(at, Warning, fmt.Sprintf("phase %q has no music that can be played, so the bed covers it", ph.Name), "mend its files, or write {bed: ocean}")
-	case playable > 0 && sum < ph.Length/2:
-		r.say(at, Warning, fmt.Sprintf("phase %q has %s of music for %s, so it is played again and the bed covers the rest", ph.Name, FormatLength(sum), FormatLength(ph.Length)), "add music, or {bed: ocean} as its last entry")
+	if tracks > 0 {
+		r.say(ph.Written.Music[0].Place, Warning, fmt.Sprintf("phase %q has no music that can be played, so the bed covers it", ph.Name), "repair its files, or write {bed: ocean}")
 	}
 }
 

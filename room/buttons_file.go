@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"slices"
 
-	"roomd/playlists"
+	"roomd/playlists/yamlfile"
 )
 
 const writeButton = "write - {topic: zigbee2mqtt/button, action: single, do: care}"
 
-func (p *configReader) buttons(v playlists.Value) {
+func (p *configReader) buttons(v yamlfile.Value) {
 	for i, e := range v.Entries(false, writeButton) {
 		if i == 50 {
 			e.Error("there are more than 50 buttons", "leave some out")
@@ -21,7 +21,7 @@ func (p *configReader) buttons(v playlists.Value) {
 	}
 }
 
-func (p *configReader) button(v playlists.Value) (Button, bool) {
+func (p *configReader) button(v yamlfile.Value) (Button, bool) {
 	f := v.Fields("a button", writeButton, "topic", "action", "payload", "do", "name", "playlist")
 	if !v.IsMap() {
 		return Button{}, false
@@ -61,7 +61,7 @@ func (p *configReader) button(v playlists.Value) (Button, bool) {
 	if nv, has := f.Get("name"); has {
 		keep(&b.Name)(nv.Text(80, "write name: Note"))
 		if good && b.Do == MarkNow && b.Name != "" && !slices.Contains(p.c.Marks, b.Name) {
-			nv.Warn(fmt.Sprintf("the room has no mark %q", b.Name), playlists.Suggest(b.Name, p.c.Marks, "add it to marks"))
+			nv.Warn(fmt.Sprintf("the room has no mark %q", b.Name), yamlfile.Suggest(b.Name, p.c.Marks, "add it to marks"))
 		}
 	} else if b.Do == MarkNow {
 		_, ok = f.Need("name", "the button", "write do: mark, name: Note")
@@ -74,7 +74,7 @@ func (p *configReader) button(v playlists.Value) (Button, bool) {
 	return b, ok
 }
 
-func (p *configReader) sign(v playlists.Value) {
+func (p *configReader) sign(v yamlfile.Value) {
 	const write = `write sign: {topic: zigbee2mqtt/sign/set, session: '{"state":"ON"}', free: '{"state":"OFF"}'}`
 	f := v.Fields("sign", write, "topic", "session", "free")
 	if !v.IsMap() {

@@ -238,7 +238,7 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 		}
 		st.full = append(st.full, src)
 		switch {
-		case st.order == playlists.BestFit && played[k]:
+		case st.order == playlists.BestFit && (played[k] || src.bed() && s.first()):
 		case st.order == playlists.Listed && k <= last:
 		default:
 			st.sources = append(st.sources, src)

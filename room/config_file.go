@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"roomd/playlists"
+	"roomd/playlists/yamlfile"
 	"roomd/room/lights"
 )
 
@@ -123,7 +124,7 @@ func LoadConfig(path string) (Config, playlists.Problems, error) {
 
 // ParseConfig reads the text of a room file; see LoadConfig. A relative path in it counts from file's folder.
 func ParseConfig(file string, data []byte) (Config, playlists.Problems) {
-	r, root := playlists.ReadYAML(file, data)
+	r, root := yamlfile.Read(file, data)
 	p := &configReader{c: DefaultConfig(), dir: filepath.Dir(file)}
 	p.c.File = file
 	if root.Exists() {
@@ -138,7 +139,7 @@ type configReader struct {
 	roles []string // all that the file names, those of broken lamps too
 }
 
-func (p *configReader) room(root playlists.Value) {
+func (p *configReader) room(root yamlfile.Value) {
 	f := root.Fields("the room file", "write room: Willow", "room", "listen", "https", "audio", "mqtt", "lights", "scenes", "marks", "music", "schedule", "buttons", "sign", "history")
 	if v, ok := f.Get("room"); ok {
 		set(&p.c.Room)(v.Text(80, "write room: Willow"))
@@ -210,7 +211,7 @@ var (
 )
 
 // address reads where something is served.
-func address(v playlists.Value, what, such string) (string, bool) {
+func address(v yamlfile.Value, what, such string) (string, bool) {
 	write := fmt.Sprintf(`write %s: %q, or "192.168.1.20%s"`, what, such, such)
 	s, ok := v.Text(200, write)
 	if !ok {
@@ -222,13 +223,13 @@ func address(v playlists.Value, what, such string) (string, bool) {
 		return "", false
 	}
 	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 1 || n > 65535 || host != "" && net.ParseIP(host) == nil && !hostForm.MatchString(host) {
-		v.Error(fmt.Sprintf("%s is %q, which is no address", what, s), write)
+		v.Error(fmt.Sprintf("%s is %q, not a valid address", what, s), write)
 		return "", false
 	}
 	return s, true
 }
 
-func (p *configReader) https(v playlists.Value) {
+func (p *configReader) https(v yamlfile.Value) {
 	const write = `write https: {listen: ":8443"}, or https: off`
 	h := &p.c.HTTPS
 	if !v.IsMap() {
@@ -268,9 +269,9 @@ func (p *configReader) https(v playlists.Value) {
 			switch s, ok := e.Text(253, write); {
 			case !ok:
 			case net.ParseIP(s) != nil:
-				e.Error(fmt.Sprintf("%q is an address, and the room goes by its addresses as it is", s), "leave it out, or "+write)
+				e.Error(fmt.Sprintf("%q is an address; the certificate covers the room's addresses already", s), "leave it out, or "+write)
 			case !nameForm.MatchString(s) || endsInNumber.MatchString(s):
-				e.Error(fmt.Sprintf("%q is no name of a computer", s), write)
+				e.Error(fmt.Sprintf("%q is not a valid host name", s), write)
 			default:
 				h.Names = append(h.Names, s)
 			}
@@ -278,7 +279,7 @@ func (p *configReader) https(v playlists.Value) {
 	}
 }
 
-func (p *configReader) audio(v playlists.Value) {
+func (p *configReader) audio(v yamlfile.Value) {
 	const write = `write audio: {output: alsa, device: "", reference: -23, ceiling: 6}`
 	f := v.Fields("audio", write, "output", "device", "reference", "ceiling", "headphones")
 	if ov, ok := f.Get("output"); ok {
@@ -314,7 +315,7 @@ func (p *configReader) audio(v playlists.Value) {
 	}
 }
 
-func (p *configReader) command(v playlists.Value, write string) {
+func (p *configReader) command(v yamlfile.Value, write string) {
 	entries := v.Entries(false, write)
 	if len(entries) == 0 && v.IsList() {
 		v.Error("the command is empty", write)
@@ -332,7 +333,7 @@ func (p *configReader) command(v playlists.Value, write string) {
 	}
 }
 
-func (p *configReader) mqtt(v playlists.Value) {
+func (p *configReader) mqtt(v yamlfile.Value) {
 	const write = "write mqtt: {broker: embedded}, or mqtt: {broker: mqtt://user:password@host:1883}"
 	f := v.Fields("mqtt", write, "broker", "ca", "base", "commands")
 	secure := false
@@ -348,11 +349,11 @@ func (p *configReader) mqtt(v playlists.Value) {
 			}
 			switch {
 			case err != nil:
-				bv.Error("this is no address of a broker", escape)
+				bv.Error("not a valid broker address", escape)
 			case u.Scheme != "mqtt" && u.Scheme != "mqtts":
-				bv.Error("the broker's address begins with neither mqtt:// nor mqtts://", write)
+				bv.Error("the broker's address does not start with mqtt:// or mqtts://", write)
 			case u.Hostname() == "" || port < 1 || port > 65535 || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-				bv.Error("this is no address of a broker", escape)
+				bv.Error("not a valid broker address", escape)
 			default:
 				p.c.MQTT.Broker, secure = s, u.Scheme == "mqtts"
 			}
@@ -392,14 +393,14 @@ func plainFile(path string) bool {
 }
 
 // topic is an MQTT topic that can be published to.
-func topic(v playlists.Value, write string) (string, bool) {
+func topic(v yamlfile.Value, write string) (string, bool) {
 	s, ok := v.Text(200, write)
 	switch {
 	case !ok:
 	case strings.ContainsAny(s, "+#"):
-		v.Error(fmt.Sprintf("%q holds a wildcard", s), "name one topic, without + and #")
+		v.Error(fmt.Sprintf("%q contains a wildcard", s), "name one topic, without + and #")
 	case strings.HasPrefix(s, "/") || strings.HasSuffix(s, "/") || strings.HasPrefix(s, "$"):
-		v.Error(fmt.Sprintf("%q is no topic of ours", s), "write it without / at its ends and without $")
+		v.Error(fmt.Sprintf("%q is not a valid topic", s), "write it without / at its ends and without $")
 	default:
 		return s, true
 	}
@@ -408,10 +409,10 @@ func topic(v playlists.Value, write string) (string, bool) {
 
 const writeLights = "write ambient: {driver: zigbee2mqtt, topic: zigbee2mqtt/lamp}"
 
-func (p *configReader) lights(v playlists.Value) {
+func (p *configReader) lights(v yamlfile.Value) {
 	pairs := v.Pairs(writeLights)
 	if v.IsMap() && len(pairs) == 0 {
-		v.Error("there is no light", writeLights)
+		v.Error("the list of lights is empty", writeLights)
 	}
 	roles := map[string][]lights.Lamp{}
 	owner := map[string]string{}
@@ -433,7 +434,7 @@ func (p *configReader) lights(v playlists.Value) {
 				continue
 			}
 			if other, twice := owner[l.Topic]; twice {
-				e.Warn(fmt.Sprintf("%s is a light of %s already", l.Topic, other), "give each light to one role")
+				e.Warn(fmt.Sprintf("%s is already a light of %s", l.Topic, other), "give each light to one role")
 			}
 			owner[l.Topic] = role
 			lamps = append(lamps, l)
@@ -447,7 +448,7 @@ func (p *configReader) lights(v playlists.Value) {
 	}
 }
 
-func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp, bool) {
+func (p *configReader) lamp(v yamlfile.Value, role string, i int) (lights.Lamp, bool) {
 	what := "a light of " + role
 	driver := v.Peek("driver").String()
 	kind := what
@@ -509,7 +510,7 @@ func (p *configReader) lamp(v playlists.Value, role string, i int) (lights.Lamp,
 const writeTemplate = "write ambient: {driver: template, command: lamp/set, payload: '{\"bri\": {level}}'}"
 
 // lampOption reads one option of a lamp; driver is what the file says, which may be none.
-func lampOption(v playlists.Value, driver, key string) (string, bool) {
+func lampOption(v yamlfile.Value, driver, key string) (string, bool) {
 	switch key {
 	case "fade":
 		if driver == "template" {
@@ -534,7 +535,7 @@ func lampOption(v playlists.Value, driver, key string) (string, bool) {
 		// Shorter ones are no use: a lamp that does not say where it is has to be moved slowly from anywhere.
 		d, ok := v.Length(30 * time.Second)
 		if ok && d > 5*time.Minute {
-			v.Error("max_fade is longer than 5 minutes, which roomd never asks for", "write 5m")
+			v.Error("max_fade is longer than 5 minutes, the longest that roomd uses", "write 5m")
 			return "", false
 		}
 		return d.String(), ok
@@ -549,7 +550,7 @@ func lampOption(v playlists.Value, driver, key string) (string, bool) {
 			return s, true
 		}
 		if unknown != "" {
-			write = playlists.Suggest(unknown, lights.Placeholders(white), write)
+			write = yamlfile.Suggest(unknown, lights.Placeholders(white), write)
 		}
 		v.Error(says, write)
 		return "", false
@@ -557,7 +558,7 @@ func lampOption(v playlists.Value, driver, key string) (string, bool) {
 		const write = "write the path of the number in the lamp's JSON, as light.bri"
 		s, ok := v.Text(200, write)
 		if ok && (strings.ContainsAny(s, " \t/") || strings.Contains("."+s+".", "..")) {
-			v.Error(fmt.Sprintf("%q is no path", s), write)
+			v.Error(fmt.Sprintf("%q is not a valid path", s), write)
 			return "", false
 		}
 		return s, ok
@@ -566,12 +567,12 @@ func lampOption(v playlists.Value, driver, key string) (string, bool) {
 }
 
 // template looks at what one option of a template asks of another.
-func template(f playlists.Fields, l lights.Lamp) bool {
+func template(f yamlfile.Fields, l lights.Lamp) bool {
 	ok := true
 	needs := func(key, other, write string) {
 		if v, has := f.Get(key); has {
 			if _, has := f.Get(other); !has {
-				v.Error(fmt.Sprintf("%s is of no use without %s", key, other), write)
+				v.Error(fmt.Sprintf("%s has no effect without %s", key, other), write)
 				ok = false
 			}
 		}
@@ -581,17 +582,17 @@ func template(f playlists.Fields, l lights.Lamp) bool {
 	needs("max_fade", "fade", "write fade: both, or leave max_fade out")
 	if payload := l.Extra["payload"]; l.Extra["fade"] == "both" && payload != "" && !lights.HasTime(payload) {
 		v, _ := f.Get("payload")
-		v.Error("the payload does not say how long the lamp is to take, so it can't fade", "write {seconds} or {milliseconds} into it, or fade: none")
+		v.Error("the payload does not say how long the fade takes, so the lamp can't fade", "write {seconds} or {milliseconds} into it, or fade: none")
 		ok = false
 	}
 	return ok
 }
 
 // whole is a number without a fraction.
-func whole(v playlists.Value, lo, hi float64) (float64, bool) {
+func whole(v yamlfile.Value, lo, hi float64) (float64, bool) {
 	n, ok := v.Number(lo, hi)
 	if ok && n != math.Trunc(n) {
-		v.Error("this is not a whole number", fmt.Sprintf("write %.0f", n))
+		v.Error("not a whole number", fmt.Sprintf("write %.0f", n))
 		return 0, false
 	}
 	return n, ok
@@ -599,7 +600,7 @@ func whole(v playlists.Value, lo, hi float64) (float64, bool) {
 
 const writeScene = "write dusk: {ambient: {level: 25, kelvin: 2400}}"
 
-func (p *configReader) scenes(v playlists.Value) {
+func (p *configReader) scenes(v yamlfile.Value) {
 	for _, pair := range v.Pairs(writeScene) {
 		name := pair.Key
 		if len(name) > 80 {
@@ -613,7 +614,7 @@ func (p *configReader) scenes(v playlists.Value) {
 		}
 		for _, rp := range roles {
 			if !slices.Contains(p.roles, rp.Key) {
-				rp.At.Error(fmt.Sprintf("the room has no light %q", rp.Key), playlists.Suggest(rp.Key, p.roles, "write "+strings.Join(p.roles, " or ")))
+				rp.At.Error(fmt.Sprintf("the room has no light %q", rp.Key), yamlfile.Suggest(rp.Key, p.roles, "write "+strings.Join(p.roles, " or ")))
 				continue
 			}
 			if l, ok := p.level(rp.Value, rp.Key); ok && p.c.Lights[rp.Key] != nil {
@@ -640,7 +641,7 @@ func (p *configReader) scenes(v playlists.Value) {
 
 var colorForm = regexp.MustCompile(`^#[0-9A-Fa-f]{6}$`)
 
-func (p *configReader) level(v playlists.Value, role string) (lights.Level, bool) {
+func (p *configReader) level(v yamlfile.Value, role string) (lights.Level, bool) {
 	const write = `write {level: 25, kelvin: 2400}, or {level: 25, color: "#ff9a4a"}`
 	f := v.Fields("the light of "+role, write, "level", "kelvin", "color")
 	var l lights.Level
@@ -660,7 +661,7 @@ func (p *configReader) level(v playlists.Value, role string) (lights.Level, bool
 	if cv, has := f.Get("color"); has {
 		s, good := cv.Text(20, `write color: "#ff9a4a", with its quotes`)
 		if good && !colorForm.MatchString(s) {
-			cv.Error(fmt.Sprintf("%q is no colour", s), `write color: "#ff9a4a", with its quotes`)
+			cv.Error(fmt.Sprintf("%q is not a color", s), `write color: "#ff9a4a", with its quotes`)
 			good = false
 		}
 		if good && kelvin {
@@ -672,11 +673,11 @@ func (p *configReader) level(v playlists.Value, role string) (lights.Level, bool
 	return l, ok
 }
 
-func (p *configReader) marks(v playlists.Value) {
+func (p *configReader) marks(v yamlfile.Value) {
 	const write = "write marks: [Lozenge, Vitals, Note]"
 	entries := v.Entries(false, write)
 	if v.IsList() && len(entries) == 0 {
-		v.Error("there is no mark", write)
+		v.Error("the list of marks is empty", write)
 	}
 	var marks []string
 	for i, e := range entries {
@@ -688,7 +689,7 @@ func (p *configReader) marks(v playlists.Value) {
 		switch {
 		case !ok:
 		case slices.Contains(marks, s):
-			e.Error(fmt.Sprintf("%q stands twice", s), "keep one of them")
+			e.Error(fmt.Sprintf("%q is listed twice", s), "keep one of them")
 		default:
 			marks = append(marks, s)
 		}
@@ -698,7 +699,7 @@ func (p *configReader) marks(v playlists.Value) {
 	}
 }
 
-func (p *configReader) schedule(v playlists.Value) {
+func (p *configReader) schedule(v yamlfile.Value) {
 	const write = `write - {at: "0 8 * * MON-FRI", do: {scene: day, fade: 5m}}, or play, check or backup in place of scene`
 	var names []string
 	for n := range p.c.Scenes {
@@ -707,7 +708,7 @@ func (p *configReader) schedule(v playlists.Value) {
 	slices.Sort(names)
 	for i, e := range v.Entries(false, write) {
 		if i == 200 {
-			e.Error("there are more than 200 entries", "join some")
+			e.Error("there are more than 200 entries", "combine some")
 			return
 		}
 		f := e.Fields("an entry of the schedule", write, "at", "do")
@@ -720,7 +721,7 @@ func (p *configReader) schedule(v playlists.Value) {
 			const write = `write five fields, minute hour day month weekday: "0 8 * * MON-FRI"`
 			s, good := av.Text(100, write)
 			if fields := strings.Fields(s); good && len(fields) != 5 {
-				av.Error(fmt.Sprintf("%q is not five fields", s), write)
+				av.Error(fmt.Sprintf("%q does not have five fields", s), write)
 				good = false
 			} else if err := CheckCron(s); good && err != nil {
 				av.Error(err.Error(), write)
@@ -728,7 +729,7 @@ func (p *configReader) schedule(v playlists.Value) {
 			} else if good && NeverRuns(s) {
 				av.Warn(fmt.Sprintf("%q never comes", s), "choose a day that the month has")
 			} else if good && slices.Contains(strings.Split(fields[1], ","), "2") {
-				av.Warn("on the day when the clocks go forward there is no time between 02:00 and 03:00: this then comes at 03:00", "choose another hour")
+				av.Warn("when the clocks go forward, 02:00 to 03:00 is skipped and this runs at 03:00", "choose another hour")
 			}
 			j.At, ok = s, ok && good
 		} else {
@@ -745,7 +746,7 @@ func (p *configReader) schedule(v playlists.Value) {
 }
 
 // job reads what is to be done, and says whether it can be.
-func (p *configReader) job(v playlists.Value, write string, scenes []string, j *Job) (ok bool) {
+func (p *configReader) job(v yamlfile.Value, write string, scenes []string, j *Job) (ok bool) {
 	f := v.Fields("do", write, "scene", "fade", "play", "for", "level", "check", "backup", "keep")
 	if !v.IsMap() {
 		return false
@@ -800,7 +801,7 @@ func (p *configReader) job(v playlists.Value, write string, scenes []string, j *
 	case "scene":
 		j.Scene, j.Fade = text("scene"), length("fade", 0)
 		if sv, _ := f.Get("scene"); ok && !slices.Contains(scenes, j.Scene) {
-			sv.Error(fmt.Sprintf("the room has no scene %q", j.Scene), playlists.Suggest(j.Scene, scenes, "write "+strings.Join(scenes, ", ")))
+			sv.Error(fmt.Sprintf("the room has no scene %q", j.Scene), yamlfile.Suggest(j.Scene, scenes, "write "+strings.Join(scenes, ", ")))
 			ok = false
 		}
 	case "play":
@@ -814,11 +815,11 @@ func (p *configReader) job(v playlists.Value, write string, scenes []string, j *
 		keep := number("keep", 1, 1000, 14)
 		j.Keep = int(keep)
 		if kv, has := f.Get("keep"); ok && has && keep != math.Trunc(keep) {
-			kv.Error("keep is a whole number", "write how many backups stay: 14")
+			kv.Error("keep is not a whole number", "write how many backups to keep: 14")
 			ok = false
 		}
 		if bv, _ := f.Get("backup"); ok && !filepath.IsAbs(j.Backup) {
-			bv.Error(fmt.Sprintf("%q is no folder from the root on", j.Backup), "write it whole: /media/stick/roomd")
+			bv.Error(fmt.Sprintf("%q is not an absolute path", j.Backup), "write the whole path: /media/stick/roomd")
 			ok = false
 		}
 	}
@@ -870,18 +871,18 @@ func (c Config) CheckPlaylist(pl *playlists.Playlist) playlists.Problems {
 		}
 		for i, m := range ph.Marks {
 			if !slices.Contains(c.Marks, m) && (pl.Boost == nil || pl.Boost.Mark != m) && i < len(w.Marks) {
-				warn(w.Marks[i], fmt.Sprintf("the room has no mark %q, so the button does nothing", m), playlists.Suggest(m, c.Marks, "add it to marks in the room file"))
+				warn(w.Marks[i], fmt.Sprintf("the room has no mark %q, so the button does nothing", m), yamlfile.Suggest(m, c.Marks, "add it to marks in the room file"))
 			}
 		}
 		if ph.Level > c.Audio.Ceiling {
-			warn(w.Level, fmt.Sprintf("the level of %g dB is over the room's ceiling of %g dB, which no one gets past", ph.Level, c.Audio.Ceiling), fmt.Sprintf("write %g or less", c.Audio.Ceiling))
+			warn(w.Level, fmt.Sprintf("the level of %g dB is over the room's ceiling of %g dB, which always holds", ph.Level, c.Audio.Ceiling), fmt.Sprintf("write %g or less", c.Audio.Ceiling))
 		}
 		if ph.Lights == nil {
 			continue
 		}
 		scene, ok := c.Scenes[ph.Lights.Scene]
 		if !ok {
-			warn(w.Lights, fmt.Sprintf("the room has no scene %q, so the light stays as it is", ph.Lights.Scene), playlists.Suggest(ph.Lights.Scene, scenes, "write "+strings.Join(scenes, ", ")))
+			warn(w.Lights, fmt.Sprintf("the room has no scene %q, so the light stays as it is", ph.Lights.Scene), yamlfile.Suggest(ph.Lights.Scene, scenes, "write "+strings.Join(scenes, ", ")))
 			continue
 		}
 		move := 0.0

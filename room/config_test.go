@@ -228,9 +228,9 @@ boost: {mark: Booster, phase: B, by: 1m}
 	}
 	want := []string{
 		`x.yaml:4:55: warning: the light would move by 58 in 28s, which may startle; it is slowed down (write fade: 29s or more)`,
-		`x.yaml:4:90: warning: the room has no mark "Losenge", so the button does nothing (did you mean Lozenge?)`,
-		`x.yaml:5:87: warning: the level of 8 dB is over the room's ceiling of 6 dB, which no one gets past (write 6 or less)`,
-		`x.yaml:6:55: warning: the room has no scene "dask", so the light stays as it is (did you mean dusk?)`,
+		`x.yaml:4:90: warning: the room has no mark "Losenge", so the button does nothing (did you mean "Lozenge"?)`,
+		`x.yaml:5:87: warning: the level of 8 dB is over the room's ceiling of 6 dB, which always holds (write 6 or less)`,
+		`x.yaml:6:55: warning: the room has no scene "dask", so the light stays as it is (did you mean "dusk"?)`,
 		`x.yaml:7:55: warning: the light would move by 58 in 10s, which may startle; it is slowed down (write fade: 29s or more)`,
 	}
 	if d := cmp.Diff(want, DefaultConfig().CheckPlaylist(pl).Strings()); d != "" {

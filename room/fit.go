@@ -23,7 +23,8 @@ import (
 //
 //   - listed: in order; the list is begun again while it fits in whole; then the bed.
 //     shuffle: in a seeded order, what was heard longest ago first; all are heard before one comes again.
-//     fit: of all subsets, in order, the one that ends nearest to the nominal end; then the bed.
+//     fit: of all subsets, in order, the one that ends nearest to the nominal end; then the bed. Beds in the list
+//     stay at their places and take the time that is left.
 //
 //   - A bed in the list takes the time that the tracks around it leave; several share it evenly.
 //
@@ -296,6 +297,16 @@ func (st *stretch) subset() []source {
 		first = st.crossfade
 	}
 	room := st.nominal - start - first
+	beds := 0 // each is heard too, so it gets its least time first
+	for _, s := range st.sources {
+		if s.bed() {
+			beds++
+			room -= leastBed
+		}
+	}
+	if beds > 0 && room <= 0 {
+		return slices.DeleteFunc(slices.Clone(st.sources), func(s source) bool { return !s.bed() })
+	}
 	if room <= 0 || len(st.sources) == 0 {
 		return nil
 	}
@@ -329,7 +340,7 @@ func (st *stretch) subset() []source {
 		}
 	}
 	// Beyond flex the rest is the bed's: then the nearest sum below the end is the better one, as nothing is cut.
-	if time.Duration(dist)*fitGrid > st.flex && best > want {
+	if (beds > 0 || time.Duration(dist)*fitGrid > st.flex) && best > want {
 		for v := want; v >= 0; v-- {
 			if reach[len(st.sources)][v/64]>>(v%64)&1 == 1 {
 				best = v
@@ -338,7 +349,11 @@ func (st *stretch) subset() []source {
 		}
 	}
 	var pick []source
-	for k := len(st.sources) - 1; k >= 0 && best > 0; k-- {
+	for k := len(st.sources) - 1; k >= 0; k-- {
+		if st.sources[k].bed() {
+			pick = append(pick, st.sources[k])
+			continue
+		}
 		if reach[k][best/64]>>(best%64)&1 == 1 {
 			continue // reached without it: later tracks are dropped first
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strings"
 	"time"
 
 	"roomd/playlists"
@@ -12,11 +13,11 @@ import (
 
 // Files are the files of the playlists.
 type Files interface {
-	// File is a playlist's file; the error is playlists.ErrNoFile or fs.ErrNotExist where there is none.
-	File(id string) (playlists.File, error)
-	// Save writes it anew, where it is still at that revision; with an error among the problems nothing was written.
-	Save(id, revision string, text []byte) (playlists.File, playlists.Problems, error)
-	// Found writes the file of a playlist that has none, and tells the ID of the playlist in it.
+	// Document is a playlist's file; the error is playlists.ErrNoFile or fs.ErrNotExist where there is none.
+	Document(id string) (playlists.Document, error)
+	// Save writes one, if its file is still at the revision was; with errors among its problems it writes nothing.
+	Save(d playlists.Document, was string) error
+	// Found writes the file of a playlist that has none, and returns the ID of the playlist in it.
 	Found(id string) (string, error)
 }
 
@@ -43,16 +44,13 @@ type phaseEdit struct {
 	FadeMS   *int64   `json:"fade_ms,omitempty"`
 }
 
-func viewFile(id string, f playlists.File, problems playlists.Problems) fileView {
-	v := fileView{File: f.Name, Revision: f.Revision, Text: string(f.Text), Phases: []phaseEdit{}, Problems: problems}
-	if problems == nil {
-		v.Problems = orEmpty(f.Problems)
-	}
-	pl, found := playlists.Parse(id, f.Name, f.Text)
-	if len(found.Errors()) > 0 {
+func viewFile(d playlists.Document) fileView {
+	v := fileView{File: d.Name, Revision: d.Revision, Text: string(d.Text), Phases: []phaseEdit{}, Problems: orEmpty(d.Problems)}
+	read := d.With(d.Text)
+	if len(read.Problems.Errors()) > 0 {
 		return v
 	}
-	for i, ph := range pl.Phases {
+	for i, ph := range read.Playlist.Phases {
 		length := ph.Length.Milliseconds()
 		e := phaseEdit{Was: i, Name: ph.Name, Stage: string(ph.Stage), LengthMS: &length, LevelDB: &ph.Level}
 		if ph.Lights != nil {
@@ -70,11 +68,11 @@ func (s *Server) noFile(w http.ResponseWriter, id string, err error) bool {
 	case err == nil:
 		return false
 	case errors.Is(err, playlists.ErrNoFile):
-		reply(w, http.StatusConflict, fault{Reason: "This playlist is not a file yet. Make it one first."})
+		reply(w, http.StatusConflict, fault{Reason: "This playlist is not a file yet. Make it a file first."})
 	case errors.Is(err, playlists.ErrChanged):
 		reply(w, http.StatusConflict, fault{Reason: "Somebody else has changed this playlist meanwhile. Look at it again."})
 	case errors.Is(err, fs.ErrExist):
-		reply(w, http.StatusConflict, fault{Reason: "There is a file of that name already."})
+		reply(w, http.StatusConflict, fault{Reason: "A file with that name already exists."})
 	case errors.Is(err, fs.ErrNotExist):
 		reply(w, http.StatusNotFound, fault{Reason: fmt.Sprintf("There is no playlist %q.", id)})
 	default:
@@ -86,11 +84,11 @@ func (s *Server) noFile(w http.ResponseWriter, id string, err error) bool {
 
 func (s *Server) file(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
-	f, err := s.o.Files.File(id)
+	d, err := s.o.Files.Document(id)
 	if s.noFile(w, id, err) {
 		return
 	}
-	reply(w, http.StatusOK, viewFile(id, f, nil))
+	reply(w, http.StatusOK, viewFile(d))
 }
 
 // found makes a playlist that is a folder, a list or a starter a file of its own.
@@ -121,38 +119,53 @@ func (s *Server) save(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusUnprocessableEntity, fault{"text", "a text or phases, one of them"})
 		return
 	}
-	f, err := s.o.Files.File(id)
+	d, err := s.o.Files.Document(id)
 	if s.noFile(w, id, err) {
 		return
 	}
-	if f.Revision != in.Revision {
+	if d.Revision != in.Revision {
 		s.noFile(w, id, playlists.ErrChanged)
 		return
 	}
-	var text []byte
 	if in.Text != nil {
-		text = []byte(*in.Text)
+		d = d.With([]byte(*in.Text))
 	} else {
 		var edits []playlists.PhaseEdit
 		for _, p := range in.Phases {
 			edits = append(edits, playlists.PhaseEdit{Was: p.Was, Length: length(p.LengthMS), Level: p.LevelDB, Scene: p.Scene, Fade: length(p.FadeMS)})
 		}
-		if text, err = playlists.Edit(f.Text, edits); err != nil {
-			reply(w, http.StatusUnprocessableEntity, fault{"phases", err.Error()})
+		if d, err = d.With(d.Text).Edit(edits); err != nil {
+			reply(w, http.StatusUnprocessableEntity, fault{"phases", sentence(err.Error())})
 			return
 		}
 	}
-	now, problems, err := s.o.Files.Save(id, in.Revision, text)
-	if s.noFile(w, id, err) {
+	s.write(w, d, in.Revision)
+}
+
+// write saves a document and answers with the file as it is then, or as it was asked for, with what is wrong in it.
+func (s *Server) write(w http.ResponseWriter, d playlists.Document, was string) {
+	if s.noFile(w, d.ID, s.o.Files.Save(d, was)) {
 		return
 	}
-	if len(problems.Errors()) > 0 {
-		now.Text = text // as it was asked for, with what is wrong in it; nothing was written
-		reply(w, http.StatusUnprocessableEntity, viewFile(id, now, problems))
+	if len(d.Problems.Errors()) > 0 {
+		refused := viewFile(d)
+		refused.Revision = was
+		reply(w, http.StatusUnprocessableEntity, refused)
 		return
 	}
-	s.o.Log.Info("a playlist was saved", "playlist", id)
-	reply(w, http.StatusOK, viewFile(id, now, nil))
+	s.o.Log.Info("playlist saved", "playlist", d.ID)
+	now, err := s.o.Files.Document(d.ID)
+	if !s.noFile(w, d.ID, err) {
+		reply(w, http.StatusOK, viewFile(now))
+	}
+}
+
+// sentence begins with a capital and ends with a full stop.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.TrimSuffix(strings.ToUpper(s[:1])+s[1:], ".") + "."
 }
 
 func length(ms *int64) *time.Duration {

@@ -169,7 +169,7 @@ func TestDiskReadOnly(t *testing.T) {
 				disk.ReadOnly(false)
 				return
 			}
-			rig.Eventually(t, 3*time.Second, "the page says so", func() bool { return strings.Contains(d.diskSays(), "not written") })
+			rig.Eventually(t, 3*time.Second, "the page says so", func() bool { return strings.Contains(d.diskSays(), "read-only") })
 			if name == "with a session" {
 				if s := d.snapshot().Session; s == nil || len(s.Marks) != 1 {
 					t.Fatalf("the session is %+v", s)

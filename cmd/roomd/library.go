@@ -25,6 +25,7 @@ type library struct {
 	*playlists.Library
 	log    *slog.Logger
 	folder string            // of the playlists
+	linked []string          // folders outside of it that links may lead to
 	busy   func() bool       // a session runs; nil: never. It is set before Run
 	cache  *loudness.Cache   // nil: what is found out is not kept
 	scan   *loudness.Scanner // nil with the cache
@@ -42,11 +43,13 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 		l.cache = c
 		l.scan = &loudness.Scanner{Cache: c, Open: openToMeasure, Done: l.analysed, Workers: max(1, runtime.NumCPU()-1)}
 	}
+	l.linked = cfg.Music
 	busy := func() bool { return l.busy != nil && l.busy() }
 	if l.scan != nil {
 		l.scan.Busy = busy
 	}
-	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved, Check: cfg.CheckPlaylist, CheckMusic: cfg.CheckMusic, Log: log})
+	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved,
+		Check: cfg.CheckPlaylist, CheckMusic: cfg.CheckMusic, CheckFit: cfg.CheckFit, Log: log})
 	return l
 }
 
@@ -196,7 +199,7 @@ func (l *library) List() []room.PlaylistView {
 	for _, e := range l.Library.List() {
 		pl := e.Playlist
 		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision,
-			Errors: e.Problems.Errors().Strings(), Warnings: playlists.Brief(e.Problems.Warnings()).Strings(), Phases: []room.PhaseView{}}
+			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Brief().Strings(), Phases: []room.PhaseView{}}
 		if w := measuring(pl); w != "" {
 			v.Warnings = append(v.Warnings, w)
 		}

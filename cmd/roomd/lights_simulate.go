@@ -50,6 +50,10 @@ func simulateLights(ctx context.Context, c *call, cfg room.Config, id, out strin
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
 	defer lib.Close()
+	id, err := lib.open(id)
+	if err != nil {
+		return err
+	}
 	if err := lib.hear(ctx, []string{id}, progress(c.stderr)); err != nil {
 		return err
 	}

@@ -226,7 +226,7 @@ func TestLightsSimulated(t *testing.T) {
 			t.Errorf("the picture does not hold %q", w)
 		}
 	}
-	if code, _, errs := roomd(t, nil, "lights", "simulate", "q", "--data", dir); code != exitError || !strings.Contains(errs, `no playlist "q"`) {
+	if code, _, errs := roomd(t, nil, "lights", "simulate", "q", "--data", dir); code != exitError || !strings.Contains(errs, `no playlist or file "q"`) {
 		t.Errorf("it ends with %d: %s", code, errs)
 	}
 	if code, _, errs := roomd(t, nil, "lights", "simulate", "--data", dir); code != exitUsage || !strings.Contains(errs, "lights simulate PLAYLIST") {

@@ -29,8 +29,12 @@ const usage = `roomd plays a session's music, moves the room's lights and shows 
 Usage:
   roomd [serve]                          run the room
   roomd setup [--yes]                    ask for the room's name, sound device, broker and lights, and write the room file
-  roomd check [FILE…]                    check playlists and the room file; all without FILE
+  roomd check [PLAYLIST…] [--strict] [--all] [--verbose] [--quick] [--json]
+                                         check playlists and the room file; all without PLAYLIST
   roomd playlist new FOLDER|LIST         write the playlist file for a folder of music or a music player's list
+  roomd playlist versions PLAYLIST       list the earlier versions of its file
+  roomd playlist compare PLAYLIST NUMBER show what changed since one
+  roomd playlist restore PLAYLIST NUMBER put one back
   roomd schema playlist|room             print the JSON Schema of a playlist or of the room file
   roomd render PLAYLIST --out FILE.wav   write a session's sound to a file
                                          with --joins only the crossfades
@@ -49,6 +53,8 @@ Usage:
   roomd doctor [--json]                  look at all that a session needs: each line is ok, or says what to do
   roomd report [FILE.zip]                pack what a helper needs, without secrets and notes
   roomd version
+
+PLAYLIST is an ID, or the path of a file.
 
 Options, before or after the command, each also an environment variable:
   --config FILE      the room file            ROOMD_CONFIG     (default: room.yaml in the data folder)

@@ -38,10 +38,14 @@ func plot(ctx context.Context, c *call) error {
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
 	defer lib.Close()
-	if err := lib.hear(ctx, words, progress(c.stderr)); err != nil {
+	id, err := lib.open(words[0])
+	if err != nil {
 		return err
 	}
-	pl, err := lib.Resolve(ctx, words[0])
+	if err := lib.hear(ctx, []string{id}, progress(c.stderr)); err != nil {
+		return err
+	}
+	pl, err := lib.Resolve(ctx, id)
 	if err != nil {
 		return err
 	}

@@ -224,7 +224,7 @@ func TestPlot(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"plot", "q", "--out", svg}, exitError, `no playlist "q"`},
+		{[]string{"plot", "q", "--out", svg}, exitError, `no playlist or file "q"`},
 		{[]string{"plot", "p", "--out", "arc.gif"}, exitUsage, "FILE.png"},
 		{[]string{"plot", "p"}, exitUsage, "--out FILE.svg"},
 	} {

@@ -42,11 +42,15 @@ func render(ctx context.Context, c *call) (err error) {
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
 	defer lib.Close()
-	// What is not known of a track yet would be guessed, and the next render of it would be another.
-	if err := lib.hear(ctx, words, progress(c.stderr)); err != nil {
+	id, err := lib.open(words[0])
+	if err != nil {
 		return err
 	}
-	pl, err := lib.Resolve(ctx, words[0])
+	// What is not known of a track yet would be guessed, and the next render of it would be another.
+	if err := lib.hear(ctx, []string{id}, progress(c.stderr)); err != nil {
+		return err
+	}
+	pl, err := lib.Resolve(ctx, id)
 	if err != nil {
 		return err
 	}

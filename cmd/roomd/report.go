@@ -84,7 +84,7 @@ func (c *call) writeReport(ctx context.Context, to io.Writer) error {
 	found := doctor.Print(&findings, c.examine(ctx))
 
 	var checked bytes.Buffer
-	problems, _, unchecked := c.checked(ctx, nil, false)
+	problems, _, unchecked := c.checked(ctx, nil, nil)
 	if unchecked == nil {
 		unchecked = problems.Render(&checked)
 		fmt.Fprintf(&checked, "%s, %s\n", counted(len(problems.Errors()), "error"), counted(len(problems.Warnings()), "warning"))

@@ -105,7 +105,7 @@ func TestSetup(t *testing.T) {
 	if err := os.WriteFile(file, []byte("rom: Oak\n"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if code, out := setUp(t, card.Env(), dir, "", "--yes"); code != exitError || !strings.Contains(out, "did you mean room?") || read(t, file) != "rom: Oak\n" {
+	if code, out := setUp(t, card.Env(), dir, "", "--yes"); code != exitError || !strings.Contains(out, "did you mean \"room\"?") || read(t, file) != "rom: Oak\n" {
 		t.Errorf("%d %s", code, out)
 	}
 }

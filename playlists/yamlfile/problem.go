@@ -1,10 +1,11 @@
-package playlists
+package yamlfile
 
 import (
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -137,6 +138,29 @@ func (p Problem) render() string {
 		fmt.Fprintf(&b, "  %s | %s^\n", strings.Repeat(" ", len(number)), string(pad))
 	}
 	return b.String()
+}
+
+// maxTold is how many warnings of one file are told where there is little room.
+const maxTold = 12
+
+// Brief is the problems where there is little room: all errors, and of each file so many warnings as are read before somebody
+// mends the first of them.
+func (ps Problems) Brief() Problems {
+	var out Problems
+	told, left := map[string]int{}, map[string]Problem{}
+	for _, p := range ps {
+		if p.Severity == Warning {
+			if told[p.File]++; told[p.File] > maxTold {
+				left[p.File] = p
+				continue
+			}
+		}
+		out = append(out, p)
+	}
+	for _, file := range slices.Sorted(maps.Keys(left)) {
+		out = append(out, Problem{Place{File: file}, Warning, fmt.Sprintf("%d more warnings", told[file]-maxTold), "roomd check --all lists them"})
+	}
+	return out
 }
 
 // Sorted puts the problems in the order of their places and leaves out those that are said twice.

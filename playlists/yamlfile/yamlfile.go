@@ -1,4 +1,6 @@
-package playlists
+// Package yamlfile reads the YAML files that people write: playlists and the room file. It is strict, reports all that is
+// wrong with a file at once, gives each problem its place and its cure, and bounds what a file can cost.
+package yamlfile
 
 import (
 	"bytes"
@@ -15,18 +17,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 	encoding "golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
 
 // What a file may cost. A file of the largest size with the most values takes less than 64 MiB and a second.
 const (
-	maxFile     = 512 << 10 // bytes
-	maxValues   = 40_000    // commas, brackets, colons, dashes and lines: each may begin a value
+	MaxFile     = 512 << 10 // bytes
+	maxValues   = 32_000    // more than the 10,000 tracks of the longest playlist need: commas, brackets, colons, dashes and lines: each may begin a value
 	maxVisits   = 200_000   // values looked at, with each alias counted as often as it is used
-	maxProblems = 200
-	maxSearch   = 16 << 10 // bytes of a file whose syntax error is searched for to the column
+	MaxProblems = 200
 )
 
 // Reader reads one YAML file strictly and keeps the place of every value. It gathers all that is wrong, so that
@@ -47,12 +48,12 @@ type Value struct {
 	name string
 }
 
-// ReadYAML reads a file's one document. The value's Exists is false where there is none or it can't be read; the
+// Read reads a file's one document. The value's Exists is false where there is none or it can't be read; the
 // reader's Problems say why.
-func ReadYAML(file string, data []byte) (*Reader, Value) {
+func Read(file string, data []byte) (*Reader, Value) {
 	r := &Reader{file: file}
-	if len(data) > maxFile {
-		r.report(Place{File: file}, Error, fmt.Sprintf("the file is larger than %d KiB", maxFile>>10), "split it, or name folders instead of files")
+	if len(data) > MaxFile {
+		r.Report(Place{File: file}, Error, fmt.Sprintf("the file is larger than %d KiB", MaxFile>>10), "split it, or name folders instead of files")
 		return r, Value{}
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) || bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
@@ -60,7 +61,10 @@ func ReadYAML(file string, data []byte) (*Reader, Value) {
 			data = utf
 		}
 	}
-	r.lines = splitLines(redact(string(data)))
+	r.lines = Lines(redact(string(data)))
+	for i, l := range r.lines {
+		r.lines[i] = trimEnd(l)
+	}
 	if !utf8.Valid(data) {
 		at := 0
 		for rest := data; ; {
@@ -70,27 +74,33 @@ func ReadYAML(file string, data []byte) (*Reader, Value) {
 			}
 			rest, at = rest[n:], at+n
 		}
-		r.report(r.offset(data, at), Error, "this character is not UTF-8", "save the file as UTF-8")
+		r.Report(r.offset(data, at), Error, "this character is not UTF-8", "save the file as UTF-8")
 		return r, Value{}
 	}
-	values := 0
+	values, quotes := 0, 0
 	for i, c := range data {
 		switch c {
 		case ',', '[', '{', '\n', '\r':
 			values++
+		case '"', '\'':
+			quotes++
 		case '-', ':', '?':
 			if i+1 == len(data) || data[i+1] == ' ' || data[i+1] == '\n' || data[i+1] == '\t' {
 				values++
 			}
 		}
 	}
-	if values > maxValues {
-		r.report(Place{File: file}, Error, "the file holds too many values", "split it, or name folders instead of files")
+	if values > maxValues || quotes > 2*maxValues {
+		r.Report(Place{File: file}, Error, "the file contains too many values", "split it, or name folders instead of files")
 		return r, Value{}
 	}
-	root, err := decode(data)
-	if err != nil {
+	root, second, err := Decode(data)
+	switch {
+	case err != nil:
 		r.syntax(data, err)
+		return r, Value{}
+	case second > 0:
+		r.Report(r.At(second, 1), Error, "a second YAML document starts here", "keep one playlist or room per file, without ---")
 		return r, Value{}
 	}
 	if root != nil && root.Kind == yaml.ScalarNode && root.ShortTag() == "!!null" && root.Value == "" {
@@ -99,154 +109,115 @@ func ReadYAML(file string, data []byte) (*Reader, Value) {
 	return r, Value{r, root, "the file"}
 }
 
-// errSecond is a file of two documents.
-var errSecond = errors.New("second document")
-
-// decode reads the one document; nil where the file is empty.
-func decode(data []byte) (root *yaml.Node, err error) {
-	// The library's parser is of good repute and has panicked before; a file must never end the daemon.
+// Decode reads the one document; nil where the file is empty. second is the line that a second one starts on, 0 for none.
+func Decode(data []byte) (root *yaml.Node, second int, err error) {
+	// The parser is reputable and has panicked before; a file must never end the daemon.
 	defer func() {
 		if p := recover(); p != nil {
 			root, err = nil, fmt.Errorf("yaml: the parser panicked: %v", p)
 		}
 	}()
 	d := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, second yaml.Node
+	var doc, more yaml.Node
 	if err := d.Decode(&doc); errors.Is(err, io.EOF) {
-		return nil, nil
+		return nil, 0, nil
 	} else if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if err := d.Decode(&second); err == nil {
-		return &second, errSecond
+	if err := d.Decode(&more); err == nil {
+		for i, l := range Lines(string(data)) {
+			if i > 0 && strings.HasPrefix(l, "---") {
+				return nil, i + 1, nil
+			}
+		}
+		return nil, more.Line, nil
 	} else if !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, 0, err
 	}
-	return doc.Content[0], nil
+	return doc.Content[0], 0, nil
 }
 
 var (
 	tightColon = regexp.MustCompile(`^ *(?:- +)?[a-z]+:[^\s/\\]`) // name:X
 	bareColor  = regexp.MustCompile(`\{.*: +#[0-9A-Fa-f]{6}\b`)
 	firstKey   = regexp.MustCompile(`^ *(?:- +)?[a-z]+:`)
-	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
-	// mends are how to write what the parser could not read.
-	mends = []struct{ part, says, write string }{
-		{"cannot start any token", "this character can't begin a value", "put the text in quotes"},
-		{"tab character", "a line begins with a tab", "use spaces"},
-		{"mapping values are not allowed", "a colon stands where none can", `put a text with a colon in quotes: name: "Dawn: slow", and begin each key on its own line`},
-		{"could not find expected ':'", "this line has no colon, or a text before it is not closed", "write key: value"},
-		{"block sequence entries are not allowed", "a list can't begin here", "begin it on its own line: - first"},
-		{"did not find expected key", "this line is not in line with those above it", "give keys of one thing the same number of spaces; put a text that holds quotes or brackets in quotes"},
-		{"did not find expected '-' indicator", "this line is not in line with the list above it", "begin each entry with - in the same column"},
-		{"did not find expected ',' or ']'", "this list is not closed", "write [first, second]"},
-		{"did not find expected ',' or '}'", "this is not closed", "write {scene: dusk, fade: 5m}"},
-		{"did not find expected node content", "a value is missing here, or a bracket is not closed", "write [first, second]"},
-		{"unexpected end of stream", "a quote is not closed", `write "text"`},
-		{"unexpected document indicator", "a quote is not closed", `write "text"`},
-		{"unknown escape character", `a \ in double quotes has a meaning of its own`, `use single quotes, or / in a path`},
-		{"unknown anchor", "an alias names nothing that stands before it", "write the value itself; put a text that begins with * in quotes"},
-		{"alphabetic or numeric character", "& and * have a meaning of their own here", "put the text in quotes"},
-		{"contains itself", "an alias contains itself", "write the value itself"},
-		{"control characters are not allowed", "the file holds a control character", "save it as plain text"},
-		{"exceeded max depth", "lists stand too deep in lists", "write one list"},
-		{"<document start>", "this does not belong to what stands above it", "give keys of one thing the same number of spaces"},
-	}
 )
 
-// syntax reports what the parser could not read, at the place where it gave up. The parser tells only a line, and
-// that of the beginning of what it could not finish, so the place is searched for: it is the end of the shortest
-// beginning of the file that fails in the same way.
+const sameIndent = "give the keys of one thing the same number of spaces"
+
+// cures are what the parser could not read, and how to write it. At the opening, the place is where the thing begins
+// that was never closed.
+var cures = []struct {
+	part, says, write string
+	opening           bool
+}{
+	{"unknown escape character", `unknown escape \ in double quotes`, `use single quotes, or / in a path`, false},
+	{"cannot start any token", "this character can't begin a value", "put the text in quotes", false},
+	{"mapping values are not allowed", "unexpected colon", `put text with a colon in quotes, as in name: "Dawn: slow", and start each key on its own line`, false},
+	{"could not find expected ':'", "this line has no colon, or the text before it is not closed", "write key: value", true},
+	{"block sequence entries are not allowed", "unexpected list", "start it on its own line: - first", false},
+	{"did not find expected key", "wrong indentation", sameIndent + "; put text that contains quotes or brackets in quotes", false},
+	{"did not find expected '-' indicator", "wrong indentation in a list", "start each entry with - in the same column", false},
+	{"did not find expected ',' or ']'", "this list is not closed", "write [first, second]", true},
+	{"did not find expected ',' or '}'", "this brace is not closed", "write {scene: dusk, fade: 5m}", true},
+	{"did not find expected node content", "a value is missing here, or a bracket is not closed", "write [first, second]", false},
+	{"unexpected end of stream", "this quote is not closed", `write "text"`, true},
+	{"unexpected document indicator", "this quote is not closed", `write "text"`, true},
+	{"unknown anchor", "unknown alias", "write the value itself; put text that begins with * in quotes", false},
+	{"alphabetic or numeric character", "& and * have a special meaning here", "put the text in quotes", false},
+	{"contains itself", "this alias contains itself", "write the value itself", false},
+	{"control characters are not allowed", "the file contains a control character", "save it as plain text", false},
+	{"exceeded max depth", "too many lists inside lists", "write one list", false},
+	{"<document start>", "this does not belong to the text above it", sameIndent, false},
+}
+
+// syntax reports what the parser could not read, where it gave up. Some mistakes show themselves only later, so the
+// usual ones are looked for first.
 func (r *Reader) syntax(data []byte, err error) {
-	if errors.Is(err, errSecond) {
-		line := 1
-		for i, l := range r.lines {
-			if i > 0 && strings.HasPrefix(l, "---") {
-				line = i + 1
-				break
-			}
+	var bad *yaml.LoadError
+	if !errors.As(err, &bad) {
+		bad = &yaml.LoadError{Message: err.Error()}
+	}
+	place := r.At(min(max(bad.Mark.Line, 1), len(r.lines)), bad.Mark.Column)
+	for i := max(place.Line-2, 0); i < min(place.Line+1, len(r.lines)); i++ {
+		l := r.lines[i]
+		rest := strings.TrimLeft(l, " ")
+		if strings.HasPrefix(rest, "\t") && strings.TrimSpace(rest) != "" {
+			r.Report(r.At(i+1, len(l)-len(rest)+1), Error, "this line begins with a tab", "use spaces")
+			return
 		}
-		r.report(r.at(line, 1), Error, "a second document begins here", "write one playlist or room a file, without ---")
-		return
+		if at := bareColor.FindStringIndex(l); at != nil {
+			r.Report(r.At(i+1, utf8.RuneCountInString(l[:at[1]-7])+1), Error, "# begins a comment, so the brackets before it are not closed", `put a color in quotes: color: "#ff9a4a"`)
+			return
+		}
 	}
-	m := yamlLine.FindStringSubmatch(err.Error())
-	says, write, line := err.Error(), "", 0
-	if m != nil {
-		line, _ = strconv.Atoi(m[1])
-		says = m[2]
-	}
-	for _, mend := range mends {
-		if strings.Contains(says, mend.part) {
-			says, write = mend.says, mend.write
+	says, write := bad.Message, "check this line against the examples"
+	for _, c := range cures {
+		if strings.Contains(bad.Message, c.part) {
+			says, write = c.says, c.write
+			if c.opening && bad.ContextMark.Line > 0 {
+				place = r.At(bad.ContextMark.Line, bad.ContextMark.Column)
+			}
 			break
 		}
 	}
-	for i, l := range r.lines { // a tab is the commonest cause, and the parser complains about it in many ways
-		rest := strings.TrimLeft(l, " ")
-		if strings.HasPrefix(rest, "\t") && strings.TrimSpace(rest) != "" && i+1 >= line-1 && i+1 <= line+2 {
-			r.report(r.at(i+1, len(l)-len(rest)+1), Error, "this line begins with a tab", "use spaces")
-			return
-		}
+	if strings.Contains(bad.Message, "control characters") {
+		place = r.offset(data, bytes.IndexFunc(data, func(c rune) bool { return unicode.IsControl(c) && !strings.ContainsRune("\t\n\r\u0085", c) }))
 	}
-	for i := max(line-2, 0); i < min(line+2, len(r.lines)); i++ { // a colour without quotes hides what follows it
-		if at := bareColor.FindStringIndex(r.lines[i]); at != nil {
-			r.report(r.at(i+1, utf8.RuneCountInString(r.lines[i][:at[1]-7])+1), Error, "what follows # is not read, so the brackets before it are not closed", `put a colour in quotes: color: "#ff9a4a"`)
-			return
-		}
-	}
-	place := r.at(min(max(line, 1), len(r.lines)), 0)
-	switch msg := err.Error(); {
-	case len(data) > maxSearch:
-	case strings.Contains(msg, "unexpected end of stream"):
-		// The quote that was not closed is the last one that can still be left out with what follows it.
-		for q, tries := len(data), 0; tries < 100; tries++ {
-			if q = bytes.LastIndexAny(data[:q], `"'`); q < 0 {
-				break
-			}
-			if _, e := decode(data[:q]); e == nil || !strings.Contains(e.Error(), "unexpected end of stream") {
-				place = r.offset(data, q)
-				break
-			}
-		}
-	case strings.Contains(msg, "unknown anchor"):
-		if name := strings.Split(msg, "'"); len(name) > 2 {
-			for i, l := range r.lines {
-				if at := strings.Index(l, "*"+name[1]); at >= 0 {
-					place = r.at(i+1, utf8.RuneCountInString(l[:at])+1)
-					break
-				}
-			}
-		}
-	case strings.Contains(msg, "could not find expected ':'"): // its line is that of what should have had one
-	default:
-		lo, hi := 0, len(data) // data[:hi] fails in the same way, data[:lo] does not
-		for hi-lo > 1 {
-			mid := (lo + hi) / 2
-			if _, e := decode(data[:mid]); e != nil && e.Error() == msg {
-				hi = mid
-			} else {
-				lo = mid
-			}
-		}
-		for hi > 1 && (unicode.IsSpace(rune(data[hi-1])) || !utf8.RuneStart(data[hi-1])) {
-			hi--
-		}
-		place = r.offset(data, hi-1)
-	}
-	if strings.Contains(err.Error(), "mapping values") || strings.Contains(err.Error(), "expected ':'") {
+	if strings.Contains(bad.Message, "mapping values") || strings.Contains(bad.Message, "expected ':'") {
 		if n := place.Line - 1; n > 0 && tightColon.MatchString(r.lines[n-1]) {
-			place = r.at(n, 0)
+			place = r.At(n, 0)
 		}
-		line := r.lines[min(place.Line, len(r.lines))-1]
+		line := r.lines[place.Line-1]
 		if at := tightColon.FindStringIndex(line); at != nil {
 			place.Col = utf8.RuneCountInString(line[:at[1]-1]) + 1
-			says, write = "a space is missing after the colon", "write name: Arrival"
+			says, write = "missing space after the colon", "write name: Arrival"
 		} else if firstKey.MatchString(line) && place.Col == utf8.RuneCountInString(firstKey.FindString(line)) {
-			place = r.at(place.Line, len(line)-len(strings.TrimLeft(line, " "))+1)
-			says, write = "this line is not in line with those above it", "give keys of one thing the same number of spaces"
+			place.Col = len(line) - len(strings.TrimLeft(line, " ")) + 1
+			says, write = "wrong indentation", sameIndent
 		}
 	}
-	r.report(place, Error, says, write)
+	r.Report(place, Error, says, write)
 }
 
 // secrets are what a file may hold and no message may show: a password in an address, or under a key of its own.
@@ -264,27 +235,43 @@ func redact(s string) string {
 	})
 }
 
-// splitLines splits as YAML counts lines.
-func splitLines(s string) []string {
-	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(s)
-	return strings.Split(s, "\n")
+const lineEnds = "\r\n\u0085\u2028\u2029"
+
+// Lines splits text as YAML counts lines. Each keeps its end, so that joined they are the text.
+func Lines(s string) []string {
+	var out []string
+	for {
+		at := strings.IndexAny(s, lineEnds)
+		if at < 0 {
+			return append(out, s)
+		}
+		_, n := utf8.DecodeRuneInString(s[at:])
+		if strings.HasPrefix(s[at:], "\r\n") {
+			n = 2
+		}
+		out = append(out, s[:at+n])
+		s = s[at+n:]
+	}
 }
+
+// trimEnd is a line without its end.
+func trimEnd(l string) string { return strings.TrimRight(l, lineEnds) }
 
 // offset is the place of a byte.
 func (r *Reader) offset(data []byte, at int) Place {
-	before := splitLines(strings.ToValidUTF8(string(data[:max(at, 0)]), "?"))
-	return r.at(len(before), utf8.RuneCountInString(before[len(before)-1])+1)
+	before := Lines(strings.ToValidUTF8(string(data[:max(at, 0)]), "?"))
+	return r.At(len(before), utf8.RuneCountInString(before[len(before)-1])+1)
 }
 
-// maxSource is how much of a line is kept with a place, in bytes.
-const maxSource = 400
+// MaxSource is how much of a line is kept with a place, in bytes.
+const MaxSource = 400
 
-func (r *Reader) at(line, col int) Place {
+func (r *Reader) At(line, col int) Place {
 	p := Place{File: r.file, Line: line, Col: col}
 	if line >= 1 && line <= len(r.lines) {
-		if p.Source = r.lines[line-1]; len(p.Source) > maxSource {
+		if p.Source = r.lines[line-1]; len(p.Source) > MaxSource {
 			// A place far to the right of a long line is told without its line.
-			p.Source = strings.ToValidUTF8(p.Source[:maxSource], "")
+			p.Source = strings.ToValidUTF8(p.Source[:MaxSource], "")
 			if col > utf8.RuneCountInString(p.Source) {
 				p.Source = ""
 			}
@@ -293,8 +280,8 @@ func (r *Reader) at(line, col int) Place {
 	return p
 }
 
-func (r *Reader) report(at Place, s Severity, says, write string) {
-	if len(r.problems) >= maxProblems || r.spent && len(r.problems) > 0 {
+func (r *Reader) Report(at Place, s Severity, says, write string) {
+	if len(r.problems) >= MaxProblems || r.spent && len(r.problems) > 0 {
 		r.more++
 		return
 	}
@@ -310,12 +297,15 @@ func (r *Reader) Problems() Problems {
 	return ps
 }
 
+// Spent says whether the file was given up, since its aliases make it too large.
+func (r *Reader) Spent() bool { return r.spent }
+
 // spend counts a value that is looked at, and says whether it may be: aliases can make a small file endless.
 func (r *Reader) spend(at *yaml.Node) bool {
 	if r.visits++; r.visits > maxVisits && !r.spent {
 		r.spent = true
 		r.problems = nil
-		r.report(r.at(at.Line, at.Column), Error, "with its aliases written out the file is too large", "write fewer aliases")
+		r.Report(r.At(at.Line, at.Column), Error, "the file is too large once its aliases are expanded", "use fewer aliases")
 	}
 	return !r.spent
 }
@@ -328,17 +318,17 @@ func (v Value) Place() Place {
 	if v.n == nil {
 		return Place{}
 	}
-	return v.r.at(v.n.Line, v.n.Column)
+	return v.r.At(v.n.Line, v.n.Column)
 }
 
 // Error reports that the value can't be used: what is wrong, and how to write it.
-func (v Value) Error(says, write string) { v.r.report(v.Place(), Error, says, write) }
+func (v Value) Error(says, write string) { v.r.Report(v.Place(), Error, says, write) }
 
 // Warn reports that the value is probably not meant.
-func (v Value) Warn(says, write string) { v.r.report(v.Place(), Warning, says, write) }
+func (v Value) Warn(says, write string) { v.r.Report(v.Place(), Warning, says, write) }
 
-// follow is the node that an alias stands for.
-func (v Value) follow() *yaml.Node {
+// Node is the node that an alias stands for.
+func (v Value) Node() *yaml.Node {
 	n := v.n
 	for i := 0; n != nil && n.Kind == yaml.AliasNode && i < 10; i++ {
 		n = n.Alias
@@ -348,7 +338,7 @@ func (v Value) follow() *yaml.Node {
 
 // kind says in words what a value is.
 func (v Value) kind() string {
-	switch n := v.follow(); {
+	switch n := v.Node(); {
 	case n == nil:
 		return "nothing"
 	case n.Kind == yaml.MappingNode:
@@ -358,11 +348,11 @@ func (v Value) kind() string {
 	case n.ShortTag() == "!!null":
 		return "empty"
 	}
-	return strconv.Quote(clip(v.follow().Value))
+	return strconv.Quote(Clip(v.Node().Value))
 }
 
-func clip(s string) string {
-	s = redact(s[:min(len(s), 4*maxSource)])
+func Clip(s string) string {
+	s = redact(s[:min(len(s), 4*MaxSource)])
 	if r := []rune(s); len(r) > 60 {
 		return string(r[:60]) + "…"
 	}
@@ -370,14 +360,31 @@ func clip(s string) string {
 }
 
 // IsMap says whether the value has keys.
-func (v Value) IsMap() bool { n := v.follow(); return n != nil && n.Kind == yaml.MappingNode }
+func (v Value) IsMap() bool { n := v.Node(); return n != nil && n.Kind == yaml.MappingNode }
+
+// Named is the value under another name in messages.
+func (v Value) Named(name string) Value {
+	v.name = name
+	return v
+}
+
+// Items are a list's values, and nothing is reported; none where it is not a list.
+func (v Value) Items() []Value {
+	var out []Value
+	if v.IsList() {
+		for _, c := range v.Node().Content {
+			out = append(out, Value{v.r, c, v.name})
+		}
+	}
+	return out
+}
 
 // IsList says whether the value is a list.
-func (v Value) IsList() bool { n := v.follow(); return n != nil && n.Kind == yaml.SequenceNode }
+func (v Value) IsList() bool { n := v.Node(); return n != nil && n.Kind == yaml.SequenceNode }
 
-// scalar is a single value's text as written; write says how to write it where it is none.
-func (v Value) scalar(write string) (string, bool) {
-	n := v.follow()
+// Scalar is a single value's text as written; write says how to write it where it is none.
+func (v Value) Scalar(write string) (string, bool) {
+	n := v.Node()
 	if n == nil || !v.r.spend(v.n) {
 		return "", false
 	}
@@ -386,7 +393,7 @@ func (v Value) scalar(write string) (string, bool) {
 		return "", false
 	}
 	if n.Style&yaml.TaggedStyle != 0 {
-		v.Error(fmt.Sprintf("%s has a tag", v.name), "leave out what begins with !")
+		v.Error(fmt.Sprintf("%s has a YAML tag", v.name), "remove the word that begins with !")
 		return "", false
 	}
 	return n.Value, true
@@ -404,7 +411,7 @@ func (v Value) Text(most int, write string) (string, bool) {
 
 // TextOrNone is a Text that may also be "".
 func (v Value) TextOrNone(most int, write string) (string, bool) {
-	s, ok := v.scalar(write)
+	s, ok := v.Scalar(write)
 	if !ok {
 		return "", false
 	}
@@ -413,7 +420,7 @@ func (v Value) TextOrNone(most int, write string) (string, bool) {
 	case utf8.RuneCountInString(s) > most:
 		v.Error(fmt.Sprintf("%s is longer than %d characters", v.name, most), "shorten it")
 	case strings.ContainsFunc(s, func(c rune) bool { return unicode.IsControl(c) || c == '\ufeff' || c == utf8.RuneError }):
-		v.Error(v.name+" holds a character that can't be shown", "write it on one line")
+		v.Error(v.name+" contains a line break or a control character", "write it on one line")
 	default:
 		return s, true
 	}
@@ -422,36 +429,36 @@ func (v Value) TextOrNone(most int, write string) (string, bool) {
 
 // Word is one of the words.
 func (v Value) Word(words ...string) (string, bool) {
-	write := "write " + orList(words)
-	s, ok := v.scalar(write)
+	write := "write " + OrList(words)
+	s, ok := v.Scalar(write)
 	if !ok {
 		return "", false
 	}
 	if slices.Contains(words, s) {
 		return s, true
 	}
-	v.Error(fmt.Sprintf("%s is %q", v.name, clip(s)), Suggest(s, words, write))
+	v.Error(fmt.Sprintf("%s is %q", v.name, Clip(s)), Suggest(s, words, write))
 	return "", false
 }
 
 // Number is a number from lo to hi.
 func (v Value) Number(lo, hi float64) (float64, bool) {
 	write := fmt.Sprintf("write a number from %g to %g", lo, hi)
-	s, ok := v.scalar(write)
+	s, ok := v.Scalar(write)
 	if !ok {
 		return 0, false
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	n := v.follow()
+	n := v.Node()
 	if tag := n.ShortTag(); err != nil || tag != "!!int" && tag != "!!float" || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		if m := leadingNumber.FindString(s); m != "" {
 			write = "write " + m
 		}
-		v.Error(fmt.Sprintf("%s is %q, which is no plain number", v.name, clip(s)), write)
+		v.Error(fmt.Sprintf("%s is %q, not a number", v.name, Clip(s)), write)
 		return 0, false
 	}
 	if math.IsNaN(f) || f < lo || f > hi {
-		v.Error(fmt.Sprintf("%s is %s", v.name, clip(s)), write)
+		v.Error(fmt.Sprintf("%s is %s", v.name, Clip(s)), write)
 		return 0, false
 	}
 	return f, true
@@ -459,24 +466,24 @@ func (v Value) Number(lo, hi float64) (float64, bool) {
 
 var leadingNumber = regexp.MustCompile(`^[-+]?\d+(\.\d+)?`)
 
-// longest is the longest time that can be written.
-const longest = 24 * time.Hour
+// Longest is the Longest time that can be written.
+const Longest = 24 * time.Hour
 
 // Length is a time such as 90s, 30m or 1h30m, from least to 24 hours.
 func (v Value) Length(least time.Duration) (time.Duration, bool) {
 	const write = "write 90s, 30m or 1h30m"
-	s, ok := v.scalar(write)
+	s, ok := v.Scalar(write)
 	if !ok {
 		return 0, false
 	}
 	d, ok := ParseLength(s)
 	switch {
 	case !ok:
-		v.Error(fmt.Sprintf("%s is %q, which is no length of time", v.name, clip(s)), lengthMeant(s, write))
-	case d > longest:
+		v.Error(fmt.Sprintf("%s is %q, not a length of time", v.name, Clip(s)), lengthMeant(s, write))
+	case d > Longest:
 		v.Error(fmt.Sprintf("%s is longer than 24 hours", v.name), "write 24h or less")
 	case d < least && least == time.Second:
-		v.Error(fmt.Sprintf("%s is no time at all", v.name), "write 1s or more")
+		v.Error(fmt.Sprintf("%s is zero", v.name), "write 1s or more")
 	case d < least:
 		v.Error(fmt.Sprintf("%s is shorter than %s", v.name, FormatLength(least)), "write "+FormatLength(least)+" or more")
 	default:
@@ -554,7 +561,7 @@ func lengthMeant(s, otherwise string) string {
 			d += time.Duration(f * float64(unit))
 		}
 	}
-	if d <= 0 || d > longest {
+	if d <= 0 || d > Longest {
 		return otherwise
 	}
 	return "write " + FormatLength(d)
@@ -562,7 +569,7 @@ func lengthMeant(s, otherwise string) string {
 
 // Entries are a list's values; a single value stands for a list of one where single is true.
 func (v Value) Entries(single bool, write string) []Value {
-	n := v.follow()
+	n := v.Node()
 	if n == nil || !v.r.spend(v.n) {
 		return nil
 	}
@@ -573,7 +580,7 @@ func (v Value) Entries(single bool, write string) []Value {
 		v.Error(fmt.Sprintf("%s is %s", v.name, v.kind()), write)
 		return nil
 	}
-	var out []Value
+	out := make([]Value, 0, len(n.Content))
 	for _, c := range n.Content {
 		if !v.r.spend(c) {
 			return nil
@@ -593,7 +600,7 @@ type Pair struct {
 // Pairs are the keys and values of a map in the order of the file. A key that stands twice counts where it first
 // stands.
 func (v Value) Pairs(write string) []Pair {
-	n := v.follow()
+	n := v.Node()
 	if n == nil || !v.r.spend(v.n) {
 		return nil
 	}
@@ -608,17 +615,17 @@ func (v Value) Pairs(write string) []Pair {
 			return nil
 		}
 		key := Value{v.r, n.Content[i], "a key"}
-		k := key.follow()
+		k := key.Node()
 		if k == nil || k.Kind != yaml.ScalarNode || k.Value == "" {
-			key.Error("a key is "+key.kind(), "write a word and a colon")
+			key.Error("a key is "+key.kind()+", not a word", "write a word and a colon")
 			continue
 		}
 		if k.ShortTag() == "!!merge" {
-			key.Error("<< is not read here", "write the keys themselves")
+			key.Error("merge keys (<<) are not supported", "write the keys themselves")
 			continue
 		}
 		if line, twice := first[k.Value]; twice {
-			key.Error(fmt.Sprintf("%s stands twice, first on line %d", strconv.Quote(clip(k.Value)), line), "keep one of them")
+			key.Error(fmt.Sprintf("duplicate key %q, first on line %d", Clip(k.Value), line), "keep one of them")
 			continue
 		}
 		first[k.Value] = k.Line
@@ -629,7 +636,7 @@ func (v Value) Pairs(write string) []Pair {
 
 // Peek is a key's value, and nothing is reported.
 func (v Value) Peek(key string) Value {
-	if n := v.follow(); n != nil && n.Kind == yaml.MappingNode {
+	if n := v.Node(); n != nil && n.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if n.Content[i].Value == key {
 				return Value{v.r, n.Content[i+1], key}
@@ -641,7 +648,7 @@ func (v Value) Peek(key string) Value {
 
 // String is the text of a plain value, and nothing is reported; empty where it is none.
 func (v Value) String() string {
-	if n := v.follow(); n != nil && n.Kind == yaml.ScalarNode {
+	if n := v.Node(); n != nil && n.Kind == yaml.ScalarNode {
 		return n.Value
 	}
 	return ""
@@ -669,13 +676,22 @@ func (v Value) Fields(what, write string, known ...string) Fields {
 			continue
 		}
 		f.unknown++
-		if near := nearest(p.Key, known); near != "" {
+		if near := Nearest(p.Key, known); near != "" {
 			f.meant[near] = true
 		}
-		p.At.Error(fmt.Sprintf("%q is no key of %s", clip(p.Key), what), Suggest(p.Key, known, what+" has "+strings.Join(known, ", ")))
+		p.At.Error(fmt.Sprintf("unknown key %q in %s", Clip(p.Key), what), Suggest(p.Key, known, what+" has "+strings.Join(known, ", ")))
 	}
 	return f
 }
+
+// IsMap says whether there was a map to read.
+func (f Fields) IsMap() bool { return f.of.Exists() && !f.of.r.spent }
+
+// Unknown says whether the map has keys that are not known.
+func (f Fields) Unknown() bool { return f.unknown > 0 }
+
+// Meant says whether an unknown key was probably meant to be this one.
+func (f Fields) Meant(key string) bool { return f.meant[key] }
 
 // Get is a key's value, if it is there.
 func (f Fields) Get(key string) (Value, bool) {
@@ -693,7 +709,7 @@ func (f Fields) Need(key, what, write string) (Value, bool) {
 }
 
 // nearest is the word that was probably meant; empty: none is near.
-func nearest(s string, words []string) string {
+func Nearest(s string, words []string) string {
 	best, least := "", 0
 	if len(s) > 64 {
 		return ""
@@ -709,13 +725,13 @@ func nearest(s string, words []string) string {
 
 // Suggest asks whether a near word was meant, or else says otherwise.
 func Suggest(s string, words []string, otherwise string) string {
-	if near := nearest(s, words); near != "" {
-		return "did you mean " + near + "?"
+	if near := Nearest(s, words); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return otherwise
 }
 
-func orList(words []string) string {
+func OrList(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestPaths holds for each command that takes a playlist that it takes every way to name one.
+func TestPaths(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	env := []string{"ROOMD_DATA=" + data}
+	root, other := filepath.Join(data, "playlists"), t.TempDir()
+	const text = "name: Short\nphases:\n  - {name: A, stage: preparation, length: 3s, music: music/one.wav, crossfade: 0s, lights: {scene: dusk, fade: 2s}}\n"
+	for _, dir := range []string{root, other} {
+		music(t, filepath.Join(dir, "music"), map[string]tone{"one.wav": {300, 3, -20}})
+		music(t, filepath.Join(dir, "album"), map[string]tone{"one.wav": {300, 3, -20}})
+		if err := os.WriteFile(filepath.Join(dir, "short.yaml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(to, name string) string {
+		name = filepath.Join(other, name)
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative := func(p string) string {
+		p, err := filepath.Rel(here, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	secret := filepath.Join(other, "secret.yaml")
+	if err := os.Symlink("secret.yaml", secret); err != nil { // a loop can't be read, not even by root
+		t.Fatal(err)
+	}
+	ways := []struct {
+		name, file, folder string
+		ok                 bool
+	}{
+		{"id", "short", "album", true},
+		{"name below the folder", "short.yaml", "album", true},
+		{"absolute, inside", filepath.Join(root, "short.yaml"), filepath.Join(root, "album"), true},
+		{"relative, inside", relative(filepath.Join(root, "short.yaml")), relative(filepath.Join(root, "album")), true},
+		{"absolute, outside", filepath.Join(other, "short.yaml"), filepath.Join(other, "album"), true},
+		{"relative, outside", relative(filepath.Join(other, "short.yaml")), relative(filepath.Join(other, "album")), true},
+		{"link to inside", link(filepath.Join(root, "short.yaml"), "in.yaml"), link(filepath.Join(root, "album"), "in"), true},
+		{"link to outside", link(filepath.Join(other, "short.yaml"), "out.yaml"), link(filepath.Join(other, "album"), "out"), true},
+		{"missing", filepath.Join(other, "gone.yaml"), filepath.Join(other, "gone"), false},
+		{"unreadable", secret, secret, false},
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	commands := map[string]func(word string) []string{
+		"check":    func(w string) []string { return []string{"check", w} },
+		"render":   func(w string) []string { return []string{"render", w, "--out", out + ".wav"} },
+		"plot":     func(w string) []string { return []string{"plot", w, "--out", out + ".svg"} },
+		"simulate": func(w string) []string { return []string{"lights", "simulate", w} },
+		"versions": func(w string) []string { return []string{"playlist", "versions", w} },
+		"new":      func(w string) []string { return []string{"playlist", "new", w} },
+	}
+	for _, way := range ways {
+		for name, args := range commands {
+			word := way.file
+			if name == "new" {
+				word = way.folder
+			}
+			code, said, bad := roomd(t, env, args(word)...)
+			if way.ok != (code == exitOK) || !way.ok && said+bad == "" {
+				t.Errorf("%s, %s: %d %s %s", name, way.name, code, said, bad)
+			}
+			if way.ok && name == "check" && (!strings.Contains(said, "Short, 1 phases, 3s") || !strings.Contains(said, "0 errors")) {
+				t.Errorf("%s, %s: %s", name, way.name, said)
+			}
+			_ = os.Remove(filepath.Join(root, "album.yaml"))
+			_ = os.Remove(filepath.Join(other, "album.yaml"))
+		}
+	}
+}
+
+// TestVersionsCommand lists, compares and restores a version, and says what is wrong with its number.
+func TestVersionsCommand(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	env := []string{"ROOMD_DATA=" + data}
+	root := filepath.Join(data, "playlists")
+	const text = "name: NAME\nphases:\n  - {name: A, stage: preparation, length: 3s}\n"
+	for file, name := range map[string]string{"x.yaml": "Now", ".versions/x.1.yaml": "Before"} {
+		file = filepath.Join(root, file)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(strings.Replace(text, "NAME", name, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"versions", "x"}, exitOK, "1  replaced 20"},
+		{[]string{"compare", "x", "1"}, exitOK, "-name: Before\n+name: Now"},
+		{[]string{"restore", "x", "7"}, exitError, "x has no version 7"},
+		{[]string{"restore", "x", "seven"}, exitUsage, "not the number of a version"},
+		{[]string{"restore", "x"}, exitUsage, "roomd playlist new"},
+		{[]string{"versions", "starter/quiet"}, exitError, "not a file"},
+		{[]string{"restore", "x", "1"}, exitOK, "version 1 is restored"},
+		{[]string{"versions", "x"}, exitOK, "2  replaced"},
+	} {
+		if code, out, bad := roomd(t, env, append([]string{"playlist"}, c.args...)...); code != c.code || !strings.Contains(out+bad, c.says) {
+			t.Errorf("%v: %d %s %s", c.args, code, out, bad)
+		}
+	}
+	if got, err := os.ReadFile(filepath.Join(root, "x.yaml")); err != nil || !strings.Contains(string(got), "Before") {
+		t.Errorf("%s %v", got, err)
+	}
+}
+
+// TestCheckStrict holds what makes check fail, and how much it prints.
+func TestCheckStrict(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	env := []string{"ROOMD_DATA=" + data}
+	var b strings.Builder
+	b.WriteString("name: X\nphases:\n  - name: A\n    stage: preparation\n    length: 3s\n    crossfade: 0s\n    music:\n")
+	for i := range 15 {
+		b.WriteString("      - gone-" + strconv.Itoa(i) + ".flac\n")
+	}
+	file := filepath.Join(data, "playlists", "x.yaml")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	music(t, filepath.Join(data, "playlists"), map[string]tone{"heard.wav": {300, 3, -20}})
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"x"}, exitOK, "0 errors, "}, {[]string{"x", "--strict"}, exitError, "0 errors, "},
+		{[]string{"--strict", "starter/quiet"}, exitOK, "0 errors, 0 warnings"},
+	} {
+		if code, out, bad := roomd(t, env, append([]string{"check"}, c.args...)...); code != c.code || !strings.Contains(out, c.says) {
+			t.Errorf("%v: %d %s %s", c.args, code, out, bad)
+		}
+	}
+}
