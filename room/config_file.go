@@ -519,6 +519,8 @@ func lampOption(v yamlfile.Value, driver, key string) (string, bool) {
 		return v.Word("none", "one", "both")
 	case "led_table":
 		return v.Word("on", "off")
+	case "color_temp":
+		return v.Word("mired", "kelvin")
 	case "brightness_scale":
 		if text := v.String(); !strings.Contains(text, "..") {
 			n, ok := whole(v, 2, 65535)

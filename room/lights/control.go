@@ -138,13 +138,14 @@ type unit struct {
 	lamp *lamp
 
 	// What is believed.
-	known bool
-	ever  bool // it was known once
-	on    bool
-	ramp  ramp
-	hue   colour
-	past  []mark
-	away  away
+	known      bool
+	impossible string // what it last said that can't be
+	ever       bool   // it was known once
+	on         bool
+	ramp       ramp
+	hue        colour
+	past       []mark
+	away       away
 
 	// What is observed.
 	actual     *Level

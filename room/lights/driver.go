@@ -2,6 +2,7 @@ package lights
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -96,6 +97,8 @@ type report struct {
 	hue      colour
 	// Of a command: what it moves.
 	movesLevel, movesColour bool
+	// impossible is what the message says that no lamp can mean; it is left out of the rest.
+	impossible string
 }
 
 type packet struct {
@@ -132,7 +135,7 @@ var Drivers = []string{"zigbee2mqtt", "homeassistant", "wled", "shelly", "tasmot
 
 var options = map[string][]string{
 	"zigbee2mqtt":   {"fade"},
-	"homeassistant": {"command", "state", "availability", "brightness_scale", "fade"},
+	"homeassistant": {"command", "state", "availability", "brightness_scale", "color_temp", "fade"},
 	"wled":          {"fade"},
 	"shelly":        {"fade"},
 	"tasmota":       {"led_table"},
@@ -171,7 +174,19 @@ func number(raw json.RawMessage) (float64, bool) {
 	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 }
 
-func decodeState(c Caps, payload []byte) (report, bool) {
+// whitest and warmest are the white light that a lamp can have, in kelvin: a number outside of them is in another unit, or
+// nonsense.
+const whitest, warmest = 20_000, 1_000
+
+// white is a colour temperature of kelvin or mired, in mired; ok is false where no lamp can have it.
+func white(n float64, kelvin bool) (mired float64, ok bool) {
+	if kelvin {
+		n = 1e6 / n
+	}
+	return n, n >= 1e6/whitest && n <= 1e6/warmest
+}
+
+func decodeState(c Caps, kelvin bool, payload []byte) (report, bool) {
 	var s state
 	if json.Unmarshal(payload, &s) != nil {
 		return report{}, false
@@ -186,15 +201,19 @@ func decodeState(c Caps, payload []byte) (report, bool) {
 	if b, ok := number(s.Brightness); ok && b >= 0 {
 		r.hasLevel, r.level = true, min(1, b/float64(c.Max))
 	}
-	if m, ok := number(s.ColorTemp); ok && m > 0 && (s.ColorMode == "" || s.ColorMode == "color_temp") {
-		r.hue = colour{mode: byMired, a: m}
+	if n, ok := number(s.ColorTemp); ok && n > 0 && (s.ColorMode == "" || s.ColorMode == "color_temp") {
+		if m, ok := white(n, kelvin); ok {
+			r.hue = colour{mode: byMired, a: m}
+		} else {
+			r.impossible = fmt.Sprintf("color_temp %g %s", n, map[bool]string{false: "mired", true: "kelvin"}[kelvin])
+		}
 	} else if s.ColorMode == "xy" {
 		var xy struct{ X, Y float64 }
 		if json.Unmarshal(s.Color, &xy) == nil && xy.Y > 0 {
 			r.hue = colour{byXY, xy.X, xy.Y}
 		}
 	}
-	return r, r.hasOn || r.hasLevel || r.hue.mode != asItIs
+	return r, r.hasOn || r.hasLevel || r.hue.mode != asItIs || r.impossible != ""
 }
 
 func decodeCommand(payload []byte) (report, bool) {
@@ -251,8 +270,8 @@ func fields(a address, o order) map[string]any {
 	return m
 }
 
-// messages is one message, or two where the lamp takes only one attribute in each.
-func messages(a address, topic string, o order, more map[string]any) []packet {
+// messages is one message, or two where the lamp takes only one attribute in each. change adds what else a driver says.
+func messages(a address, topic string, o order, change func(map[string]any)) []packet {
 	var all []packet
 	split := []order{o}
 	if a.caps.Fade != FadeBoth && o.level > 0 && a.caps.fits(o.hue).mode != asItIs {
@@ -266,8 +285,8 @@ func messages(a address, topic string, o order, more map[string]any) []packet {
 		if !level && !mired && !color {
 			continue
 		}
-		for k, v := range more {
-			m[k] = v
+		if change != nil {
+			change(m)
 		}
 		payload, err := json.Marshal(m)
 		if err != nil {
@@ -322,7 +341,7 @@ func (zigbee) asks(a address, colour bool) []packet {
 func (zigbee) decode(a address, topic string, payload []byte) (report, bool) {
 	switch rest := strings.TrimPrefix(topic, a.topic); {
 	case rest == "":
-		return decodeState(a.caps, payload)
+		return decodeState(a.caps, false, payload)
 	case rest == "/set":
 		return decodeCommand(payload)
 	case strings.HasPrefix(rest, "/set/"):
@@ -366,8 +385,16 @@ func (h homeAssistant) hears(a address) []string {
 	return all
 }
 
+// kelvin tells whether the lamp speaks of white in kelvin (Home Assistant: color_temp_kelvin) and not in mired.
+func (homeAssistant) kelvin(a address) bool { return a.extra["color_temp"] == "kelvin" }
+
 func (h homeAssistant) order(a address, o order) []packet {
-	return messages(a, h.command(a), o, map[string]any{"state": "ON"})
+	return messages(a, h.command(a), o, func(m map[string]any) {
+		m["state"] = "ON"
+		if mired, ok := m["color_temp"].(int); ok && h.kelvin(a) {
+			m["color_temp"] = int(math.Round(1e6 / float64(mired)))
+		}
+	})
 }
 
 func (homeAssistant) asks(address, bool) []packet { return nil }
@@ -377,8 +404,7 @@ func (h homeAssistant) decode(a address, topic string, payload []byte) (report, 
 	case h.command(a):
 		return decodeCommand(payload)
 	case h.state(a):
-		r, ok := decodeState(a.caps, payload)
-		return r, ok
+		return decodeState(a.caps, h.kelvin(a), payload)
 	case a.extra["availability"]:
 		s := strings.ToLower(strings.TrimSpace(string(payload)))
 		return report{kind: saysOnline, on: s == "online"}, s == "online" || s == "offline"

@@ -2,6 +2,8 @@ package lights
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -90,5 +92,47 @@ func TestHomeAssistantTopics(t *testing.T) {
 	r, ok := homeAssistant{}.decode(a, "esp/light/lamp/state", []byte(`{"state":"ON","brightness":51,"color_mode":"color_temp","color_temp":370}`))
 	if !ok || !r.on || r.level != 0.2 || r.hue != (colour{byMired, 370, 0}) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestWhiteIsInTheLampsOwnUnit has a lamp that speaks of kelvin commanded and heard in kelvin, whatever white it is asked
+// for, and what no lamp can mean refused.
+func TestWhiteIsInTheLampsOwnUnit(t *testing.T) {
+	offer := func(config string) Offer {
+		s := &survey{found: map[string]Offer{}}
+		s.homeAssistant("homeassistant/light/x/config", []byte(config))
+		return s.found["homeassistant x"]
+	}
+	o := offer(`{"schema":"json","command_topic":"x/set","state_topic":"x","supported_color_modes":["color_temp"],"color_temp_kelvin":true,"min_kelvin":2200,"max_kelvin":6500}`)
+	if o.Lamp.Extra["color_temp"] != "kelvin" || o.Caps.MaxMired != 455 || o.Caps.MinMired != 154 || o.Trouble != "" {
+		t.Errorf("%+v", o)
+	}
+	for _, config := range []string{`"min_kelvin":4`, `"min_mireds":2200`, `"max_kelvin":1e9`} {
+		if o := offer(`{"schema":"json","command_topic":"x/set","state_topic":"x","sup_clrm":["color_temp"],` + config + `}`); o.Trouble == "" || o.Caps.MinMired != 153 || o.Caps.MaxMired != 500 {
+			t.Errorf("%s: %+v", config, o)
+		}
+	}
+	a := address{"x", o.Lamp.Extra, o.Caps}
+	rapid.Check(t, func(rt *rapid.T) {
+		mired := float64(rapid.IntRange(o.Caps.MinMired, o.Caps.MaxMired).Draw(rt, "mired"))
+		var m struct {
+			Kelvin float64 `json:"color_temp"`
+		}
+		p := homeAssistant{}.order(a, order{hue: colour{mode: byMired, a: mired}})
+		if len(p) != 1 || json.Unmarshal(p[0].payload, &m) != nil || math.Abs(1e6/m.Kelvin-mired) > 0.1 {
+			rt.Fatalf("%g mired: %s", mired, p)
+		}
+		r, ok := homeAssistant{}.decode(a, "x", fmt.Appendf(nil, `{"color_mode":"color_temp","color_temp":%g}`, m.Kelvin))
+		if !ok || math.Abs(r.hue.a-mired) > 0.1 {
+			rt.Fatalf("%g mired comes back as %+v", mired, r)
+		}
+	})
+	for _, c := range []struct {
+		extra map[string]string
+		says  string
+	}{{nil, `{"state":"ON","color_temp":4000}`}, {o.Lamp.Extra, `{"state":"ON","color_temp":250}`}} {
+		if r, ok := (homeAssistant{}).decode(address{"x", c.extra, o.Caps}, "x", []byte(c.says)); !ok || !r.on || r.hue.mode != asItIs || r.impossible == "" {
+			t.Errorf("%s: %+v", c.says, r)
+		}
 	}
 }

@@ -53,6 +53,10 @@ func (c *Controller) listen(e event, now time.Time) {
 		if !ok {
 			continue
 		}
+		if r.impossible != "" && r.impossible != u.impossible {
+			u.impossible = r.impossible
+			c.log.Warn("a light says what can't be; it is ignored", "light", u.name, "topic", e.topic, "says", r.impossible)
+		}
 		switch r.kind {
 		case saysCommand:
 			if e.retained {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,8 +118,16 @@ type haConfig struct {
 	Scl       json.RawMessage `json:"bri_scl"`
 	Modes     []string        `json:"supported_color_modes"`
 	Clrm      []string        `json:"sup_clrm"`
-	MinMireds int             `json:"min_mireds"`
-	MaxMireds int             `json:"max_mireds"`
+	MinMireds float64         `json:"min_mireds"`
+	MaxMireds float64         `json:"max_mireds"`
+	Kelvin    bool            `json:"color_temp_kelvin"`
+	Klv       bool            `json:"clr_temp_k"`
+	MinKelvin float64         `json:"min_kelvin"`
+	MaxKelvin float64         `json:"max_kelvin"`
+	MinMirs   float64         `json:"min_mirs"`
+	MaxMirs   float64         `json:"max_mirs"`
+	MinK      float64         `json:"min_k"`
+	MaxK      float64         `json:"max_k"`
 }
 
 func (s *survey) homeAssistant(topic string, payload []byte) {
@@ -152,6 +161,9 @@ func (s *survey) homeAssistant(topic string, payload []byte) {
 			l.Extra["brightness_scale"] = strconv.Itoa(int(n))
 		}
 	}
+	if c.Kelvin || c.Klv {
+		l.Extra["color_temp"] = "kelvin"
+	}
 	o := Offer{Lamp: l, Caps: homeAssistant{}.caps(l)}
 	if c.Name != nil {
 		o.Name = *c.Name
@@ -160,8 +172,22 @@ func (s *survey) homeAssistant(topic string, payload []byte) {
 	o.Caps.Color = slices.Contains(modes, "xy")
 	if !slices.Contains(modes, "color_temp") {
 		o.Caps.MinMired, o.Caps.MaxMired = 0, 0
-	} else if c.MinMireds > 0 && c.MaxMireds > c.MinMireds {
-		o.Caps.MinMired, o.Caps.MaxMired = c.MinMireds, c.MaxMireds
+	} else {
+		// Of each end what is given, in either unit. What no lamp can have is left as it is without an offer.
+		limit := func(to *int, mired, kelvin float64) {
+			for n, inKelvin := range map[float64]bool{mired: false, kelvin: true} {
+				if m, ok := white(n, inKelvin); n > 0 && ok {
+					*to = int(math.Round(m))
+				} else if n > 0 {
+					o.Trouble = fmt.Sprintf("its white light can't be from or to %g; roomd takes %d to %d mired", n, o.Caps.MinMired, o.Caps.MaxMired)
+				}
+			}
+		}
+		limit(&o.Caps.MinMired, max(c.MinMireds, c.MinMirs), max(c.MaxKelvin, c.MaxK))
+		limit(&o.Caps.MaxMired, max(c.MaxMireds, c.MaxMirs), max(c.MinKelvin, c.MinK))
+		if o.Caps.MaxMired <= o.Caps.MinMired {
+			o.Caps.MinMired, o.Caps.MaxMired = homeAssistant{}.caps(l).MinMired, homeAssistant{}.caps(l).MaxMired
+		}
 	}
 	s.add(o)
 }
