@@ -6,40 +6,6 @@ import (
 	"roomd/playlists"
 )
 
-// Verb is what a command asks for.
-type Verb string
-
-const (
-	Start      Verb = "start"       // start a session with Playlist
-	Hold       Verb = "hold"        // keep the current phase open
-	Release    Verb = "release"     // stop holding the current phase
-	Next       Verb = "next"        // end the current phase now
-	Extend     Verb = "extend"      // lengthen the current phase by By, or shorten it if By is negative
-	SetLevel   Verb = "level"       // change the volume by DB
-	Silence    Verb = "silence"     // fade out the music; the arc continues
-	Resume     Verb = "resume"      // bring back the music after silence, soften or emergency
-	Skip       Verb = "skip"        // skip the current track
-	MarkNow    Verb = "mark"        // record the mark Name now
-	BringBack  Verb = "bring-back"  // return early: skip to the phase that leads back
-	Soften     Verb = "soften"      // fade the music far down in 3 s; lights stay
-	Care       Verb = "care"        // lights for care: bright enough to see; music continues
-	Emergency  Verb = "emergency"   // music down, lights full; the clock continues
-	End        Verb = "end"         // fade over 20 s, then end the session
-	Abort      Verb = "abort"       // end the session now (3 s fade)
-	Undo       Verb = "undo"        // undo command Of
-	Revise     Verb = "revise"      // use the changed playlist file from the next phase on
-	SetScene   Verb = "scene"       // set the lights to Scene; only without a session
-	CheckSound Verb = "check-sound" // play an excerpt of Playlist at its loudest level; only without a session; silence ends it
-	Audition   Verb = "audition"    // play Playlist from AtMS for 30 s as a session would; only without a session; silence ends it
-	Arrival    Verb = "arrival"     // play Playlist for By at DB relative to its own level, before people come; only without a session; silence or a session ends it
-	Rehearse   Verb = "rehearse"    // run the clock and lights of Playlist from AtMS at Speed; only without a session; silence ends it
-	WriteNote  Verb = "note"        // attach Text to mark Of of Session, or to Session
-	TestLamps  Verb = "test-lights" // test what Role's lamps can do; only without a session
-	Follow     Verb = "follow"      // control Role again after a change by hand; empty: all roles, also after care
-	StartTimer Verb = "timer"       // count down In to the mark Name, silently
-	StopTimer  Verb = "timer-stop"  // stop timer Of, or dismiss reminder Of
-)
-
 // Then says what to do with a mark that comes early, while a later phase waits for it.
 type Then string
 

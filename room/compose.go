@@ -410,9 +410,6 @@ func Rehearsal(b Begin) *Session {
 	return s
 }
 
-// Ends is the session time at which the session ends, as things stand.
-func (s *Session) Ends() time.Duration { return s.ends() }
-
 // heardAs is what a track is called in what earlier sessions played: its file, and where a part of it begins.
 func heardAs(t *playlists.Track) string {
 	if t.From > 0 {

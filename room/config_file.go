@@ -15,6 +15,7 @@ import (
 
 	"roomd/playlists"
 	"roomd/playlists/yamlfile"
+	"roomd/room/crontab"
 	"roomd/room/lights"
 )
 
@@ -725,10 +726,10 @@ func (p *configReader) schedule(v yamlfile.Value) {
 			if fields := strings.Fields(s); good && len(fields) != 5 {
 				av.Error(fmt.Sprintf("%q does not have five fields", s), write)
 				good = false
-			} else if err := CheckCron(s); good && err != nil {
+			} else if times, err := crontab.Parse(s); good && err != nil {
 				av.Error(err.Error(), write)
 				good = false
-			} else if good && NeverRuns(s) {
+			} else if good && times.Never() {
 				av.Warn(fmt.Sprintf("%q never comes", s), "choose a day that the month has")
 			} else if good && slices.Contains(strings.Split(fields[1], ","), "2") {
 				av.Warn("when the clocks go forward, 02:00 to 03:00 is skipped and this runs at 03:00", "choose another hour")

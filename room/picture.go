@@ -91,7 +91,7 @@ type ArcPoint struct {
 func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 	s := Rehearsal(b)
 	sc := s.ScoreWith(heard)
-	v := ArcView{Playlist: b.Playlist.ID, Name: b.Playlist.Name, EndMS: ms(s.ends()), Phases: []ArcPhase{}, Clips: []ArcClip{}, Joins: []ArcJoin{}, Notes: []ArcNote{}, Lights: []ArcLight{}}
+	v := ArcView{Playlist: b.Playlist.ID, Name: b.Playlist.Name, EndMS: ms(s.Ends()), Phases: []ArcPhase{}, Clips: []ArcClip{}, Joins: []ArcJoin{}, Notes: []ArcNote{}, Lights: []ArcLight{}}
 	for i, sp := range s.Spans {
 		ph := s.phase(i)
 		v.Phases = append(v.Phases, ArcPhase{Name: ph.Name, Stage: string(ph.Stage), StartMS: ms(sp.Start), EndMS: ms(sp.End),

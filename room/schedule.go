@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"roomd/room/crontab"
 )
 
 // Jobs are the actions that a schedule can run.
@@ -27,7 +29,7 @@ type Jobs struct {
 // again later.
 type Schedule struct {
 	jobs  []Job
-	specs []cron.Schedule
+	specs []crontab.Times
 	do    Jobs
 	log   *slog.Logger
 	wall  func() time.Time
@@ -41,11 +43,11 @@ type Schedule struct {
 func NewSchedule(jobs []Job, do Jobs, log *slog.Logger) (*Schedule, error) {
 	s := &Schedule{jobs: jobs, do: do, log: log, last: make([]string, len(jobs)), wall: time.Now, set: ClockSet}
 	for k, j := range jobs {
-		spec, err := parseCron(j.At)
+		spec, err := crontab.Parse(j.At)
 		if err != nil {
 			return nil, fmt.Errorf("schedule entry %d: %w", k+1, err)
 		}
-		s.specs = append(s.specs, daily{spec})
+		s.specs = append(s.specs, spec)
 	}
 	return s, nil
 }
@@ -182,52 +184,4 @@ func (s *Schedule) View() []ScheduleView {
 		}
 	}
 	return out
-}
-
-// daily corrects a cron schedule on the days when daylight saving time begins or ends. A run in the skipped hour happens
-// when the clocks go forward, and a run in the repeated hour happens once. A schedule with * for the hour is not changed.
-type daily struct{ cron.Schedule }
-
-const everyHour = 1 << 63 // cron's bit for a * in a field
-
-// Next returns the first run after t, in t's location, or the zero time if there is none.
-func (d daily) Next(t time.Time) time.Time {
-	spec, ok := d.Schedule.(*cron.SpecSchedule)
-	if !ok || spec.Hour&everyHour != 0 {
-		return d.Schedule.Next(t)
-	}
-	// Compute in UTC, which has no daylight saving time, then map to t's location.
-	shown := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-	for {
-		if shown = d.Schedule.Next(shown); shown.IsZero() {
-			return shown
-		}
-		if at := firstShown(shown, t.Location()); at.After(t) {
-			return at
-		}
-	}
-}
-
-// firstShown returns when clocks in loc first show the time shown, or when they skip it.
-func firstShown(shown time.Time, loc *time.Location) time.Time {
-	read := func(at time.Time) time.Duration {
-		_, east := at.Zone()
-		return at.Add(time.Duration(east) * time.Second).Sub(shown)
-	}
-	at := time.Date(shown.Year(), shown.Month(), shown.Day(), shown.Hour(), shown.Minute(), shown.Second(), 0, loc)
-	start, end := at.ZoneBounds()
-	switch off := read(at); {
-	case off > 0:
-		return start
-	case off < 0:
-		return end
-	}
-	if !start.IsZero() {
-		_, before := start.Add(-time.Second).Zone()
-		_, now := at.Zone()
-		if earlier := at.Add(time.Duration(now-before) * time.Second); earlier.Before(start) && read(earlier) == 0 {
-			return earlier
-		}
-	}
-	return at
 }

@@ -132,8 +132,8 @@ func sound(t *rapid.T, s *Session, now time.Duration) {
 		}
 	}
 	for _, q := range p.Pieces {
-		if s.State == Running && q.Start > now && q.End > p.ends() {
-			t.Fatalf("piece %s ends at %v, after the session's end %v", q.ID, q.End, p.ends())
+		if s.State == Running && q.Start > now && q.End > p.Ends() {
+			t.Fatalf("piece %s ends at %v, after the session's end %v", q.ID, q.End, p.Ends())
 		}
 		if q.fadeIn < 0 || q.fadeOut < 0 {
 			t.Fatalf("piece %s fades %v, %v", q.ID, q.fadeIn, q.fadeOut)
@@ -458,8 +458,8 @@ func TestKeepEndHoldsTheEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.ends() != 3*time.Hour {
-			t.Fatalf("lozenge at %v: the session ends at %v", at, s.ends())
+		if s.Ends() != 3*time.Hour {
+			t.Fatalf("lozenge at %v: the session ends at %v", at, s.Ends())
 		}
 		// What is counted from the lozenge keeps its lengths.
 		if got := s.Spans[4].End - s.Spans[1].End; got != 90*time.Minute {

@@ -101,14 +101,3 @@ func (s *Session) timers(now time.Duration) []TimerView {
 	slices.SortStableFunc(out, func(a, b TimerView) int { return int(a.DueMS - b.DueMS) })
 	return out
 }
-
-// reminders are the timers that are due.
-func (s *Session) reminders(now time.Duration) []RemindView {
-	out := []RemindView{}
-	for _, t := range s.timers(now) {
-		if t.Due {
-			out = append(out, RemindView{Say: t.Say, DueMS: t.DueMS, Marks: t.Marks})
-		}
-	}
-	return out
-}

@@ -14,11 +14,16 @@ func (s *Session) View(now time.Duration) *SessionView {
 	p := s.projected(now)
 	v := &SessionView{
 		ID: s.ID, Playlist: s.Begin.Playlist.ID, Name: s.Begin.Playlist.Name, State: s.State,
-		ElapsedMS: ms(now), PlannedMS: ms(s.Begin.Playlist.Length()), EndsAtMS: ms(p.ends()),
+		ElapsedMS: ms(now), PlannedMS: ms(s.Begin.Playlist.Length()), EndsAtMS: ms(p.Ends()),
 		LevelDB: min(s.Level, s.Begin.Ceiling-s.phase(s.Current).Level), CeilingDB: s.Begin.Ceiling - s.phase(s.Current).Level,
 		Silent: s.Silent, Softened: s.Softened, Emergency: s.Emergency, Care: s.Care, Returning: s.Returning,
 		Marks: append([]MarkView{}, s.Marks...), Offer: append([]string{}, s.phase(s.Current).Marks...),
-		Phases: []PhaseView{}, Timeline: []ClipView{}, Reminders: s.reminders(now), Timers: s.timers(now), Undo: []UndoView{},
+		Phases: []PhaseView{}, Timeline: []ClipView{}, Reminders: []RemindView{}, Timers: s.timers(now), Undo: []UndoView{},
+	}
+	for _, t := range v.Timers {
+		if t.Due {
+			v.Reminders = append(v.Reminders, RemindView{Say: t.Say, DueMS: t.DueMS, Marks: t.Marks})
+		}
 	}
 	for i, sp := range p.Spans {
 		if sp.Passed {
@@ -46,7 +51,7 @@ func (s *Session) View(now time.Duration) *SessionView {
 		held := s.clone()
 		held.Spans[s.Current].End = max(held.Spans[s.Current].Nominal, now) + time.Minute
 		relay(held.Spans, held.Begin.Playlist.Phases, s.Current, held.Begin.Playlist.Keep, held.Goal)
-		v.HoldEndsMS = ms(held.ends())
+		v.HoldEndsMS = ms(held.Ends())
 		if sp := p.Spans[s.Current]; sp.Held {
 			v.ReleaseEndsMS = ms(sp.End)
 		}
@@ -81,7 +86,8 @@ func (s *Session) projected(now time.Duration) *Session {
 	return p
 }
 
-func (s *Session) ends() time.Duration {
+// Ends is the session time at which the session ends, as things stand.
+func (s *Session) Ends() time.Duration {
 	if s.State != Running {
 		return s.EndAt
 	}

@@ -1,4 +1,5 @@
-package room
+// Package crontab reads a schedule's times: five fields as crontab(5) has them, once a day also when the clocks change.
+package crontab
 
 import (
 	"fmt"
@@ -26,31 +27,29 @@ var cronFields = []cronField{
 	{"weekday", 0, 6, []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}, true},
 }
 
-// CheckCron says what is wrong with a schedule's time, nil if nothing is: five fields (minute, hour, day, month, weekday)
-// as crontab(5) has them. Weekdays and months may be written out, ranges of them may wrap, and 7 is Sunday.
-func CheckCron(spec string) error {
-	_, err := parseCron(spec)
-	return err
-}
+// Times are the moments that a schedule's line names. The zero Times never come.
+type Times struct{ spec cron.Schedule }
 
-// NeverRuns reports whether a time that CheckCron accepts never comes, as 31 February does.
-func NeverRuns(spec string) bool {
-	s, err := parseCron(spec)
-	return err == nil && s.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero()
-}
-
-func parseCron(spec string) (cron.Schedule, error) {
+// Parse reads five fields: minute, hour, day, month, weekday. Weekdays and months may be written out, ranges of them may
+// wrap, and 7 is Sunday. The error names the field that is wrong.
+func Parse(spec string) (Times, error) {
 	fields := strings.Fields(spec)
 	if len(fields) != len(cronFields) {
-		return nil, fmt.Errorf(`%q is not five fields (minute, hour, day, month and weekday: "0 8 * * MON-FRI")`, spec)
+		return Times{}, fmt.Errorf(`%q is not five fields (minute, hour, day, month and weekday: "0 8 * * MON-FRI")`, spec)
 	}
 	for k, f := range cronFields {
 		var err error
 		if fields[k], err = f.parse(fields[k]); err != nil {
-			return nil, err
+			return Times{}, err
 		}
 	}
-	return cron.ParseStandard(strings.Join(fields, " "))
+	s, err := cron.ParseStandard(strings.Join(fields, " "))
+	return Times{s}, err
+}
+
+// Never reports whether the moment never comes, as 31 February does.
+func (t Times) Never() bool {
+	return t.spec == nil || t.spec.Next(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero()
 }
 
 // parse returns a field as a list of numbers, or as * or */N.
@@ -120,4 +119,49 @@ func (f cronField) value(text string) (int, error) {
 		return 0, fmt.Errorf("%s %q must be from %d to %d, or a name like %s", f.name, text, f.lo, hi, first)
 	}
 	return 0, fmt.Errorf("%s %q must be from %d to %d", f.name, text, f.lo, hi)
+}
+
+const everyHour = 1 << 63 // cron's bit for a * in a field
+
+// Next returns the first run after t, in t's location, or the zero time if there is none. A time in the hour that the clocks
+// skip comes when they go forward, and one in the hour that comes twice comes once; where the hour is *, every hour counts.
+func (d Times) Next(t time.Time) time.Time {
+	spec, ok := d.spec.(*cron.SpecSchedule)
+	if !ok || spec.Hour&everyHour != 0 {
+		return d.spec.Next(t)
+	}
+	// Compute in UTC, which has no daylight saving time, then map to t's location.
+	shown := time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+	for {
+		if shown = d.spec.Next(shown); shown.IsZero() {
+			return shown
+		}
+		if at := firstShown(shown, t.Location()); at.After(t) {
+			return at
+		}
+	}
+}
+
+// firstShown returns when clocks in loc first show the time shown, or when they skip it.
+func firstShown(shown time.Time, loc *time.Location) time.Time {
+	read := func(at time.Time) time.Duration {
+		_, east := at.Zone()
+		return at.Add(time.Duration(east) * time.Second).Sub(shown)
+	}
+	at := time.Date(shown.Year(), shown.Month(), shown.Day(), shown.Hour(), shown.Minute(), shown.Second(), 0, loc)
+	start, end := at.ZoneBounds()
+	switch off := read(at); {
+	case off > 0:
+		return start
+	case off < 0:
+		return end
+	}
+	if !start.IsZero() {
+		_, before := start.Add(-time.Second).Zone()
+		_, now := at.Zone()
+		if earlier := at.Add(time.Duration(now-before) * time.Second); earlier.Before(start) && read(earlier) == 0 {
+			return earlier
+		}
+	}
+	return at
 }
