@@ -24,6 +24,8 @@ type PartView struct {
 	SinceMS int64     `json:"since_ms,omitempty"` // degraded: since when, on the room's clock
 	Why     string    `json:"why,omitempty"`      // degraded: the first of its problems, for a therapist
 	Do      string    `json:"do,omitempty"`
+	Code    string    `json:"code,omitempty"` // of Why, and its arguments, for another language
+	Args    Args      `json:"args,omitempty"`
 }
 
 // parts are the room's parts in the order of Snapshot.Parts, each with the part that its problems name.
@@ -38,17 +40,19 @@ func Parts() (names []string) {
 	return names
 }
 
-// partViews tells of each part how it is. old is what was told before: a part that is degraded still keeps its since.
+// partViews is the state of each part. old is the state before: a part that is still degraded keeps its since.
 func partViews(old []PartView, problems []Problem, lv map[string]LightView, now time.Duration) []PartView {
 	out := make([]PartView, 0, len(parts))
 	for k, p := range parts {
 		v := PartView{Part: p[0], State: Working}
 		if i := slices.IndexFunc(problems, func(q Problem) bool { return q.Part == p[1] }); i >= 0 {
-			v.State, v.Why, v.Do = Degraded, problems[i].Says, problems[i].Do
+			q := problems[i]
+			v = PartView{Part: p[0], State: Degraded, Why: q.Says, Do: q.Do, Code: q.Code, Args: q.Args}
 		} else if p[0] == "lights" {
 			for _, role := range slices.Sorted(maps.Keys(lv)) {
 				if lv[role].State == "lost" && v.State == Working {
-					v.State, v.Why, v.Do = Degraded, "The light “"+role+"” does not answer.", lv[role].Says
+					why := say("light-lost", "role", role)
+					v = PartView{Part: p[0], State: Degraded, Why: why.Text, Do: lv[role].Says, Code: why.Code, Args: why.Args}
 				}
 			}
 		}
@@ -71,8 +75,8 @@ func clockProblem(wall time.Time) (p Problem, wrong bool) {
 	return problem("clock", "clock-wrong", "date", wall.Format("2 January 2006")), wall.Year() < wrongYear
 }
 
-// Look tells in sentences whether a session could begin: what does not work, or that all does. Lights that a hand has moved
-// are told, and are no fault.
+// Look says in sentences whether a session could begin: what does not work, or that everything does. It names lights that
+// were changed by hand; they are not a fault.
 func (r *Room) Look() (says string, bad bool) {
 	snap := r.Snapshot()
 	var out []string
@@ -83,12 +87,15 @@ func (r *Room) Look() (says string, bad bool) {
 	}
 	bad = len(out) > 0
 	for _, role := range slices.Sorted(maps.Keys(snap.Lights)) {
-		if v := snap.Lights[role]; v.State == string(lights.Held) || v.State == string(lights.Unknown) {
-			out = append(out, "The light “"+role+"” is "+map[string]string{string(lights.Held): "held by a hand", string(lights.Unknown): "not known yet"}[v.State]+".")
+		switch lights.State(snap.Lights[role].State) {
+		case lights.Held:
+			out = append(out, say("look-held", "role", role).Text)
+		case lights.Unknown:
+			out = append(out, say("look-unknown", "role", role).Text)
 		}
 	}
 	if len(out) == 0 {
-		return "Sound, lights and all else work.", false
+		return say("look-well").Text, false
 	}
 	return strings.Join(out, " "), bad
 }

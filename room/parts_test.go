@@ -1,6 +1,7 @@
 package room
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func TestPartsSayWhatIsDegraded(t *testing.T) {
 		well := partViews(again, nil, nil, 2*time.Hour)
 		for k, name := range Parts() {
 			switch v := again[k]; {
-			case v.Part != name || well[k] != PartView{Part: name, State: Working}:
+			case v.Part != name || !reflect.DeepEqual(well[k], PartView{Part: name, State: Working}):
 				t.Errorf("%s: %+v, then %+v", name, v, well[k])
 			case name != c.part && v.State != Working:
 				t.Errorf("a problem of %s degrades %s", c.part, name)

@@ -625,7 +625,7 @@ func (r *Room) refresh() {
 	parts := partViews(st.parts, problems, lv, r.clock.Now())
 	quiet := sv
 	quiet.LatencyMS = st.sound.LatencyMS // moves all the time; no change by itself
-	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && reflect.DeepEqual(problems, st.problems) && slices.Equal(parts, st.parts) && r.o.Store.Outage() == st.outage {
+	if reflect.DeepEqual(lv, st.lights) && quiet == st.sound && reflect.DeepEqual(problems, st.problems) && reflect.DeepEqual(parts, st.parts) && r.o.Store.Outage() == st.outage {
 		return
 	}
 	r.publish(func(n *state) { n.lights, n.sound, n.problems, n.parts = lv, sv, problems, parts })
