@@ -143,7 +143,7 @@ func (s *Schedule) job(ctx context.Context, j Job) (says string, err error) {
 	case j.Play != "":
 		c.Do, c.Playlist, c.By, c.DB = Arrival, j.Play, j.For.String(), &j.Level
 	case s.do.Busy():
-		return "", refuse("session-runs")
+		return "", refuse("schedule-busy")
 	case j.Check != "":
 		says, bad, err := s.do.Look(ctx, j.Check)
 		if bad && err == nil {
