@@ -218,7 +218,8 @@ func (r *Room) replay(ctx context.Context, id string) (s *Session, started time.
 		if err != nil {
 			return nil, 0, broken, fmt.Errorf("event %d: %w", e.Seq, err)
 		}
-		s = s.replay(in, time.Duration(e.AtMS)*time.Millisecond-started)
+		// A refusal changes nothing: the input depended on one that damage has taken out.
+		s, _, _ = s.Step(in, time.Duration(e.AtMS)*time.Millisecond-started)
 	}
 	return s, started, broken, nil
 }

@@ -49,7 +49,7 @@ func TestEarlierRules(t *testing.T) {
 		}
 		s, _ := NewSession("s", r.Begin)
 		for _, in := range r.Inputs {
-			s = s.replay(in.Input, time.Duration(in.AtMS)*time.Millisecond)
+			s, _, _ = s.Step(in.Input, time.Duration(in.AtMS)*time.Millisecond)
 		}
 		now := time.Duration(r.EndMS) * time.Millisecond
 		s, _, _ = s.Step(Input{}, now)

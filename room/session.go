@@ -174,12 +174,6 @@ func (s *Session) Step(in Input, now time.Duration) (*Session, Effects, error) {
 	return took, eff.and(more), nil
 }
 
-// replay applies a journaled input. One that is refused changes nothing: it is one that a damaged journal has cut loose.
-func (s *Session) replay(in Input, now time.Duration) *Session {
-	n, _, _ := s.Step(in, now)
-	return n
-}
-
 // take applies an input and keeps it.
 func (s *Session) take(in Input, now time.Duration, eff *Effects) (err error) {
 	t := taken{at: now, in: in}

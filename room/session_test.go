@@ -246,7 +246,7 @@ func TestSessionUnderRandomCommands(t *testing.T) {
 			if rapid.IntRange(0, 9).Draw(t, "restart") == 0 {
 				r, _ := NewSession("s", b)
 				for _, g := range log {
-					r = r.replay(g.in, g.now)
+					r, _, _ = r.Step(g.in, g.now)
 				}
 				r, _, _ = r.Step(Input{}, now)
 				if d := same(s, r); d != "" {
