@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,11 +22,11 @@ import (
 )
 
 // changingLibrary is a library whose playlists come and go.
-type changingLibrary struct{ gone bool }
+type changingLibrary struct{ gone atomic.Bool }
 
 func (l *changingLibrary) List() []PlaylistView { return nil }
 func (l *changingLibrary) Resolve(_ context.Context, id string) (playlists.Playlist, error) {
-	if l.gone || id != "journey" {
+	if l.gone.Load() || id != "journey" {
 		return playlists.Playlist{}, refuse("no-playlist").of("playlist")
 	}
 	return journey(), nil
@@ -36,16 +37,22 @@ func (l *changingLibrary) Changed() <-chan struct{} { return nil }
 // across a restart.
 func TestRetryGetsTheFirstAnswer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "roomd.db")
-	a := openRoom(t, path)
 	lib := &changingLibrary{}
-	a.o.Library = lib
+	open := func() *testRoom {
+		store, _, err := journal.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runRoomOf(t, store, lib, func(*Config) {})
+	}
+	a := open()
 	start := Command{ID: "start", Do: Start, Playlist: "journey"}
 	first, err := a.Do(t.Context(), start)
 	if err != nil {
 		t.Fatal(err)
 	}
 	session := a.Snapshot().Session.ID
-	lib.gone = true
+	lib.gone.Store(true)
 	if again, err := a.Do(t.Context(), start); err != nil || again != first {
 		t.Errorf("the playlist is gone: %+v, %v; at first %+v", again, err, first)
 	}
@@ -59,8 +66,7 @@ func TestRetryGetsTheFirstAnswer(t *testing.T) {
 		t.Errorf("%v, at first %v", err, refused)
 	}
 	a.stop()
-	b := openRoom(t, path)
-	b.o.Library = lib
+	b := open()
 	if _, err := b.Do(t.Context(), start); err != nil || b.Snapshot().Session != nil && b.Snapshot().Session.ID != session {
 		t.Errorf("after a restart: %v, %+v", err, b.Snapshot().Session)
 	}

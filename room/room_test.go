@@ -121,6 +121,12 @@ func runRoom(t *testing.T, store *journal.Store) *testRoom {
 // runRoomWith runs a room that is set differently.
 func runRoomWith(t *testing.T, store *journal.Store, change func(*Config)) *testRoom {
 	t.Helper()
+	return runRoomOf(t, store, fakeLibrary{journey()}, change)
+}
+
+// runRoomOf runs a room with a library of its own.
+func runRoomOf(t *testing.T, store *journal.Store, lib Library, change func(*Config)) *testRoom {
+	t.Helper()
 	tr := &testRoom{sound: &fakeSound{events: make(chan player.Event)}, lamps: &fakeLamps{changed: make(chan struct{})}, store: store}
 	scene := lights.Scene{"ambient": {L: 20}}
 	cfg := Config{Room: "Test", Audio: AudioConfig{Reference: -23, Ceiling: 6}, Marks: []string{"Lozenge", "Vitals"},
@@ -128,7 +134,7 @@ func runRoomWith(t *testing.T, store *journal.Store, change func(*Config)) *test
 	change(&cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var err error
-	tr.Room, err = New(ctx, Options{Config: cfg, Store: store, Sound: tr.sound, Lights: tr.lamps, Library: fakeLibrary{journey()},
+	tr.Room, err = New(ctx, Options{Config: cfg, Store: store, Sound: tr.sound, Lights: tr.lamps, Library: lib,
 		Log: slog.New(slog.DiscardHandler), Boot: "b"})
 	if err != nil {
 		t.Fatal(err)
