@@ -64,6 +64,15 @@ func (b *Broker) Start() {
 	if err != nil {
 		name = "/usr/sbin/mosquitto" // Debian puts it where only root looks
 	}
+	// One start at a time on this computer: the first one installs what the others would find half there.
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "roomd-zigbee-sim.lock"), os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		b.t.Fatal(err)
+	}
 	b.runs++
 	log := filepath.Join(b.dir, fmt.Sprintf("run%d", b.runs))
 	if err := os.MkdirAll(log, 0o700); err != nil {
@@ -227,6 +236,15 @@ func (b *Bulbs) Start() {
 	if user != nil {
 		password, _ := user.Password()
 		args = append(args, user.Username(), password)
+	}
+	// One start at a time on this computer: the first one installs what the others would find half there.
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "roomd-zigbee-sim.lock"), os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		b.t.Fatal(err)
 	}
 	b.runs++
 	log := filepath.Join(b.dir, fmt.Sprintf("run%d", b.runs))
