@@ -119,12 +119,13 @@ type SessionView struct {
 	Care       bool         `json:"care"`      // lights for care are on
 	Returning  bool         `json:"returning"` // bring-back was used
 	Marks      []MarkView   `json:"marks"`
-	Offer      []string     `json:"offer"`        // the mark buttons of this phase
-	Reminders  []RemindView `json:"reminders"`    // due and unanswered
-	Timers     []TimerView  `json:"timers"`       // unanswered, due or not, sorted by due time
-	Undo       []UndoView   `json:"undo"`         // commands that can be undone, newest first
-	Revised    bool         `json:"revised"`      // the playlist's file has changed, so revise is possible
-	HoldEndsMS int64        `json:"hold_ends_ms"` // session end if the phase were held now and released a minute after its planned end
+	Zero       string       `json:"zero,omitempty"` // the mark of the dose, which is noted once; a second one says so
+	Offer      []string     `json:"offer"`          // the mark buttons of this phase
+	Reminders  []RemindView `json:"reminders"`      // due and unanswered
+	Timers     []TimerView  `json:"timers"`         // unanswered, due or not, sorted by due time
+	Undo       []UndoView   `json:"undo"`           // commands that can be undone, newest first
+	Revised    bool         `json:"revised"`        // the playlist's file has changed, so revise is possible
+	HoldEndsMS int64        `json:"hold_ends_ms"`   // session end if the phase were held now and released a minute after its planned end
 	// ReleaseEndsMS is the phase's end if it is released now; 0: it is not held.
 	ReleaseEndsMS int64 `json:"release_ends_ms,omitempty"`
 }

@@ -54,7 +54,7 @@ func TestEarlierRules(t *testing.T) {
 		now := time.Duration(r.EndMS) * time.Millisecond
 		s, _, _ = s.Step(Input{}, now)
 		// Of what the page shows: what can be undone, and the sentences, are the present roomd's.
-		ignore := cmp.Options{cmpopts.IgnoreFields(SessionView{}, "Undo", "Timers", "ReleaseEndsMS", "HoldEndsMS"), cmpopts.EquateEmpty(),
+		ignore := cmp.Options{cmpopts.IgnoreFields(SessionView{}, "Undo", "Timers", "Zero", "ReleaseEndsMS", "HoldEndsMS"), cmpopts.EquateEmpty(),
 			cmpopts.SortSlices(func(a, b ClipView) bool { return a.StartMS < b.StartMS || a.StartMS == b.StartMS && a.EndMS < b.EndMS })}
 		if d := cmp.Diff(r.View, *s.View(now), ignore); d != "" {
 			t.Errorf("session %d looks different (-before +after):\n%s", n, d)

@@ -188,12 +188,15 @@ func (s *Session) skip(c *Command, now time.Duration, eff *Effects) (Said, error
 	return say("did-skip"), nil
 }
 
-// zero is the mark that times are told from: the room's first; empty where it has none.
+// zero is the mark of the dose: the room's first, where a phase waits for it or a reminder counts from it; else empty.
 func (s *Session) zero() string {
-	if len(s.Begin.Marks) == 0 {
+	pl, marks := &s.begun.Playlist, s.Begin.Marks
+	waits := func(p playlists.Phase) bool { return p.Until == marks[0] }
+	counts := func(r playlists.Reminder) bool { return r.After == marks[0] }
+	if len(marks) == 0 || !slices.ContainsFunc(pl.Phases, waits) && !slices.ContainsFunc(pl.Remind, counts) {
 		return ""
 	}
-	return s.Begin.Marks[0]
+	return marks[0]
 }
 
 // given is the first mark called name, or nil.

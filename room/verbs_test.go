@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -146,7 +147,7 @@ func TestModes(t *testing.T) {
 			switch {
 			case err != nil && refused == nil:
 				t.Errorf("%s in mode %d: %v", v, mode, err)
-			case !allowed && (refused == nil || refused.Code == "" || refused.Reason != English(refused.Code) && refused.Args == nil):
+			case !allowed && (refused == nil || refused.Code == "" || refused.Reason != english[refused.Code] && refused.Args == nil):
 				t.Errorf("%s in mode %d: %v", v, mode, err)
 			case !allowed && (!reflect.DeepEqual(eff, Effects{}) || next.Mode() != mode):
 				t.Errorf("%s in mode %d is refused and does something: %+v", v, mode, eff)
@@ -199,7 +200,7 @@ func TestSentences(t *testing.T) {
 					return true
 				}
 				code, _ := strconv.Unquote(lit.Value)
-				if English(code) == "" {
+				if english[code] == "" {
 					t.Errorf("%s: no sentence is called %q", file, code)
 				}
 				var names []string
@@ -212,10 +213,10 @@ func TestSentences(t *testing.T) {
 			return true
 		})
 	}
-	for _, code := range Codes() {
+	for _, code := range slices.Sorted(maps.Keys(english)) {
 		names, used := said[code]
 		var holes []string
-		for _, m := range regexp.MustCompile(`\{([a-z]+)\}`).FindAllStringSubmatch(English(code), -1) {
+		for _, m := range regexp.MustCompile(`\{([a-z]+)\}`).FindAllStringSubmatch(english[code], -1) {
 			holes = append(holes, m[1])
 		}
 		switch {
@@ -226,7 +227,7 @@ func TestSentences(t *testing.T) {
 				t.Errorf("%s is said with %v, its text has %v", code, names, holes)
 			}
 		case constants[code] || slices.Contains(endings, code) || strings.HasPrefix(code, "disk-"):
-		case !strings.HasSuffix(code, "-do") || English(strings.TrimSuffix(code, "-do")) == "":
+		case !strings.HasSuffix(code, "-do") || english[strings.TrimSuffix(code, "-do")] == "":
 			t.Errorf("nobody says %s", code)
 		}
 	}

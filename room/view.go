@@ -17,7 +17,7 @@ func (s *Session) View(now time.Duration) *SessionView {
 		ElapsedMS: ms(now), PlannedMS: ms(s.Begin.Playlist.Length()), EndsAtMS: ms(p.Ends()),
 		LevelDB: min(s.Level, s.Begin.Ceiling-s.phase(s.Current).Level), CeilingDB: s.Begin.Ceiling - s.phase(s.Current).Level,
 		Silent: s.Silent, Softened: s.Softened, Emergency: s.Emergency, Care: s.Care, Returning: s.Returning,
-		Marks: append([]MarkView{}, s.Marks...), Offer: append([]string{}, s.phase(s.Current).Marks...),
+		Marks: append([]MarkView{}, s.Marks...), Zero: s.zero(), Offer: append([]string{}, s.phase(s.Current).Marks...),
 		Phases: []PhaseView{}, Timeline: []ClipView{}, Reminders: []RemindView{}, Timers: s.timers(now), Undo: []UndoView{},
 	}
 	for _, t := range v.Timers {

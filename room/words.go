@@ -4,8 +4,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -67,12 +65,6 @@ func problem(part, code string, args ...any) Problem {
 	s := say(code, args...)
 	return Problem{Part: part, Says: s.Text, Do: english[code+"-do"], Code: s.Code, Args: s.Args}
 }
-
-// Codes are the codes of all sentences, sorted, for whoever translates them.
-func Codes() []string { return slices.Sorted(maps.Keys(english)) }
-
-// English is the sentence called code, with its arguments in braces.
-func English(code string) string { return english[code] }
 
 // english holds each sentence by its code. What a problem asks for has the code of its sentence and "-do".
 var english = func() (m map[string]string) {

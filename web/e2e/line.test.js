@@ -112,7 +112,7 @@ test("before a session a lamp can be tested, one that is drawn by the page can't
   assert.match((await willow.state()).lights.ambient.test, /wled\/shelf/);
   await willow.command({ do: "start", playlist: "short" });
   const refused = await willow.command({ do: "test-lights", role: "ambient" }).catch((e) => String(e));
-  assert.match(String(refused), /before a session/);
+  assert.match(String(refused), /no session is running/);
   assert.deepEqual(faults, []);
   await context.close();
 });

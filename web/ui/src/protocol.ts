@@ -67,6 +67,7 @@ export interface Session {
   care: boolean;
   returning: boolean;
   marks: Mark[];
+  zero?: string;
   offer: string[];
   reminders: Reminder[];
   timers?: Timer[];
