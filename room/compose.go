@@ -42,12 +42,12 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 		p := &kept[k]
 		p.fresh = false
 		switch {
-		case p.End <= now, p.left && p.Phase <= s.Current && !s.first():
-		case cut == cutCurrent, p.broke, s.first() && s.broken(*p), cut == cutAll && (p.Phase != s.Current || s.first()):
+		case p.End <= now, p.left && p.Phase <= s.Current && !s.firstRules():
+		case cut == cutCurrent, p.broke, s.firstRules() && s.broken(*p), cut == cutAll && (p.Phase != s.Current || s.firstRules()):
 			leave(k)
 		case p.Phase == s.Current:
 			carry = k // an older one of the same phase is in its crossfade and ends as it was to
-		case p.Phase > s.Current && s.first():
+		case p.Phase > s.Current && s.firstRules():
 			leave(k)
 		case p.Phase > s.Current:
 			coming = append(coming, k)
@@ -60,7 +60,7 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			order: ph.Order, seed: s.Begin.Seed + uint64(i), begin: begin,
 			nominal: sp.Nominal, flex: s.flex(i), crossfade: ph.Crossfade,
 		}
-		if !s.first() {
+		if !s.firstRules() {
 			st.since = now
 		}
 		open := sp.open() && i == s.Current
@@ -94,7 +94,7 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			}
 			kept[last] = n
 		}
-		if s.first() {
+		if s.firstRules() {
 			last = len(kept) - 1
 		}
 		carry = -1
@@ -124,14 +124,14 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			}
 			coming = nil
 		}
-		if carry < 0 && !s.first() {
+		if carry < 0 && !s.firstRules() {
 			begin = max(begin, now)
 		}
 		if j < 0 {
 			break
 		}
 	}
-	kept = slices.DeleteFunc(kept, func(p placed) bool { return p.End <= p.Start && !s.first() }) // never heard
+	kept = slices.DeleteFunc(kept, func(p placed) bool { return p.End <= p.Start && !s.firstRules() }) // never heard
 	slices.SortStableFunc(kept, func(p, q placed) int { return cmp.Compare(p.Start, q.Start) })
 	s.Pieces = kept
 	s.join(now)
@@ -238,7 +238,7 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 		}
 		st.full = append(st.full, src)
 		switch {
-		case st.order == playlists.BestFit && (played[k] || src.bed() && s.first()):
+		case st.order == playlists.BestFit && (played[k] || src.bed() && s.firstRules()):
 		case st.order == playlists.Listed && k <= last:
 		default:
 			st.sources = append(st.sources, src)
@@ -255,7 +255,7 @@ func audible(t *playlists.Track) time.Duration {
 func (s *Session) place(phase int, p piece) placed {
 	// The name follows from the place, so that a piece that is laid again where it was is the same piece to the player.
 	out := placed{ID: fmt.Sprintf("p%d.%d@%d", phase+1, p.Item+1, ms(p.Start)), Phase: phase, piece: p, fresh: true}
-	if s.first() {
+	if s.firstRules() {
 		s.next++
 		out.ID = fmt.Sprintf("p%d.%d", phase+1, s.next)
 	}

@@ -244,7 +244,7 @@ func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 		c = rule.only(c)
 		req.unfit = r.prepare(ctx, rule, &req.in)
 	}
-	return r.ask(ctx, req) // also what is unfit: a retry gets its first answer, which the owner knows
+	return r.ask(ctx, req) // an unfit command too: if it is a retry, the owner has its first answer
 }
 
 // ask hands a request to the owner and waits for its answer.

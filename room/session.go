@@ -153,8 +153,8 @@ func NewSession(id string, b Begin) (*Session, Effects) {
 	return s, eff
 }
 
-// first reports whether the session follows the first rules.
-func (s *Session) first() bool { return s.Begin.Rules < 2 }
+// firstRules reports whether the session follows the first rules.
+func (s *Session) firstRules() bool { return s.Begin.Rules < 2 }
 
 // Step applies one input at session time now, after everything that was due by then. It changes nothing but what it
 // returns, and the same session, input and time give the same result. A command that can't be carried out gives *Refused;
@@ -177,7 +177,7 @@ func (s *Session) Step(in Input, now time.Duration) (*Session, Effects, error) {
 // take applies an input and keeps it.
 func (s *Session) take(in Input, now time.Duration, eff *Effects) (err error) {
 	t := taken{at: now, in: in}
-	if s.first() {
+	if s.firstRules() {
 		t.before = s.clone()
 	}
 	if in.Trouble != nil {
@@ -345,7 +345,7 @@ func (s *Session) trouble(t *Trouble, file string, now time.Duration, eff *Effec
 	if s.State != Running {
 		return "", errNotOurs
 	}
-	i := slices.IndexFunc(s.Pieces, func(p placed) bool { return p.ID == t.Clip && p.Item >= 0 && (s.file(p) != "" || s.first()) })
+	i := slices.IndexFunc(s.Pieces, func(p placed) bool { return p.ID == t.Clip && p.Item >= 0 && (s.file(p) != "" || s.firstRules()) })
 	if i < 0 {
 		i = slices.IndexFunc(s.Pieces, func(p placed) bool { return file != "" && s.file(p) == file })
 	}
@@ -357,7 +357,7 @@ func (s *Session) trouble(t *Trouble, file string, now time.Duration, eff *Effec
 	s.Notes = append(s.Notes, Note{now, "trouble", s.title(p)})
 	s.Pieces[i].broke = true
 	cut := cutNothing // of what sounds only the broken piece goes
-	if s.first() && p.Start <= now && now < p.End {
+	if s.firstRules() && p.Start <= now && now < p.End {
 		cut = cutCurrent
 	}
 	s.recompose(now, cut, eff)

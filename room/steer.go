@@ -30,7 +30,7 @@ func (s *Session) release(_ *Command, now time.Duration, eff *Effects) (Said, er
 		return Said{}, refuse("not-held", "phase", name)
 	}
 	sp.Held = false
-	if sp.Waiting != "" && !s.first() {
+	if sp.Waiting != "" && !s.firstRules() {
 		s.recompose(now, cutNothing, eff)
 	} else {
 		s.closeAt(now, s.letGo(now), eff)
@@ -43,7 +43,7 @@ func (s *Session) release(_ *Command, now time.Duration, eff *Effects) (Said, er
 // endFade.
 func (s *Session) letGo(now time.Duration) time.Duration {
 	end := max(s.Spans[s.Current].Nominal, now)
-	if end >= now+endFade || s.following(s.Current) >= 0 || s.first() {
+	if end >= now+endFade || s.following(s.Current) >= 0 || s.firstRules() {
 		return end
 	}
 	if p := s.sounding(now); p != nil && p.natural-now >= endFade && p.natural-now <= waitForEnd {
@@ -70,7 +70,7 @@ func (s *Session) moveOn(_ *Command, now time.Duration, eff *Effects) (Said, err
 func (s *Session) closeAt(now, at time.Duration, eff *Effects) {
 	sp := &s.Spans[s.Current]
 	sp.End, sp.Nominal = at, at
-	if s.following(s.Current) < 0 && !s.first() {
+	if s.following(s.Current) < 0 && !s.firstRules() {
 		s.Goal = max(s.Goal, at)
 		sp.Fade = endFade
 	}
@@ -95,7 +95,7 @@ func (s *Session) relay() {
 
 func (s *Session) extend(c *Command, now time.Duration, eff *Effects) (Said, error) {
 	by, err := time.ParseDuration(c.By)
-	if err != nil || by.Abs() < time.Second && !s.first() || by == 0 || by.Abs() > maxExtend {
+	if err != nil || by.Abs() < time.Second && !s.firstRules() || by == 0 || by.Abs() > maxExtend {
 		return Said{}, refuse("bad-by").of("by")
 	}
 	sp := &s.Spans[s.Current]
@@ -139,7 +139,7 @@ func (s *Session) setLevel(c *Command, _ time.Duration, _ *Effects) (Said, error
 }
 
 func (s *Session) silence(_ *Command, _ time.Duration, eff *Effects) (Said, error) {
-	if s.Silent || s.Emergency && !s.first() {
+	if s.Silent || s.Emergency && !s.firstRules() {
 		return Said{}, refuse("silent-already")
 	}
 	s.Silent = true
@@ -151,7 +151,7 @@ func (s *Session) soften(_ *Command, _ time.Duration, eff *Effects) (Said, error
 	if s.Softened {
 		return Said{}, refuse("soft-already")
 	}
-	if (s.Silent || s.Emergency) && !s.first() {
+	if (s.Silent || s.Emergency) && !s.firstRules() {
 		return Said{}, refuse("silent-already")
 	}
 	s.Softened = true
@@ -182,7 +182,7 @@ func (s *Session) skip(c *Command, now time.Duration, eff *Effects) (Said, error
 	}
 	was := *p
 	s.recompose(now, cutCurrent, eff)
-	if q := s.sounding(now); q != nil && q.Item == was.Item && q.Phase == was.Phase && !s.first() {
+	if q := s.sounding(now); q != nil && q.Item == was.Item && q.Phase == was.Phase && !s.firstRules() {
 		return Said{}, refuse("nothing-else", "phase", s.phase(was.Phase).Name)
 	}
 	return say("did-skip"), nil
@@ -217,7 +217,7 @@ func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (Said, error
 		return Said{}, refuse("bad-then").of("then")
 	}
 	m := MarkView{ID: c.ID, Name: c.Name, AtMS: ms(now)}
-	if was := s.given(c.Name); was != nil && c.Name == s.zero() && !s.first() {
+	if was := s.given(c.Name); was != nil && c.Name == s.zero() && !s.firstRules() {
 		if !c.Second {
 			return Said{}, refuse("given-already", "mark", c.Name, "ago", now-time.Duration(was.AtMS)*time.Millisecond)
 		}
@@ -238,7 +238,7 @@ func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (Said, error
 		s.stopWaiting(c.Name, s.Current)
 		switch {
 		case sp.Held:
-			if !s.first() {
+			if !s.firstRules() {
 				s.recompose(now, cutNothing, eff)
 			}
 		case s.following(s.Current) < 0:
@@ -255,7 +255,7 @@ func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (Said, error
 		sp.Held, sp.Waiting = false, ""
 		s.closeAt(now, now, eff)
 		return say("did-begin", "mark", c.Name), nil
-	case later > s.Current && c.Then == "" && !m.Second && !s.first():
+	case later > s.Current && c.Then == "" && !m.Second && !s.firstRules():
 		s.stopWaiting(c.Name, later)
 	case b != nil && b.Mark == c.Name:
 		s.boost(b, now, eff)
@@ -267,7 +267,7 @@ func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (Said, error
 // phase waits for it either. A phase that waits for another mark waits for a tap of its own.
 func (s *Session) stopWaiting(mark string, i int) {
 	for k := i; k < len(s.Spans); k++ {
-		if sp := &s.Spans[k]; sp.Waiting == mark && (k == i || mark == s.zero() && !s.first()) {
+		if sp := &s.Spans[k]; sp.Waiting == mark && (k == i || mark == s.zero() && !s.firstRules()) {
 			sp.Waiting = ""
 		}
 	}
@@ -300,12 +300,12 @@ func (s *Session) boost(b *playlists.Boost, now time.Duration, eff *Effects) {
 		sp.Length += b.By
 		sp.Added += b.By
 		if i == s.Current {
-			if sp.open() && !s.first() {
+			if sp.open() && !s.firstRules() {
 				sp.Nominal = max(sp.Nominal, now)
 			}
 			sp.Nominal += b.By
 			sp.End = sp.Nominal
-			if s.following(i) < 0 && !s.first() {
+			if s.following(i) < 0 && !s.firstRules() {
 				s.Goal = max(s.Goal, sp.Nominal)
 			}
 		}
@@ -328,7 +328,7 @@ func (s *Session) bringBack(_ *Command, now time.Duration, eff *Effects) (Said, 
 		}
 	}
 	switch {
-	case s.phase(s.Current).Stage == playlists.Integration, s.Returning && !s.first():
+	case s.phase(s.Current).Stage == playlists.Integration, s.Returning && !s.firstRules():
 		return Said{}, refuse("return-begun")
 	case to < 0:
 		return Said{}, refuse("no-return")
@@ -367,7 +367,7 @@ func (s *Session) revise(c *Command, now time.Duration, eff *Effects) (Said, err
 		return Said{}, refuse("revise-lost", "phase", name)
 	case s.Returning:
 		return Said{}, refuse("revise-returning")
-	case slices.ContainsFunc(s.Pieces, func(p placed) bool { return p.Phase > cur && p.Start <= now && (p.End > now || s.first()) }):
+	case slices.ContainsFunc(s.Pieces, func(p placed) bool { return p.Phase > cur && p.Start <= now && (p.End > now || s.firstRules()) }):
 		return Said{}, refuse("revise-crossing")
 	}
 	for _, p := range s.Pieces {
@@ -379,7 +379,7 @@ func (s *Session) revise(c *Command, now time.Duration, eff *Effects) (Said, err
 	pl := *c.Plan
 	pl.Phases = slices.Concat(s.Begin.Playlist.Phases[:cur+1], c.Plan.Phases[k+1:])
 	spans := append(slices.Clone(s.Spans[:cur+1]), plan(pl.Phases)[cur+1:]...)
-	if !s.first() {
+	if !s.firstRules() {
 		for i, sp := range s.Spans[cur+1:] {
 			was := s.phase(cur + 1 + i)
 			j := slices.IndexFunc(pl.Phases[cur+1:], called(was.Name))
@@ -420,7 +420,7 @@ func (s *Session) revise(c *Command, now time.Duration, eff *Effects) (Said, err
 	s.relay()
 	s.recompose(now, cutNothing, eff)
 	s.Notes = append(s.Notes, Note{now, "revised", pl.Name})
-	if s.first() {
+	if s.firstRules() {
 		return Said{}, nil
 	}
 	return say("did-revise"), nil
@@ -437,7 +437,7 @@ func (s *Session) care(_ *Command, _ time.Duration, eff *Effects) (Said, error) 
 	again := s.Care
 	s.Care = true
 	eff.Light = &LightMove{Scene: careScene, Over: urgentFade, Urgent: true}
-	if again && !s.first() {
+	if again && !s.firstRules() {
 		return Said{}, nil
 	}
 	return say("did-care"), nil
@@ -449,7 +449,7 @@ func (s *Session) emergency(_ *Command, _ time.Duration, eff *Effects) (Said, er
 	s.Emergency = true
 	eff.Light = &LightMove{Scene: fullScene, Over: urgentFade, Urgent: true}
 	eff.Master = &player.Master{DB: silenceDB, Over: 1500 * time.Millisecond}
-	if again && !s.first() {
+	if again && !s.firstRules() {
 		return Said{}, nil
 	}
 	return say("did-emergency"), nil
@@ -461,13 +461,13 @@ func (s *Session) follow(c *Command, _ time.Duration, eff *Effects) (Said, error
 		eff.Light = &LightMove{Follow: c.Role}
 		return Said{}, nil
 	}
-	if s.Emergency && !s.first() {
+	if s.Emergency && !s.firstRules() {
 		return Said{}, refuse("emergency-first")
 	}
 	was := s.Care
 	s.Care = false
 	s.backToArc(eff)
-	if !was && !s.first() {
+	if !was && !s.firstRules() {
 		return Said{}, nil
 	}
 	return say("did-follow"), nil

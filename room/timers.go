@@ -89,7 +89,7 @@ func (s *Session) timers(now time.Duration) []TimerView {
 				t.ID = fmt.Sprintf("remind-%d-%s", k+1, m.ID)
 				from := time.Duration(m.AtMS) * time.Millisecond
 				add(t, from, from+r.In)
-				if m.Name != s.zero() || s.first() {
+				if m.Name != s.zero() || s.firstRules() {
 					break
 				}
 			}

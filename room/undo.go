@@ -42,7 +42,7 @@ func (s *Session) takeBack(c *Command, now time.Duration, eff *Effects) (Said, e
 	undone := &inputs[open[0]]
 	undone.undone = true
 	old, n := s.clone(), undone.before
-	if s.first() {
+	if s.firstRules() {
 		n = n.clone()
 		n.next, n.Notes, n.Begin = s.next, s.Notes, s.Begin
 		n.recompose(now, cutNothing, eff)
@@ -50,7 +50,7 @@ func (s *Session) takeBack(c *Command, now time.Duration, eff *Effects) (Said, e
 	} else {
 		n = fold(s.ID, *s.begun, inputs, now)
 	}
-	if n.State != Running && !s.first() {
+	if n.State != Running && !s.firstRules() {
 		return Said{}, refuse("undo-ends")
 	}
 	n.inputs = inputs
@@ -58,7 +58,7 @@ func (s *Session) takeBack(c *Command, now time.Duration, eff *Effects) (Said, e
 		return slices.ContainsFunc(n.Pieces, func(q placed) bool { return q.ID == p.id })
 	})
 	for _, p := range s.Pieces {
-		if !s.first() && p.Start <= now && !slices.ContainsFunc(n.Pieces, func(q placed) bool { return q.ID == p.ID }) {
+		if !s.firstRules() && p.Start <= now && !slices.ContainsFunc(n.Pieces, func(q placed) bool { return q.ID == p.ID }) {
 			n.remember(s, p, now)
 		}
 	}

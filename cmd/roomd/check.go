@@ -124,7 +124,7 @@ func (l *library) open(word string) (string, error) {
 	return id, nil
 }
 
-// progress draws a bar on a terminal of how many tracks were listened to; elsewhere nothing.
+// progress shows a bar on a terminal: how many tracks were listened to. Elsewhere it prints nothing.
 func progress(to io.Writer) func(loudness.Progress) {
 	f, ok := to.(*os.File)
 	if !ok || !isTerminal(f) {
