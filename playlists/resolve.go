@@ -231,7 +231,7 @@ func (r *resolver) path(s Source, near []string) []named {
 		return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
 	}
 	write := "check its name; it is looked for beside this file"
-	if b := strings.ToLower(p); b == string(Drone) || b == string(Ocean) || b == string(Rain) {
+	if b := strings.ToLower(p); slices.Contains(beds, Bed(b)) {
 		write = "write {bed: " + b + "} for the bed"
 	} else if near := r.folder.near(path.Join(r.base, p)); near != "" {
 		write = "did you mean " + path.Join(path.Dir(p), near) + "?"

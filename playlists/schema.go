@@ -2,16 +2,9 @@ package playlists
 
 import (
 	"bytes"
-	_ "embed"
 	"os"
 	"path/filepath"
 )
-
-// Schema is the JSON Schema of a playlist file, for editors that complete and check YAML. What one value asks of
-// another (stages in order, marks and phases that exist, lengths that are less than others) is Parse's alone.
-//
-//go:embed schema.json
-var Schema []byte
 
 // schemaFile is where the schema lies in a playlists folder, for the files that roomd writes there.
 const schemaFile = ".schema/playlist.json"

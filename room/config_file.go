@@ -570,7 +570,7 @@ func lampOption(v yamlfile.Value, driver, key string) (string, bool) {
 }
 
 // template looks at what one option of a template asks of another.
-func template(f yamlfile.Fields, l lights.Lamp) bool {
+func template(f yamlfile.OldFields, l lights.Lamp) bool {
 	ok := true
 	needs := func(key, other, write string) {
 		if v, has := f.Get(key); has {

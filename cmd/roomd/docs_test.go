@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -54,26 +53,28 @@ func TestPlaylistsAreAsDocumented(t *testing.T) {
 	if tried < 8 {
 		t.Errorf("%d examples", tried)
 	}
-	var schema struct {
-		Properties map[string]any
-		Defs       struct {
-			Phase struct{ Properties map[string]any }
-		} `json:"$defs"`
-	}
-	if err := json.Unmarshal(playlists.Schema, &schema); err != nil {
-		t.Fatal(err)
-	}
-	for _, keys := range []map[string]any{schema.Properties, schema.Defs.Phase.Properties} {
-		if len(keys) < 8 {
-			t.Fatal("the schema has no keys")
+	text := string(doc)
+	for _, m := range playlists.Keys() {
+		marker := "<!-- keys: " + m.Name + " -->\n"
+		before, rest, ok := strings.Cut(text, marker)
+		if !ok {
+			t.Errorf("docs/playlists.md has no table of the keys of %s: write %s where it belongs", m.Name, strings.TrimSpace(marker))
+			continue
 		}
-		for key := range keys {
-			if !strings.Contains(string(doc), fmt.Sprintf("\n| `%s` |", key)) {
-				t.Errorf("%s is not explained", key)
-			}
+		end := regexp.MustCompile(`(?m)^(?:[^|].*)?$`).FindStringIndex(rest)
+		if rest[:end[0]] != m.Table() {
+			t.Errorf("the table of the keys of %s is not the one that its declaration makes (-update writes it)", m.Name)
+			text = before + marker + m.Table() + rest[end[0]:]
+		}
+	}
+	if *updateDocs {
+		if err := os.WriteFile(filepath.Join("..", "..", "docs", "playlists.md"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
+
+var updateDocs = flag.Bool("update", false, "rewrite the tables of keys in docs")
 
 // draftOf is the file that a folder makes. Each track in it lasts half an hour.
 func draftOf(t *testing.T, tree string) string {

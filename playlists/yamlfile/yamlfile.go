@@ -359,6 +359,9 @@ func Clip(s string) string {
 	return s
 }
 
+// Name is what messages call the value: its key, mostly.
+func (v Value) Name() string { return v.name }
+
 // IsMap says whether the value has keys.
 func (v Value) IsMap() bool { n := v.Node(); return n != nil && n.Kind == yaml.MappingNode }
 
@@ -655,7 +658,7 @@ func (v Value) String() string {
 }
 
 // Fields are the values of a map whose keys are known.
-type Fields struct {
+type OldFields struct {
 	of      Value
 	m       map[string]Value
 	meant   map[string]bool // known keys that an unknown one was probably meant to be
@@ -663,8 +666,8 @@ type Fields struct {
 }
 
 // Fields are the values by key. Another key is an error. what names the thing in messages: "a phase".
-func (v Value) Fields(what, write string, known ...string) Fields {
-	f := Fields{of: v, m: map[string]Value{}, meant: map[string]bool{}}
+func (v Value) Fields(what, write string, known ...string) OldFields {
+	f := OldFields{of: v, m: map[string]Value{}, meant: map[string]bool{}}
 	if v.Exists() && !v.IsMap() {
 		v.Error(fmt.Sprintf("%s is %s", what, v.kind()), write)
 		f.of = Value{}
@@ -685,22 +688,22 @@ func (v Value) Fields(what, write string, known ...string) Fields {
 }
 
 // IsMap says whether there was a map to read.
-func (f Fields) IsMap() bool { return f.of.Exists() && !f.of.r.spent }
+func (f OldFields) IsMap() bool { return f.of.Exists() && !f.of.r.spent }
 
 // Unknown says whether the map has keys that are not known.
-func (f Fields) Unknown() bool { return f.unknown > 0 }
+func (f OldFields) Unknown() bool { return f.unknown > 0 }
 
 // Meant says whether an unknown key was probably meant to be this one.
-func (f Fields) Meant(key string) bool { return f.meant[key] }
+func (f OldFields) Meant(key string) bool { return f.meant[key] }
 
 // Get is a key's value, if it is there.
-func (f Fields) Get(key string) (Value, bool) {
+func (f OldFields) Get(key string) (Value, bool) {
 	v, ok := f.m[key]
 	return v, ok
 }
 
 // Need is the value of a key that must be there.
-func (f Fields) Need(key, what, write string) (Value, bool) {
+func (f OldFields) Need(key, what, write string) (Value, bool) {
 	v, ok := f.m[key]
 	if !ok && f.of.Exists() && !f.meant[key] && !f.of.r.spent {
 		f.of.Error(fmt.Sprintf("%s has no %s", what, key), write)
