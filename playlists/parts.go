@@ -127,7 +127,11 @@ func (r *resolver) part(n named, t *Track) {
 		return
 	}
 	name := clip(path.Base(n.rel))
-	if n.From >= t.Length-t.LeadOut {
+	if end := t.Length - t.LeadOut; n.From >= end && n.From < t.Length {
+		r.warn(*n.At, fmt.Sprintf("%q is silent from %s on", name, formatClock(end.Truncate(time.Second))), "write an earlier from")
+		t.Problem = "There is no sound in the part that the playlist names."
+		return
+	} else if n.From >= end {
 		r.warn(*n.At, fmt.Sprintf("%q is %s long, so it has nothing from %s on", name, formatClock(t.Length.Truncate(time.Second)), formatClock(n.From)), "write an earlier from")
 		t.Problem = "The part that the playlist names is not in the file."
 		return

@@ -71,13 +71,13 @@ func (s *Session) remarks() []remark {
 			}
 			name := filepath.Base(t.File)
 			if at := t.LevelledAt - t.LeadIn; t.Levelled >= playlists.MuchLevelled && at >= 0 && p.Start+at < p.End {
-				add(at, true, fmt.Sprintf("%q rises steeply: it is taken down by %.0f dB", name, t.Levelled), "")
+				add(at, true, fmt.Sprintf("%q gets loud suddenly: roomd lowers it by %.0f dB", name, t.Levelled), "")
 			}
 			if t.Damaged {
-				add(0, true, fmt.Sprintf("%q is damaged: not all of it can be heard", name), "")
+				add(0, true, fmt.Sprintf("%q is damaged: parts of it can't be heard", name), "")
 			}
 			if t.Voice && ph.Stage == playlists.Administration {
-				add(0, true, fmt.Sprintf("%q has a voice in it", name), "")
+				add(0, true, fmt.Sprintf("%q has vocals", name), "")
 			}
 			const another = "choose another recording, or leave it out"
 			switch gain := s.gain(p); {
