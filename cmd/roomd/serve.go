@@ -168,7 +168,7 @@ func serve(ctx context.Context, c *call) error {
 	audition := func(ctx context.Context, id string, p web.Part) (func(context.Context, io.Writer) error, error) {
 		return lib.audition(ctx, cfg, id, p, log)
 	}
-	x := &exam{settings: c.settings, cfg: cfg, problems: found, err: unread, snapshot: r.Snapshot, sound: snd, lib: lib, certs: certs}
+	x := &exam{settings: c.settings, cfg: cfg, problems: found, err: unread, snapshot: r.Snapshot, sound: snd, lib: lib, certs: certs, who: who}
 	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Doctor: x.look, Tokens: tokens, Files: lib, Lines: lines.last, Shelf: shelf, Sticks: sticks, Uploads: filepath.Join(c.data, "uploads"), Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
