@@ -450,3 +450,59 @@ func TestOldTopicsMoveOver(t *testing.T) {
 		return r[moved+"/state"] && r[moved+"/status"] && !r[root+"/state"] && !r[root+"/status"]
 	})
 }
+
+// TestRoomFileThatAPowerCutHasEmptied starts a room whose file is empty, or zeros, where it was not before.
+func TestRoomFileThatAPowerCutHasEmptied(t *testing.T) {
+	t.Parallel()
+	const file = "room: Willow\naudio: {output: none}\n"
+	d := newDaemon(t, nil, map[string]string{"room.yaml": file})
+	path := filepath.Join(d.data, "room.yaml")
+	for n, text := range []string{file, "", strings.Repeat("\x00", 40)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d.start()
+		s := d.snapshot()
+		if s.Room != "Willow" {
+			t.Errorf("%q makes the room %q", text, s.Room)
+		}
+		told := slices.ContainsFunc(s.Problems, func(p room.Problem) bool { return strings.Contains(p.Says, "room file was empty") })
+		aside, _ := filepath.Glob(path + ".damaged-*")
+		if now, _ := os.ReadFile(path); told != (n > 0) || len(aside) != min(n, len(aside)) || n > 0 && len(aside) == 0 || string(now) != file {
+			t.Errorf("%q: told %v, aside %v, now %q", text, told, aside, now)
+		}
+		_ = d.Signal(syscall.SIGTERM)
+		<-d.Done()
+	}
+}
+
+// TestLampsWithoutABroker asks check about lamps that nothing reaches.
+func TestLampsWithoutABroker(t *testing.T) {
+	t.Parallel()
+	for text, wrong := range map[string]bool{
+		"lights:\n  ambient: {driver: wled, topic: wled/a}\n":                                              true,
+		"mqtt: {broker: embedded}\nlights: {ambient: {driver: zigbee2mqtt, topic: z/a}}\n":                 true,
+		"mqtt: {broker: 'mqtt://127.0.0.1:1'}\nlights: {ambient: {driver: zigbee2mqtt, topic: 'z/a b'}}\n": false,
+		"mqtt: {base: 'my room'}\nlights: {ambient: {driver: simulated}}\n":                                false,
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "room.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := roomd(t, nil, "check", "--data", dir)
+		if all := out + errs; wrong != (code != 0) || wrong != strings.Contains(all, "needs a broker") {
+			t.Errorf("%q: exit %d %s", text, code, all)
+		}
+	}
+}
+
+// TestSpaceInTheBase runs a room without a broker whose base has a space: its simulated lamps answer.
+func TestSpaceInTheBase(t *testing.T) {
+	t.Parallel()
+	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\nmqtt: {base: 'my room'}\n"})
+	d.start()
+	rig.Eventually(t, 8*time.Second, "the lamps answer", func() bool {
+		s := d.snapshot()
+		return len(s.Lights) == 2 && s.Lights["ambient"].State == "following" && len(s.Problems) == 0
+	})
+}

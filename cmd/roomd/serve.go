@@ -58,6 +58,7 @@ func serve(ctx context.Context, c *call) error {
 		defer unlock()
 	}
 
+	h.restoreRoomFile(c)
 	cfg, found, unread := room.LoadConfig(c.config)
 	if err := unread; err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Error("the room file can't be read; the room runs on defaults", "err", err)
@@ -66,6 +67,11 @@ func serve(ctx context.Context, c *call) error {
 	for _, p := range found {
 		log.Warn("room file", "problem", p.String())
 		h.always("room", "The room file has an error: "+p.String(), "Correct it and start roomd again. Until then the default is used there.")
+	}
+	if unread == nil && len(found.Errors()) == 0 {
+		if err := keepRoomFile(c); err != nil {
+			log.Warn("the room file is not kept for a power cut", "err", err)
+		}
 	}
 	plain, secure := h.door(cfg.Listen), h.door(cfg.HTTPS.Listen)
 	if c.listen != "" {
@@ -85,7 +91,13 @@ func serve(ctx context.Context, c *call) error {
 	rand.Read(boot)
 	who := h.identity(cfg, c.data, hex.EncodeToString(boot))
 
-	store, warning, err := journal.Open(filepath.Join(c.data, "roomd.db"))
+	record := filepath.Join(c.data, "roomd.db")
+	st, _ := os.Stat(record)
+	emptied := who.Was() != "" && st != nil && st.Size() == 0
+	store, warning, err := journal.Open(record)
+	if emptied && warning == "" {
+		warning = "The record of sessions was empty, perhaps after a power cut. Pair the tablets again."
+	}
 	if err != nil {
 		return err
 	}
