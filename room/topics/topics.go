@@ -235,8 +235,8 @@ func (t *Topics) Problems() []room.Problem {
 	if t.retained == "" {
 		return nil
 	}
-	return []room.Problem{{Part: "broker", Says: "A command is kept on the broker, at " + t.retained + ". It was not done.",
-		Do: "Remove the kept message from the broker, and send commands without the retain flag."}}
+	return []room.Problem{{Part: "broker", Says: "The broker holds a retained command. roomd ignored it.",
+		Do: "Remove the retained message on " + t.retained + ", and send commands without the retain flag."}}
 }
 
 // look publishes what has changed.
