@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
 // keptRoomFile is a copy of the last room file without errors: a power cut can leave the file itself empty.
@@ -21,7 +23,7 @@ func keepRoomFile(c *call) error {
 	if was, err := os.ReadFile(keptRoomFile(c)); err == nil && bytes.Equal(was, text) {
 		return nil
 	}
-	return writeWhole(keptRoomFile(c), text)
+	return renameio.WriteFile(keptRoomFile(c), text, 0o600)
 }
 
 // restoreRoomFile sets a room file aside that a power cut has emptied, puts the kept one in its place, and says so. A
@@ -36,7 +38,7 @@ func (h *house) restoreRoomFile(c *call) {
 		return // it was never another
 	}
 	aside := fmt.Sprintf("%s.damaged-%d", c.config, time.Now().Unix())
-	if err := errors.Join(os.Rename(c.config, aside), writeWhole(c.config, kept)); err != nil {
+	if err := errors.Join(os.Rename(c.config, aside), renameio.WriteFile(c.config, kept, 0o640)); err != nil {
 		h.log.Error("the room file is empty, and the kept one can't be put in its place", "err", err)
 		h.always("room", "The room file is empty, so the room runs on its defaults.", "Copy "+keptRoomFile(c)+" to "+c.config+" and start roomd again.")
 		return
@@ -47,19 +49,3 @@ func (h *house) restoreRoomFile(c *call) {
 
 // emptied tells whether a file is what a power cut leaves: nothing, or zeros.
 func emptied(text []byte) bool { return len(bytes.Trim(text, "\x00")) == 0 }
-
-// writeWhole replaces a file: after a power cut it is the old one or the new one.
-func writeWhole(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".roomd-*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
-}

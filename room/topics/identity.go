@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/google/renameio/v2"
 
 	"roomd/room"
 )
@@ -126,17 +127,7 @@ func (i *Identity) save() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(i.path), ".identity-*")
-	if err == nil {
-		_, err = f.Write(append(text, '\n'))
-		err = errors.Join(err, f.Sync(), f.Close())
-		if err == nil {
-			err = os.Rename(f.Name(), i.path)
-		}
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}
+	err = renameio.WriteFile(i.path, append(text, '\n'), 0o600)
 	if err != nil {
 		return fmt.Errorf("write the room's identity: %w", err)
 	}
