@@ -38,7 +38,8 @@ func (h *house) restoreRoomFile(c *call) {
 		return // it was never another
 	}
 	aside := fmt.Sprintf("%s.damaged-%d", c.config, time.Now().Unix())
-	if err := errors.Join(os.Rename(c.config, aside), renameio.WriteFile(c.config, kept, 0o640)); err != nil {
+	// The empty file stays until the kept one replaces it, so that no power cut leaves none.
+	if err := errors.Join(os.WriteFile(aside, text, 0o600), renameio.WriteFile(c.config, kept, 0o640)); err != nil {
 		h.log.Error("the room file is empty, and the kept one can't be put in its place", "err", err)
 		h.always("room", "The room file is empty, so the room runs on its defaults.", "Copy "+keptRoomFile(c)+" to "+c.config+" and start roomd again.")
 		return

@@ -71,7 +71,7 @@ type Client struct {
 	was      string
 	yield    func()
 	options  *paho.ClientOptions // without a will
-	renaming sync.Mutex          // held by Rename
+	renaming sync.Mutex          // held by Rename and Close
 
 	inbox inbox
 	out   chan command
@@ -299,6 +299,8 @@ func (c *Client) Dropped() map[string]uint64 {
 
 // Close says goodbye: the status becomes offline and the connection ends. It takes half a second at most.
 func (c *Client) Close() {
+	c.renaming.Lock()
+	defer c.renaming.Unlock()
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()

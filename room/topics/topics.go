@@ -292,14 +292,14 @@ type State struct {
 	Held     bool     `json:"held"`
 	Care     bool     `json:"care"`
 	Problem  bool     `json:"problem"`
-	Parts    []string `json:"parts"` // of the room that have a problem
+	Parts    []string `json:"parts"` // that have a problem, by the names that Problem.Part has
 }
 
 func (t *Topics) describe(s room.Snapshot, now time.Time) State {
 	d := State{State: "free", Room: t.cfg.Room, Scene: t.scene(s), Parts: []string{}}
 	for _, p := range s.Parts {
 		if p.State != room.Working {
-			d.Parts = append(d.Parts, p.Part)
+			d.Parts = append(d.Parts, p.ProblemName())
 		}
 	}
 	d.Problem = len(d.Parts) > 0
