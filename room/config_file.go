@@ -119,25 +119,39 @@ func LoadConfig(path string) (Config, playlists.Problems, error) {
 	if err != nil {
 		return DefaultConfig(), nil, fmt.Errorf("read the room file: %w", err)
 	}
-	c, problems := ParseConfig(path, data)
-	return c, problems, nil
+	p := parseConfig(path, data)
+	if p.far.Exists() && !p.broker {
+		p.far.Error("this lamp needs a broker, and the room has none: embedded reaches simulated lamps only",
+			"name the broker: mqtt: {broker: mqtt://HOST:1883}")
+	}
+	return p.c, p.found(), nil
 }
 
-// ParseConfig reads the text of a room file; see LoadConfig. A relative path in it counts from file's folder.
+// ParseConfig reads the text of a room file, each key by itself; see LoadConfig. A relative path in it counts from file's
+// folder.
 func ParseConfig(file string, data []byte) (Config, playlists.Problems) {
+	p := parseConfig(file, data)
+	return p.c, p.found()
+}
+
+func parseConfig(file string, data []byte) *configReader {
 	r, root := yamlfile.Read(file, data)
-	p := &configReader{c: DefaultConfig(), dir: filepath.Dir(file)}
+	p := &configReader{c: DefaultConfig(), dir: filepath.Dir(file), found: r.Problems}
 	p.c.File = file
 	if root.Exists() {
 		p.room(root)
 	}
-	return p.c, r.Problems()
+	return p
 }
 
 type configReader struct {
+	found func() playlists.Problems
 	c     Config
 	dir   string
 	roles []string // all that the file names, those of broken lamps too
+	// broker tells that the file names one, right or wrong.
+	broker bool
+	far    yamlfile.Value // the first lamp that only a broker reaches
 }
 
 func (p *configReader) room(root yamlfile.Value) {
@@ -341,7 +355,9 @@ func (p *configReader) mqtt(v yamlfile.Value) {
 	if bv, ok := f.Get("broker"); ok {
 		const write = "write embedded, mqtt://user:password@host:1883 or mqtts://host:8883"
 		const escape = write + "; in a password write @ as %40, / as %2F, # as %23"
-		if s, ok := bv.Text(500, write); ok && s != defaultBroker {
+		s, ok := bv.Text(500, write)
+		p.broker = s != defaultBroker
+		if ok && p.broker {
 			// The address may hold a password, so no message repeats it.
 			u, err := url.Parse(s)
 			port := 1
@@ -468,6 +484,9 @@ func (p *configReader) lamp(v yamlfile.Value, role string, i int) (lights.Lamp, 
 	dv, ok := f.Need("driver", what, writeLights)
 	if ok {
 		l.Driver, ok = dv.Word(lights.Drivers...)
+		if ok && l.Driver != "simulated" && !p.far.Exists() {
+			p.far = dv
+		}
 	}
 	if tv, has := f.Get("topic"); has {
 		s, good := topic(tv, writeLights)

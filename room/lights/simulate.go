@@ -9,7 +9,7 @@ import (
 
 // keeper is a connection that can also keep a lamp's light over a restart of the daemon, as a real lamp would.
 type keeper interface {
-	Retain(topic string, payload []byte)
+	Keep(topic string, payload []byte)
 }
 
 // simulated is a lamp that lives in this process: the page draws it. It speaks over the broker what zigbee2mqtt speaks, and
@@ -48,7 +48,7 @@ func simulate(ctx context.Context, conn Conn, topic string) {
 			if k, ok := conn.(keeper); ok {
 				if now := string(s.state(time.Now())); now != last {
 					last = now
-					k.Retain(topic+"/memory", []byte(now))
+					k.Keep(topic+"/memory", []byte(now))
 				}
 			}
 		case e := <-s.in:

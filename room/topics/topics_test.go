@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -32,7 +34,13 @@ func (f *fakeRoom) Do(_ context.Context, c room.Command) (room.Ack, error) {
 		return room.Ack{}, &room.Refused{Reason: "No session is running."}
 	}
 	f.done = append(f.done, c)
-	return room.Ack{ID: c.ID}, nil
+	if c.Do == room.SetLevel && c.DB != nil && f.snap.Session != nil {
+		v := *f.snap.Session
+		v.LevelDB += *c.DB
+		f.snap.Session = &v
+	}
+	f.snap.Rev++
+	return room.Ack{ID: c.ID, Rev: f.snap.Rev}, nil
 }
 
 func (f *fakeRoom) Snapshot() room.Snapshot {
@@ -97,6 +105,20 @@ type bench struct {
 	client *mqtt.Client
 }
 
+// identity opens one that an earlier run has left.
+func identity(t testing.TB, text, boot string) *topics.Identity {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "identity.json")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	who, err := topics.OpenIdentity(file, boot, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return who
+}
+
 func open(t *testing.T, b *rig.Broker, change func(*room.Config)) *bench {
 	t.Helper()
 	cfg := room.Config{Room: "Room One", MQTT: room.MQTTConfig{Base: "clinic", Commands: true}, Audio: room.AudioConfig{Ceiling: 6}}
@@ -104,13 +126,14 @@ func open(t *testing.T, b *rig.Broker, change func(*room.Config)) *bench {
 		change(&cfg)
 	}
 	log := slog.New(slog.DiscardHandler)
-	c, err := mqtt.Dial(mqtt.Options{Broker: b.URL, Status: topics.Root(cfg) + "/status", Boot: "17", Log: log})
+	who := identity(t, `{"id":"room-one"}`, "17")
+	c, err := mqtt.Dial(mqtt.Options{Broker: b.URL, Status: who.Root(cfg) + "/status", Boot: "17", Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
 	f := &fakeRoom{changed: make(chan struct{})}
-	tp := topics.New(cfg, f, c, "1", log)
+	tp := topics.New(cfg, who, f, c, "1", log)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = tp.Run(ctx) }()
@@ -197,9 +220,9 @@ func TestCommands(t *testing.T) {
 	for _, bad := range []string{"", "null", "{", "[]", `{"id":7}`, strings.Repeat("x", 230_000), say("big", `,"value":"`+strings.Repeat("x", 230_000)+`"`)} {
 		p.Say(root+"/cmd/hold", bad, false)
 	}
-	rig.Eventually(t, 5*time.Second, "answers", func() bool { return len(h.all(root+"/ack")) >= 6 && r.topics.Dropped()["refused"] >= 9 })
+	rig.Eventually(t, 5*time.Second, "answers", func() bool { return len(h.all(root+"/ack")) >= 9 && r.topics.Dropped()["refused"] >= 8 })
 	got := strings.Join(h.all(root+"/ack"), "\n")
-	for _, want := range []string{`{"id":"good","ok":true}`, `{"id":"not-now","ok":false,"reason":"No session is running."}`, `"id":"which","ok":false`, `{"id":"choose","ok":true}`, `{"id":"go","ok":true}`, `"id":"old","ok":false`} {
+	for _, want := range []string{`{"id":"good","ok":true}`, `{"id":"not-now","ok":false,"reason":"No session is running."}`, `"id":"which","ok":false`, `{"id":"choose","ok":true}`, `{"id":"go","ok":true}`, `"id":"old","ok":false,"field":"ts"`, `"id":"7","ok":false,"field":"ts"`, `"id":"big","ok":false`, `"id":"kept","ok":false`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no answer %s in\n%s", want, got)
 		}
@@ -286,11 +309,11 @@ func TestDiscovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]string{
-		"sensor": "value_template device_class", "binary_sensor": "value_template device_class", "event": "state_topic event_types",
+		"sensor": "value_template device_class unit_of_measurement", "binary_sensor": "value_template device_class", "event": "state_topic event_types",
 		"select": "command_topic command_template options value_template", "switch": "command_topic command_template value_template",
 		"number": "command_topic command_template min max step unit_of_measurement value_template", "button": "command_topic command_template",
 	}
-	for key, platform := range map[string]string{"phase": "sensor", "ends": "sensor", "problem": "binary_sensor", "playlist": "select", "level": "number",
+	for key, platform := range map[string]string{"phase": "sensor", "ends": "sensor", "problem": "binary_sensor", "stage": "sensor", "title": "sensor", "left": "sensor", "scene": "select", "playlist": "select", "level": "number",
 		"hold": "switch", "start": "button", "care": "button", "event": "event"} {
 		c := d.Components[key]
 		if c["platform"] != platform || c["unique_id"] != "roomd_room-one_"+key {
@@ -304,5 +327,74 @@ func TestDiscovery(t *testing.T) {
 	}
 	if d.Device["identifiers"] == nil || d.Origin["name"] != "roomd" || d.StateTopic != root+"/state" || d.Availability[0]["topic"] != root+"/status" {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestCommandsSayWhatIsWrong sends commands whose id can be read: each is answered once, with the field at fault.
+func TestCommandsSayWhatIsWrong(t *testing.T) {
+	b := rig.Mosquitto(t)
+	p, h := listen(t, b)
+	r := open(t, b, nil)
+	r.room.change(func(s *room.Snapshot) { begin(s); s.Session.CeilingDB = 6 })
+	now := time.Now().UnixMilli()
+	for id, c := range map[string]struct {
+		payload, want string
+	}{
+		"number":   {fmt.Sprintf(`{"id":"number","ts":%d,"value":0}`, now), `"ok":true`}, // where it stands already
+		"text":     {fmt.Sprintf(`{"id":"text","ts":%d,"value":"0"}`, now), `"ok":true`},
+		"fraction": {fmt.Sprintf(`{"id":"fraction","ts":%d.25,"value":0}`, now), `"ok":true`},
+		"7":        {fmt.Sprintf(`{"id":7,"ts":%d,"value":0}`, now), `"ok":true`},
+		"no-ts":    {`{"id":"no-ts","value":0}`, `"field":"ts"`},
+		"ts":       {`{"id":"ts","ts":"soon"}`, `"field":"ts"`},
+		"ttl":      {fmt.Sprintf(`{"id":"ttl","ts":%d,"ttl_ms":[]}`, now), `"field":"ttl_ms"`},
+		"db":       {fmt.Sprintf(`{"id":"db","ts":%d,"db":"loud"}`, now), `"field":"db"`},
+		"low":      {fmt.Sprintf(`{"id":"low","ts":%d,"value":-41}`, now), `"field":"value"`},
+		"high":     {fmt.Sprintf(`{"id":"high","ts":%d,"value":7}`, now), `"field":"value"`},
+		"word":     {fmt.Sprintf(`{"id":"word","ts":%d,"value":"loud"}`, now), `"field":"value"`},
+		"cut":      {`{"id":"cut","ts":1`, `"ok":false`},
+	} {
+		p.Say(root+"/cmd/level", c.payload, false)
+		says := func() (all []string) {
+			for _, a := range h.all(root + "/ack") {
+				if strings.Contains(a, fmt.Sprintf(`"id":%q`, id)) {
+					all = append(all, a)
+				}
+			}
+			return all
+		}
+		rig.Eventually(t, 5*time.Second, "an answer to "+id, func() bool { return len(says()) > 0 })
+		if all := says(); len(all) != 1 || !strings.Contains(all[0], c.want) {
+			t.Errorf("%s: %q, wanted %s", c.payload, all, c.want)
+		}
+	}
+	if d := r.room.asked(); len(d) > 0 {
+		t.Errorf("done: %+v", d)
+	}
+}
+
+// TestLevelIsReached sets random levels from random ones: whatever is in reach is reached, by steps that a session takes.
+func TestLevelIsReached(t *testing.T) {
+	w, r := &wire{}, &fakeRoom{changed: make(chan struct{})}
+	r.snap.Session = &room.SessionView{State: room.Running, CeilingDB: 6}
+	cfg := room.Config{MQTT: room.MQTTConfig{Base: "clinic", Commands: true}}
+	tp := topics.New(cfg, identity(t, `{"id":"room-one"}`, "17"), r, w, "1", slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = tp.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	rig.Eventually(t, 5*time.Second, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.subs) >= 2 })
+	for n, to := range []float64{-20, 6, -40, -40, 0.5, -4} {
+		before := len(r.asked())
+		w.say("clinic/room-one/cmd/level", []byte(say(fmt.Sprint("l", n), fmt.Sprintf(`,"value":%g`, to))), false)
+		rig.Eventually(t, 3*time.Second, "the level is there", func() bool { return r.Snapshot().Session.LevelDB == to })
+		for _, c := range r.asked()[before:] {
+			if c.Do != room.SetLevel || c.DB == nil || *c.DB > 6 || *c.DB < -12 || *c.DB == 0 {
+				t.Errorf("to %g: %+v", to, c)
+			}
+		}
+		time.Sleep(150 * time.Millisecond) // a command that is not needed would come now
+		if n == 3 && len(r.asked()) != before {
+			t.Error("the same value again was asked of the room")
+		}
 	}
 }
