@@ -152,7 +152,7 @@ func (source) Schema() object {
 
 // Schema is the JSON Schema of a playlist file, for editors that complete and check YAML. What one value asks of
 // another (stages in order, marks and phases that exist, lengths that are less than others) is Parse's alone.
-var Schema = playlistKeys.JSON("roomd playlist")
+func Schema() []byte { return playlistKeys.JSON("roomd playlist") }
 
 // Keys are the declarations of a playlist's file, for its documentation.
 func Keys() []*yamlfile.Map {

@@ -11,12 +11,12 @@ const schemaFile = ".schema/playlist.json"
 
 // writeSchema puts the schema there, unless it is there already.
 func writeSchema(root string) error {
-	file := filepath.Join(root, filepath.FromSlash(schemaFile))
-	if was, err := os.ReadFile(file); err == nil && bytes.Equal(was, Schema) {
+	schema, file := Schema(), filepath.Join(root, filepath.FromSlash(schemaFile))
+	if was, err := os.ReadFile(file); err == nil && bytes.Equal(was, schema) {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(file, Schema, 0o644)
+	return os.WriteFile(file, schema, 0o644)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"roomd/playlists"
+	"roomd/playlists/yamlfile"
 	"roomd/room"
 )
 
@@ -53,23 +54,41 @@ func TestPlaylistsAreAsDocumented(t *testing.T) {
 	if tried < 8 {
 		t.Errorf("%d examples", tried)
 	}
-	text := string(doc)
-	for _, m := range playlists.Keys() {
-		marker := "<!-- keys: " + m.Name + " -->\n"
-		before, rest, ok := strings.Cut(text, marker)
-		if !ok {
-			t.Errorf("docs/playlists.md has no table of the keys of %s: write %s where it belongs", m.Name, strings.TrimSpace(marker))
-			continue
-		}
-		end := regexp.MustCompile(`(?m)^(?:[^|].*)?$`).FindStringIndex(rest)
-		if rest[:end[0]] != m.Table() {
-			t.Errorf("the table of the keys of %s is not the one that its declaration makes (-update writes it)", m.Name)
-			text = before + marker + m.Table() + rest[end[0]:]
-		}
-	}
-	if *updateDocs {
-		if err := os.WriteFile(filepath.Join("..", "..", "docs", "playlists.md"), []byte(text), 0o644); err != nil {
+}
+
+// TestKeysAreAsDocumented holds that the tables of keys in docs are those that the declarations make, and that the example of a
+// room file is right.
+func TestKeysAreAsDocumented(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string][]*yamlfile.Map{"playlists.md": playlists.Keys(), "room.md": room.Keys()} {
+		file := filepath.Join("..", "..", "docs", name)
+		doc, err := os.ReadFile(file)
+		if err != nil {
 			t.Fatal(err)
+		}
+		text := string(doc)
+		for _, m := range keys {
+			marker := "<!-- keys: " + m.Name + " -->\n"
+			before, rest, ok := strings.Cut(text, marker)
+			if !ok {
+				t.Errorf("%s has no table of the keys of %s: write %s where it belongs", name, m.Name, strings.TrimSpace(marker))
+				continue
+			}
+			end := regexp.MustCompile(`(?m)^(?:[^|].*)?$`).FindStringIndex(rest)
+			if rest[:end[0]] != m.Table() {
+				t.Errorf("%s: the table of the keys of %s is not the one that its declaration makes (-update writes it)", name, m.Name)
+				text = before + marker + m.Table() + rest[end[0]:]
+			}
+		}
+		for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+			if _, problems := room.ParseConfig("room.yaml", []byte(m[1])); name == "room.md" && len(problems) > 0 {
+				t.Errorf("%s: %v", name, problems.Strings())
+			}
+		}
+		if *updateDocs {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

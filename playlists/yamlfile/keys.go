@@ -5,10 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // Object is a piece of a JSON Schema, draft 2020-12.
@@ -239,12 +246,21 @@ type Text struct {
 }
 
 func (t Text) Read(v Value, write string) (any, bool) {
-	s, ok := v.TextOrNone(t.Max, write)
-	if ok && s == "" && !t.Empty {
-		v.Error(v.name+" is empty", write)
+	s, ok := v.Scalar(write)
+	if !ok {
 		return "", false
 	}
-	return s, ok
+	switch s = strings.TrimSpace(s); {
+	case utf8.RuneCountInString(s) > t.Max:
+		v.Error(fmt.Sprintf("%s is longer than %d characters", v.name, t.Max), "shorten it")
+	case strings.ContainsFunc(s, func(c rune) bool { return unicode.IsControl(c) || c == '\ufeff' || c == utf8.RuneError }):
+		v.Error(v.name+" contains a line break or a control character", "write it on one line")
+	case s == "" && !t.Empty:
+		v.Error(v.name+" is empty", write)
+	default:
+		return s, true
+	}
+	return "", false
 }
 
 func (t Text) Schema() Object {
@@ -267,13 +283,42 @@ func Words[T ~string](of []T) Word {
 	return w
 }
 
-func (w Word) Read(v Value, _ string) (any, bool) { return v.Word(w...) }
-func (w Word) Schema() Object                     { return Object{"enum": w} }
+func (w Word) Read(v Value, _ string) (any, bool) {
+	write := "write " + OrList(w)
+	s, ok := v.Scalar(write)
+	if ok && !slices.Contains(w, s) {
+		v.Error(fmt.Sprintf("%s is %q", v.name, Clip(s)), Suggest(s, w, write))
+		ok = false
+	}
+	return s, ok
+}
+
+func (w Word) Schema() Object { return Object{"enum": w} }
 
 // Length is a length of time from Min to 24 hours: 90s, 30m, 1h30m. It reads as a time.Duration.
 type Length struct{ Min time.Duration }
 
-func (t Length) Read(v Value, _ string) (any, bool) { return v.Length(t.Min) }
+func (t Length) Read(v Value, _ string) (any, bool) {
+	const write = "write 90s, 30m or 1h30m"
+	s, ok := v.Scalar(write)
+	if !ok {
+		return 0, false
+	}
+	d, ok := ParseLength(s)
+	switch {
+	case !ok:
+		v.Error(fmt.Sprintf("%s is %q, not a length of time", v.name, Clip(s)), lengthMeant(s, write))
+	case d > Longest:
+		v.Error(fmt.Sprintf("%s is longer than 24 hours", v.name), "write 24h or less")
+	case d < t.Min && t.Min == time.Second:
+		v.Error(fmt.Sprintf("%s is zero", v.name), "write 1s or more")
+	case d < t.Min:
+		v.Error(fmt.Sprintf("%s is shorter than %s", v.name, FormatLength(t.Min)), "write "+FormatLength(t.Min)+" or more")
+	default:
+		return d, true
+	}
+	return 0, false
+}
 
 func (t Length) Schema() Object {
 	s := Object{"type": "string", "minLength": 2, "pattern": "^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$"}
@@ -286,7 +331,29 @@ func (t Length) Schema() Object {
 // Number is a number from Min to Max. It reads as a float64.
 type Number struct{ Min, Max float64 }
 
-func (n Number) Read(v Value, _ string) (any, bool) { return v.Number(n.Min, n.Max) }
+func (n Number) Read(v Value, _ string) (any, bool) {
+	write := fmt.Sprintf("write a number from %g to %g", n.Min, n.Max)
+	s, ok := v.Scalar(write)
+	if !ok {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	node := v.Node()
+	if tag := node.ShortTag(); err != nil || tag != "!!int" && tag != "!!float" || node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		if m := leadingNumber.FindString(s); m != "" {
+			write = "write " + m
+		}
+		v.Error(fmt.Sprintf("%s is %q, not a number", v.name, Clip(s)), write)
+		return 0, false
+	}
+	if math.IsNaN(f) || f < n.Min || f > n.Max {
+		v.Error(fmt.Sprintf("%s is %s", v.name, Clip(s)), write)
+		return 0, false
+	}
+	return f, true
+}
+
+var leadingNumber = regexp.MustCompile(`^[-+]?\d+(\.\d+)?`)
 
 func (n Number) Schema() Object {
 	return Object{"type": "number", "minimum": n.Min, "maximum": n.Max}
@@ -361,3 +428,19 @@ func (r Rule) Schema() Object {
 	maps.Copy(s, r.Says)
 	return s
 }
+
+// OneOf is a map, or else a value of another type.
+type OneOf struct {
+	Map  *Map
+	Else Type
+}
+
+func (o OneOf) Read(v Value, _ string) (any, bool) {
+	write := "write " + o.Map.Write
+	if v.IsMap() {
+		return o.Map.Read(v, write)
+	}
+	return o.Else.Read(v, write)
+}
+
+func (o OneOf) Schema() Object { return Object{"oneOf": []Object{o.Else.Schema(), o.Map.Schema()}} }
