@@ -42,6 +42,7 @@ bars: setup
 	ROOMD_LONG=1 go test ./cmd/roomd -run Corpus -corpus 30 -v -timeout 30m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
 	ROOMD_BARS=1 go test ./cmd/roomd -run LargeLibrary -tracks 10000 -v -timeout 120m
+	ROOMD_EDITS=100000 go test ./playlists -run EditProperty -v -timeout 60m
 	go test ./cmd/roomd -run 'ErasedSession|RoomsOnOneBroker' -raw 1h -two-rooms 10m -v -timeout 90m
 	go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
 
