@@ -154,9 +154,11 @@ var doKeys = &yamlfile.Map{
 		{Name: "level", Type: yamlfile.Number{Min: -40, Max: 0}, Doc: "with `play`: dB against the playlist's own loudness, -40 to 0", Default: "`-10`"},
 		{Name: "check", Type: yamlfile.Words([]Check{CheckFiles, CheckRoom}), Doc: "`files`: playlists and their music; `room`: sound and lights"},
 		{Name: "backup", Example: "/media/stick/roomd", Doc: "a folder that the room is backed up to, by its absolute path", Type: yamlfile.Rule{
-			Type:  idText,
-			Check: func(v value, got any) bool { return absolute(v, got.(string), "write the whole path: /media/stick/roomd") },
-			Says:  object{"pattern": `^\s*/[^\x00-\x1f\x7f-\x9f]*$`},
+			Type: idText,
+			Check: func(v value, got any) bool {
+				return absolute(v, got.(string), "write the whole path: /media/stick/roomd")
+			},
+			Says: object{"pattern": `^\s*/[^\x00-\x1f\x7f-\x9f]*$`},
 		}},
 		{Name: "keep", Type: whole(1, 1000), Doc: "with `backup`: how many of the newest backups stay", Default: "`14`"},
 	},

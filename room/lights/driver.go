@@ -125,7 +125,7 @@ type driver interface {
 type kind struct {
 	name    string
 	rank    int      // its place where people are told of all kinds
-	options []option // beside driver and topic
+	options []string // beside driver and topic
 	driver
 	// offers reads who tells of lamps of this kind, by topic filter.
 	offers map[string]func(s *survey, topic string, payload []byte)
@@ -145,9 +145,6 @@ func register(k kind) struct{} {
 	drivers[k.name] = k.driver
 	return struct{}{}
 }
-
-// option is a key that a room file may have for a lamp.
-type option = string
 
 // Options are what a room file may say of a driver's lamp beside its driver and its topic, which a template does not have;
 // all options for a driver that does not exist.

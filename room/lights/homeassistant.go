@@ -11,7 +11,7 @@ import (
 )
 
 var _ = register(kind{name: "homeassistant", rank: 2, driver: homeAssistant{},
-	options: []option{"command", "state", "availability", "brightness_scale", "color_temp", "fade"},
+	options: []string{"command", "state", "availability", "brightness_scale", "color_temp", "fade"},
 	offers: map[string]func(*survey, string, []byte){
 		"homeassistant/light/+/config": (*survey).homeAssistant, "homeassistant/light/+/+/config": (*survey).homeAssistant,
 	}})

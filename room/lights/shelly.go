@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var _ = register(kind{name: "shelly", rank: 4, options: []option{"fade"}, driver: shelly{},
+var _ = register(kind{name: "shelly", rank: 4, options: []string{"fade"}, driver: shelly{},
 	offers: map[string]func(*survey, string, []byte){
 		"+/online": (*survey).shelly, "+/status/light:0": (*survey).shelly, shelly{}.from(address{topic: "+"}) + "/rpc": (*survey).shelly,
 	}})

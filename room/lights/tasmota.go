@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-var _ = register(kind{name: "tasmota", rank: 5, options: []option{"led_table"}, driver: tasmota{},
+var _ = register(kind{name: "tasmota", rank: 5, options: []string{"led_table"}, driver: tasmota{},
 	offers: map[string]func(*survey, string, []byte){"tasmota/discovery/+/config": (*survey).tasmota}})
 
 // tasmota speaks to a light with Tasmota 9.3 or later, by its topic, with Tasmota's own order of topics (cmnd/TOPIC/…).

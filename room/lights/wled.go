@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-var _ = register(kind{name: "wled", rank: 3, options: []option{"fade"}, driver: wled{},
+var _ = register(kind{name: "wled", rank: 3, options: []string{"fade"}, driver: wled{},
 	offers: map[string]func(*survey, string, []byte){"wled/+/status": (*survey).wled, "wled/+/g": (*survey).wled}})
 
 // wled speaks to a WLED controller by its device topic. It moves only the brightness: colour is a matter of segments and

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-var _ = register(kind{name: "zigbee2mqtt", rank: 1, options: []option{"fade"}, driver: zigbee{}, offers: map[string]func(*survey, string, []byte){
+var _ = register(kind{name: "zigbee2mqtt", rank: 1, options: []string{"fade"}, driver: zigbee{}, offers: map[string]func(*survey, string, []byte){
 	"+/bridge/devices": (*survey).zigbee, "+/bridge/groups": (*survey).zigbee, "+/+/bridge/devices": (*survey).zigbee, "+/+/bridge/groups": (*survey).zigbee,
 }})
 
-var _ = register(kind{name: "simulated", rank: 9, options: []option{"fade"}, driver: zigbee{simulated: true}})
+var _ = register(kind{name: "simulated", rank: 9, options: []string{"fade"}, driver: zigbee{simulated: true}})
 
 // zigbee speaks to zigbee2mqtt, devices and groups, and to the simulated lamps.
 type zigbee struct{ simulated bool }

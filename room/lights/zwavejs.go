@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var _ = register(kind{name: "zwavejs", rank: 6, options: []option{"fade"}, driver: zwave{}, offers: map[string]func(*survey, string, []byte){
+var _ = register(kind{name: "zwavejs", rank: 6, options: []string{"fade"}, driver: zwave{}, offers: map[string]func(*survey, string, []byte){
 	"+/+/38/+/currentValue": (*survey).zwave, "+/+/+/38/+/currentValue": (*survey).zwave,
 	"+/+/switch_multilevel/currentValue": (*survey).zwave, "+/+/+/switch_multilevel/currentValue": (*survey).zwave,
 }})
