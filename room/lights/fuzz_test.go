@@ -49,12 +49,10 @@ func FuzzMQTT(f *testing.F) {
 		w := &wire{}
 		c := New(w, roles, nil)
 		now := time.Unix(1e9, 0)
-		for _, r := range c.order {
-			for _, l := range r.lamps {
-				c.introduce(l, now)
-			}
+		for l := range c.entries() {
+			c.introduce(l, now)
 		}
-		c.command(connected{true}, now)
+		c.command(linked{true}, now)
 		lines := strings.Split(script, "\n")
 		for n, line := range lines[:min(len(lines), 100)] {
 			switch n % 5 {

@@ -24,7 +24,7 @@ type simulated struct {
 	xy         *struct{ X, Y float64 }
 }
 
-// simulate runs one lamp until ctx ends.
+// simulate starts one lamp, which runs until ctx ends. It hears what is said after simulate returns.
 func simulate(ctx context.Context, conn Conn, topic string) {
 	s := &simulated{conn: conn, topic: topic, in: make(chan event, 256), on: true,
 		level: ramp{from: 100, to: 100}, hue: ramp{from: 370, to: 370}}
@@ -37,6 +37,11 @@ func simulate(ctx context.Context, conn Conn, topic string) {
 	conn.Subscribe(topic+"/set", hear)
 	conn.Subscribe(topic+"/get", hear)
 	conn.Subscribe(topic+"/memory", hear)
+	go s.run(ctx)
+}
+
+func (s *simulated) run(ctx context.Context) {
+	conn, topic := s.conn, s.topic
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	last := ""

@@ -70,7 +70,7 @@ func (c *Controller) Test(role string) (refused string) {
 
 // offers are a role's lamps as a test takes them: those that are there in truth.
 func (r *role) offers() (all []Offer) {
-	for _, l := range r.lamps {
+	for _, l := range r.entries {
 		if l.drv == nil || l.conf.Driver == "simulated" {
 			continue
 		}
@@ -103,9 +103,7 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 	t := &trial{&gate{Conn: c.conn}, stop}
 	r.trial, r.test = t, "asking where it is"
 	r.plan, r.pending, r.arrived = plan{}, nil, time.Time{}
-	for _, u := range r.units() {
-		u.reading = 0
-	}
+	c.pause(r, pause{on: true})
 	dir := c.profiles
 	go func() {
 		defer stop()
@@ -134,7 +132,7 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 }
 
 // learned takes what a test has found.
-func (c *Controller) learned(v testDone, now time.Time) {
+func (c *Controller) learned(v testDone) {
 	r := v.role
 	if r.trial != v.trial {
 		return // it was broken off
@@ -146,29 +144,37 @@ func (c *Controller) learned(v testDone, now time.Time) {
 	for _, p := range v.found {
 		c.tested[p.Topic] = p
 	}
-	for _, l := range r.lamps {
+	for _, l := range r.entries {
+		var f found
 		for i, u := range l.units {
-			u.addr.caps = c.known(l.conf, u.addr.topic, u.addr.caps)
-			if l.group != nil {
-				if i == 0 {
-					l.group.addr.caps = u.addr.caps
-				}
-				l.group.addr.caps = l.group.addr.caps.both(u.addr.caps)
+			k := c.tested.known(l.conf, u.addr.topic, u.addr.caps)
+			f.units = append(f.units, address{u.addr.topic, u.addr.extra, k})
+			if l.grouped && i == 0 {
+				f.group = &address{l.group.addr.topic, l.group.addr.extra, k}
 			}
-			c.recover(u, reconnected, now)
+			if l.grouped {
+				f.group.caps = f.group.caps.both(k)
+			}
 		}
+		c.resolve(l, f, time.Now())
+	}
+	c.pause(r, pause{why: reconnected})
+}
+
+// pause tells all lamps of a role.
+func (c *Controller) pause(r *role, in pause) {
+	for _, l := range r.entries {
+		c.tell(l, in, time.Now())
 	}
 }
 
 // breakOff ends a role's test before its time: a move is asked for.
-func (c *Controller) breakOff(r *role, now time.Time) {
+func (c *Controller) breakOff(r *role) {
 	if r.trial == nil {
 		return
 	}
 	r.trial.gate.shut.Store(true)
 	r.trial.stop()
 	r.trial, r.test = nil, "The test was broken off."
-	for _, u := range r.units() {
-		c.recover(u, strayed, now)
-	}
+	c.pause(r, pause{why: strayed})
 }
