@@ -35,6 +35,7 @@ type fileView struct {
 	File     string             `json:"file"`
 	Revision string             `json:"revision"`
 	Text     string             `json:"text"`
+	Bed      string             `json:"bed"`    // what a phase without music plays
 	Phases   []phaseEdit        `json:"phases"` // as the text says; none where it has errors
 	Problems playlists.Problems `json:"problems"`
 }
@@ -104,7 +105,7 @@ func (s *Server) view(d playlists.Document) fileView {
 }
 
 func viewFile(d playlists.Document) fileView {
-	v := fileView{File: d.Name, Revision: d.Revision, Text: string(d.Text), Phases: []phaseEdit{}, Problems: orEmpty(d.Problems)}
+	v := fileView{File: d.Name, Revision: d.Revision, Text: string(d.Text), Bed: string(d.Playlist.Bed), Phases: []phaseEdit{}, Problems: orEmpty(d.Problems)}
 	read := d.With(d.Text)
 	if len(read.Problems.Errors()) > 0 {
 		return v

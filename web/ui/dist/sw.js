@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-BlvMD_FW.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-B7qPR32x.js","/assets/Screen-g6gV6xc_.css","/assets/aside-1yUaof84.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-rBYVtFIS.js","/assets/desk-C1uxFoLq.js","/assets/desk-DPmdw7t_.css","/assets/en-BxkZJKKo.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-DUsRs1Vn.js","/assets/index-C65v617x.css","/assets/index-DKui5-69.js","/assets/nl-3W8KVg8b.js","/assets/nl-A5mcYooG.js"]; // both are filled in by the build; another build is another worker
-const name = "d37047a083b7eea8eee304bef65a09ee72705dfaa9f6ea8c3e10c3566d3cdccb";
+const files = ["/","/assets/Arc-CUXGSden.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-4NVs6gzU.js","/assets/Screen-g6gV6xc_.css","/assets/aside-ClJnm9tl.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-Dciloq7x.js","/assets/desk-DXfaCZky.js","/assets/desk-kRiEVYno.css","/assets/en-BxkZJKKo.js","/assets/en-CjxVlGd2.js","/assets/es-D5Pkc9f8.js","/assets/es-DS8nA58m.js","/assets/fr-B2m_BHZd.js","/assets/fr-BhKcCAAm.js","/assets/index-C65v617x.css","/assets/index-DszHMPA_.js","/assets/nl-3W8KVg8b.js","/assets/nl-DkU9jAIU.js"]; // both are filled in by the build; another build is another worker
+const name = "df7d8c5450d95ae16c19b677c79cef4178b3b8311625f448e803c488f20dde09";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
