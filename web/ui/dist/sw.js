@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-D-oTTci1.js","/assets/Screen-0nq1yTJj.js","/assets/Screen-g6gV6xc_.css","/assets/aside-DdbCSvaB.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-rBYVtFIS.js","/assets/desk-DPmdw7t_.css","/assets/desk-Q8ti-pfE.js","/assets/en-BxkZJKKo.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-DUsRs1Vn.js","/assets/index-C65v617x.css","/assets/index-h1hfLNcA.js","/assets/nl-3W8KVg8b.js","/assets/nl-A5mcYooG.js"]; // both are filled in by the build; another build is another worker
-const name = "96fa9511a6dbe6675e5b9ec217a6f8f5c3f1e6a1ef009c449e2fc9df2196bf02";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-ZIf43DrL.js","/assets/Screen-CqyXezff.js","/assets/Screen-g6gV6xc_.css","/assets/aside-D1V43vwK.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-Dciloq7x.js","/assets/desk-kRiEVYno.css","/assets/desk-oW9TD7Qc.js","/assets/en-BxkZJKKo.js","/assets/en-CjxVlGd2.js","/assets/es-D5Pkc9f8.js","/assets/es-DS8nA58m.js","/assets/fr-B2m_BHZd.js","/assets/fr-BhKcCAAm.js","/assets/index-C65v617x.css","/assets/index-na2Nzoby.js","/assets/nl-3W8KVg8b.js","/assets/nl-DkU9jAIU.js"]; // both are filled in by the build; another build is another worker
+const name = "d1823b999c262a5889246852d07fc9a52d7514fa0976b89fc048f51ee727eda8";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

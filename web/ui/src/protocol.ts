@@ -112,6 +112,7 @@ export interface Playlist {
   phases: Phase[];
   errors: string[];
   warnings: string[];
+  revision?: string;
 }
 
 export interface SessionRecord {
