@@ -32,8 +32,8 @@ type Controller struct {
 	wake     chan struct{}
 	changed  chan struct{}
 
-	mu      sync.Mutex // guards what follows
-	inbox   []any      // Move, follow, linked, and what tests tell
+	mu      sync.Mutex            // guards what follows
+	inbox   []func(now time.Time) // what the owner is to do
 	views   map[string]View
 	answers []Answer
 
@@ -55,8 +55,6 @@ type event struct {
 	payload  []byte
 	retained bool
 }
-
-type follow struct{ role string }
 
 type sent struct {
 	payload string
@@ -120,11 +118,19 @@ func New(conn Conn, roles map[string][]Lamp, log *slog.Logger) *Controller {
 // Fade starts a move and returns at once. A new fade of a role takes over from where its light is.
 func (c *Controller) Fade(m Move) {
 	m.Scene = maps.Clone(m.Scene)
-	c.put(m)
+	c.put(func(now time.Time) { c.move(m, now) })
 }
 
 // Follow has a role's lamps commanded again after a hand moved them; an empty role means all.
-func (c *Controller) Follow(role string) { c.put(follow{role}) }
+func (c *Controller) Follow(role string) {
+	c.put(func(now time.Time) {
+		for l := range c.entries() {
+			if role == "" || role == l.role {
+				c.tell(l, resume{}, now)
+			}
+		}
+	})
+}
 
 // Views is each role as it is now.
 func (c *Controller) Views() map[string]View {
@@ -146,9 +152,10 @@ func (c *Controller) Changed() <-chan struct{} { return c.changed }
 // Dropped counts messages that came faster than they could be looked at, or were too large.
 func (c *Controller) Dropped() uint64 { return c.dropped.Load() }
 
-func (c *Controller) put(v any) {
+// put has the owner do something.
+func (c *Controller) put(do func(now time.Time)) {
 	c.mu.Lock()
-	c.inbox = append(c.inbox, v)
+	c.inbox = append(c.inbox, do)
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
@@ -188,13 +195,17 @@ func (c *Controller) Run(ctx context.Context) error {
 		}
 		c.introduce(l, time.Now())
 	}
-	c.conn.OnConnect(func(open bool) { c.put(linked{open}) })
+	c.conn.OnConnect(func(open bool) { c.put(func(now time.Time) { c.link(open, now) }) })
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		// What people ask for goes before what lamps tell.
-		for _, v := range c.take() {
-			c.command(v, time.Now())
+		c.mu.Lock()
+		asked := c.inbox
+		c.inbox = nil
+		c.mu.Unlock()
+		for _, do := range asked {
+			do(time.Now())
 		}
 		now := time.Now()
 		next := c.step(now)
@@ -220,14 +231,6 @@ func (c *Controller) Run(ctx context.Context) error {
 			}
 		}
 	}
-}
-
-func (c *Controller) take() []any {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	all := c.inbox
-	c.inbox = nil
-	return all
 }
 
 // entries are those of all roles.
@@ -381,48 +384,35 @@ func (c *Controller) resolve(l *entry, f found, now time.Time) {
 	c.subscribe(filters...)
 }
 
-func (c *Controller) command(v any, now time.Time) {
-	switch v := v.(type) {
-	case linked:
-		c.open = v.open
-		clear(c.own)
-		for l := range c.entries() {
-			l.settled = now.Add(recoverWait)
-			c.tell(l, v, now)
+// link is told that the connection stands, or is lost.
+func (c *Controller) link(open bool, now time.Time) {
+	c.open = open
+	clear(c.own)
+	for l := range c.entries() {
+		l.settled = now.Add(recoverWait)
+		c.tell(l, linked{open}, now)
+	}
+}
+
+// move begins a move: at once if it is urgent, else when it is known where the lamps are.
+func (c *Controller) move(m Move, now time.Time) {
+	for name, level := range m.Scene {
+		r := c.roles[name]
+		if r == nil {
+			c.log.Warn("scene names a role without lights", "role", name)
+			delete(m.Scene, name)
+			continue
 		}
-	case testRole:
-		v.answer <- c.begins(c.ctx, v.role)
-	case testSays:
-		if v.role.trial == v.trial {
-			v.role.test = v.says
+		c.breakOff(r, now)
+		if math.IsNaN(level.L) {
+			delete(m.Scene, name)
+		} else if m.Kind != Urgent {
+			// A lamp in a group that is still being looked for has to be waited for too.
+			r.pending = &pending{Move{Scene{name: level}, m.Over, m.Kind}, now, now.Add(recoverWait + 500*time.Millisecond)}
 		}
-	case testDone:
-		c.learned(v)
-	case follow:
-		for l := range c.entries() {
-			if v.role == "" || v.role == l.role {
-				c.tell(l, resume{}, now)
-			}
-		}
-	case Move:
-		for name, level := range v.Scene {
-			r := c.roles[name]
-			if r == nil {
-				c.log.Warn("scene names a role without lights", "role", name)
-				delete(v.Scene, name)
-				continue
-			}
-			c.breakOff(r)
-			if math.IsNaN(level.L) {
-				delete(v.Scene, name)
-			} else if v.Kind != Urgent {
-				// A lamp in a group that is still being looked for has to be waited for too.
-				r.pending = &pending{Move{Scene{name: level}, v.Over, v.Kind}, now, now.Add(recoverWait + 500*time.Millisecond)}
-			}
-		}
-		if v.Kind == Urgent {
-			c.hasten(v, now)
-		}
+	}
+	if m.Kind == Urgent {
+		c.hasten(m, now)
 	}
 }
 

@@ -29,7 +29,7 @@ type survey struct {
 }
 
 // Survey listens until ctx ends and tells which lights the broker offers, by driver and topic: zigbee2mqtt's devices and
-// groups, Home Assistant's discovery of lights with a JSON schema, Tasmota's discovery, WLED and Shelly. It commands none,
+// groups, Home Assistant's discovery of lights with a JSON schema, Tasmota's discovery, WLED, Shelly and Z-Wave. It commands none,
 // and asks only Shelly devices, which do not say by themselves whether they are a dimmer.
 func Survey(ctx context.Context, conn Conn) []Offer {
 	s := &survey{bridges: map[string]*bridge{}, found: map[string]Offer{}, asked: map[string]bool{}, conn: conn}

@@ -37,31 +37,14 @@ func (g *gate) Subscribe(filter string, handle func(string, []byte, bool)) {
 	})
 }
 
-// What a test tells the owner.
-type (
-	testRole struct {
-		role   string
-		answer chan string
-	}
-	testSays struct {
-		role  *role
-		trial *trial
-		says  string
-	}
-	testDone struct {
-		testSays
-		found []Profile
-	}
-)
-
 // Test finds out what a role's lamps can do, one after the other (see Commission), keeps it and goes by it from then on.
 // It returns at once; View.Test tells how far it is and what was found. The role is not commanded meanwhile; any move of it
 // breaks the test off. refused is a sentence for a therapist: why these lamps can't be tested now; empty: the test has begun.
 func (c *Controller) Test(role string) (refused string) {
-	ask := testRole{role, make(chan string, 1)}
-	c.put(ask)
+	answer := make(chan string, 1)
+	c.put(func(now time.Time) { answer <- c.begins(role, now) })
 	select {
-	case refused = <-ask.answer:
+	case refused = <-answer:
 		return refused
 	case <-time.After(time.Second):
 		return "The lights do not answer."
@@ -82,7 +65,7 @@ func (r *role) offers() (all []Offer) {
 }
 
 // begins starts a test, on the owner's goroutine.
-func (c *Controller) begins(ctx context.Context, name string) (refused string) {
+func (c *Controller) begins(name string, now time.Time) (refused string) {
 	r := c.roles[name]
 	switch {
 	case r == nil:
@@ -99,11 +82,11 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 	if len(offers) == 0 {
 		return "There is no lamp to test: these are drawn by the page, or not found yet."
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(c.ctx)
 	t := &trial{&gate{Conn: c.conn}, stop}
 	r.trial, r.test = t, "asking where it is"
 	r.plan, r.pending, r.arrived = plan{}, nil, time.Time{}
-	c.pause(r, pause{on: true})
+	c.pause(r, pause{on: true}, now)
 	dir := c.profiles
 	go func() {
 		defer stop()
@@ -111,7 +94,13 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 		var failed []error
 		last := ""
 		for _, o := range offers {
-			p, err := Commission(ctx, t.gate, o, func(s string) { c.put(testSays{r, t, o.Lamp.Topic + ": " + s}) })
+			p, err := Commission(ctx, t.gate, o, func(s string) {
+				c.put(func(time.Time) {
+					if r.trial == t {
+						r.test = o.Lamp.Topic + ": " + s
+					}
+				})
+			})
 			if err == nil {
 				err = p.Save(dir)
 			}
@@ -126,22 +115,22 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 			last += "Not tested: " + err.Error() + "."
 		}
 		t.gate.shut.Store(true)
-		c.put(testDone{testSays{r, t, last}, found})
+		c.put(func(now time.Time) {
+			if r.trial == t {
+				r.trial, r.test = nil, last
+				c.learned(r, found, now)
+			}
+		})
 	}()
 	return ""
 }
 
-// learned takes what a test has found.
-func (c *Controller) learned(v testDone) {
-	r := v.role
-	if r.trial != v.trial {
-		return // it was broken off
-	}
-	r.trial, r.test = nil, v.says
+// learned takes what a test of a role has found.
+func (c *Controller) learned(r *role, profiles []Profile, now time.Time) {
 	if c.tested == nil {
 		c.tested = Profiles{}
 	}
-	for _, p := range v.found {
+	for _, p := range profiles {
 		c.tested[p.Topic] = p
 	}
 	for _, l := range r.entries {
@@ -156,25 +145,25 @@ func (c *Controller) learned(v testDone) {
 				f.group.caps = f.group.caps.both(k)
 			}
 		}
-		c.resolve(l, f, time.Now())
+		c.resolve(l, f, now)
 	}
-	c.pause(r, pause{why: reconnected})
+	c.pause(r, pause{why: reconnected}, now)
 }
 
 // pause tells all lamps of a role.
-func (c *Controller) pause(r *role, in pause) {
+func (c *Controller) pause(r *role, in pause, now time.Time) {
 	for _, l := range r.entries {
-		c.tell(l, in, time.Now())
+		c.tell(l, in, now)
 	}
 }
 
 // breakOff ends a role's test before its time: a move is asked for.
-func (c *Controller) breakOff(r *role) {
+func (c *Controller) breakOff(r *role, now time.Time) {
 	if r.trial == nil {
 		return
 	}
 	r.trial.gate.shut.Store(true)
 	r.trial.stop()
 	r.trial, r.test = nil, "The test was broken off."
-	c.pause(r, pause{why: strayed})
+	c.pause(r, pause{why: strayed}, now)
 }

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"roomd/rig"
 	"roomd/room"
+	"roomd/room/lights"
 	"roomd/room/mqtt"
 	"roomd/room/topics"
 )
@@ -293,40 +296,116 @@ func TestFloodOfCommands(t *testing.T) {
 	t.Logf("10000 messages sent in %v, %d asked", sent, asked)
 }
 
-// TestDiscovery holds the payload against the keys that Home Assistant documents for each platform.
+// documented is what Home Assistant's documentation of MQTT device discovery says of each platform that roomd uses: the keys,
+// those that are required with an exclamation mark, and the JSON type of each. Each component also has platform!, unique_id!
+// and name, and may leave state_topic and availability to the whole device.
+var documented = map[string]string{
+	"sensor":        "state_topic!:string value_template:string device_class:string unit_of_measurement:string expire_after:number icon:string suggested_display_precision:number state_class:string",
+	"binary_sensor": "state_topic!:string value_template:string device_class:string payload_on:string payload_off:string",
+	"event":         "state_topic!:string event_types!:list value_template:string device_class:string",
+	"select":        "command_topic!:string options!:list state_topic:string command_template:string value_template:string optimistic:bool",
+	"switch":        "command_topic!:string state_topic:string command_template:string value_template:string payload_on:string payload_off:string state_on:string state_off:string",
+	"number":        "command_topic!:string state_topic:string command_template:string value_template:string min:number max:number step:number mode:string unit_of_measurement:string device_class:string",
+	"button":        "command_topic!:string command_template:string payload_press:string device_class:string",
+}
+
+// TestDiscovery holds the payload, with and without commands, to what Home Assistant documents, and its templates to what
+// roomd publishes.
 func TestDiscovery(t *testing.T) {
-	b := rig.Mosquitto(t)
-	open(t, b, nil)
-	_, h := listen(t, b)
-	rig.Eventually(t, 3*time.Second, "discovery", func() bool { return h.last(config) != "" })
-	var d struct {
-		Device, Origin map[string]any
-		Availability   []map[string]string
-		StateTopic     string                    `json:"state_topic"`
-		Components     map[string]map[string]any `json:"components"`
+	kind := func(v any) string {
+		switch v.(type) {
+		case string:
+			return "string"
+		case float64:
+			return "number"
+		case []any:
+			return "list"
+		case bool:
+			return "bool"
+		}
+		return fmt.Sprintf("%T", v)
 	}
-	if err := json.Unmarshal([]byte(h.last(config)), &d); err != nil {
+	var state map[string]any
+	text, _ := json.Marshal(topics.State{})
+	if err := json.Unmarshal(text, &state); err != nil {
 		t.Fatal(err)
 	}
-	known := map[string]string{
-		"sensor": "value_template device_class unit_of_measurement", "binary_sensor": "value_template device_class", "event": "state_topic event_types",
-		"select": "command_topic command_template options value_template", "switch": "command_topic command_template value_template",
-		"number": "command_topic command_template min max step unit_of_measurement value_template", "button": "command_topic command_template",
-	}
-	for key, platform := range map[string]string{"phase": "sensor", "ends": "sensor", "problem": "binary_sensor", "stage": "sensor", "title": "sensor", "left": "sensor", "scene": "select", "playlist": "select", "level": "number",
-		"hold": "switch", "start": "button", "care": "button", "event": "event"} {
-		c := d.Components[key]
-		if c["platform"] != platform || c["unique_id"] != "roomd_room-one_"+key {
-			t.Errorf("%s: %v", key, c)
+	for commands, want := range map[bool]map[string]string{
+		true: {"phase": "sensor", "stage": "sensor", "title": "sensor", "left": "sensor", "ends": "sensor", "problem": "binary_sensor", "event": "event",
+			"scene": "select", "playlist": "select", "level": "number", "hold": "switch", "start": "button", "care": "button"},
+		false: {"phase": "sensor", "stage": "sensor", "title": "sensor", "left": "sensor", "ends": "sensor", "problem": "binary_sensor", "event": "event",
+			"scene": "sensor", "playlist": "sensor"},
+	} {
+		b := rig.Mosquitto(t)
+		open(t, b, func(c *room.Config) {
+			c.MQTT.Commands = commands
+			c.Scenes = map[string]lights.Scene{"dusk": {"ambient": {L: 20}}, "day": {"ambient": {L: 80}}}
+		})
+		_, h := listen(t, b)
+		rig.Eventually(t, 3*time.Second, "discovery", func() bool { return h.last(config) != "" })
+		var d map[string]any
+		if err := json.Unmarshal([]byte(h.last(config)), &d); err != nil {
+			t.Fatal(err)
 		}
-		for k := range c {
-			if !strings.Contains(" platform unique_id name "+known[platform]+" ", " "+k+" ") {
-				t.Errorf("%s: Home Assistant knows no %s of a %s", key, k, platform)
+		for key := range d {
+			if !slices.Contains([]string{"device", "origin", "components", "availability", "state_topic", "command_topic", "qos", "encoding"}, key) {
+				t.Errorf("a device's discovery has no %s", key)
 			}
 		}
-	}
-	if d.Device["identifiers"] == nil || d.Origin["name"] != "roomd" || d.StateTopic != root+"/state" || d.Availability[0]["topic"] != root+"/status" {
-		t.Errorf("%+v", d)
+		device, origin := d["device"].(map[string]any), d["origin"].(map[string]any)
+		availability := d["availability"].([]any)[0].(map[string]any)
+		if device["identifiers"] == nil || device["name"] == "" || origin["name"] != "roomd" || d["state_topic"] != root+"/state" || availability["topic"] != root+"/status" {
+			t.Errorf("%+v", d)
+		}
+		for key, c := range d["components"].(map[string]any) {
+			c := c.(map[string]any)
+			platform, _ := c["platform"].(string)
+			if want[key] == "" {
+				if len(c) != 1 { // its platform alone removes a component
+					t.Errorf("%s is there without commands: %v", key, c)
+				}
+				continue
+			}
+			if platform != want[key] || c["unique_id"] != "roomd_room-one_"+key || c["name"] == "" {
+				t.Errorf("%s: %v", key, c)
+			}
+			delete(want, key)
+			may := map[string]string{"platform": "string", "unique_id": "string", "name": "string"}
+			for entry := range strings.FieldsSeq(documented[platform]) {
+				k, is, _ := strings.Cut(entry, ":")
+				name, required := strings.CutSuffix(k, "!")
+				may[name] = is
+				if required && c[name] == nil && d[name] == nil {
+					t.Errorf("%s: a %s needs %s", key, platform, name)
+				}
+			}
+			for k, v := range c {
+				if may[k] == "" || kind(v) != may[k] {
+					t.Errorf("%s: a %s has no %s %s", key, platform, kind(v), k)
+				}
+			}
+			switch class, unit := c["device_class"], c["unit_of_measurement"]; {
+			case class == "duration" && !slices.Contains([]any{"d", "h", "min", "s", "ms"}, unit), class == "timestamp" && unit != nil:
+				t.Errorf("%s: a %v in %v", key, class, unit)
+			}
+			for _, m := range regexp.MustCompile(`value_json\.(\w+)`).FindAllStringSubmatch(fmt.Sprint(c["value_template"]), -1) {
+				if _, ok := state[m[1]]; !ok {
+					t.Errorf("%s: the state has no %s", key, m[1])
+				}
+			}
+			if command, ok := c["command_topic"].(string); ok && !strings.HasPrefix(command, root+"/cmd/") {
+				t.Errorf("%s goes to %s", key, command)
+			}
+			if template, ok := c["command_template"].(string); ok {
+				filled := regexp.MustCompile(`\{\{.*?\}\}`).ReplaceAllString(template, "1")
+				if !json.Valid([]byte(filled)) {
+					t.Errorf("%s sends %s", key, filled)
+				}
+			}
+		}
+		if len(want) > 0 {
+			t.Errorf("commands %v: there is no %v", commands, want)
+		}
 	}
 }
 
