@@ -212,7 +212,7 @@ func (l *library) List() []room.PlaylistView {
 	out := []room.PlaylistView{}
 	for _, e := range l.Library.List() {
 		pl := e.Playlist
-		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision,
+		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision, File: e.File,
 			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Brief().Strings(), Phases: []room.PhaseView{}}
 		if w := measuring(pl); w != "" {
 			v.Warnings = append(v.Warnings, w)

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"roomd/room"
 )
 
 // TestPaths holds for each command that takes a playlist that it takes every way to name one.
@@ -89,6 +93,63 @@ func TestPaths(t *testing.T) {
 			}
 			_ = os.Remove(filepath.Join(root, "album.yaml"))
 			_ = os.Remove(filepath.Join(other, "album.yaml"))
+		}
+	}
+
+	// A tablet has no command line: a playlist is listened to by its ID, or by its file's name below the folder. No path of the
+	// computer is taken, and an answer does not tell whether there is such a file.
+	inside := func(to, name string) string {
+		if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSuffix(name, ".yaml")
+	}
+	deep := filepath.Join(root, "evening")
+	if err := os.Mkdir(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(deep, "late.yaml"), []byte(strings.Replace(text, "music/", "../music/", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	heard := map[string]int{
+		"short": 200, "short.yaml": 200, "evening/late": 200, "evening/late.yaml": 200,
+		inside(filepath.Join(root, "short.yaml"), "in.yaml"):   200,
+		inside(filepath.Join(other, "short.yaml"), "out.yaml"): 409,
+		inside("loop.yaml", "loop.yaml"):                       404,
+		"short.yml":                                            404, "gone": 404, "": 404,
+	}
+	for _, way := range ways {
+		if strings.ContainsRune(way.file, '/') {
+			heard[way.file] = 404
+		}
+	}
+	d := daemonIn(t, data, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
+	d.start()
+	d.ready("short")
+	d.ready("evening/late")
+	d.ready("in")
+	for word, want := range heard {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.addr+"/api/v1/playlists/"+url.PathEscape(word)+"/audition?at=0&for=1000", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+d.token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want || want == 404 && word != "" && !strings.Contains(string(said), "There is no playlist") {
+			t.Errorf("listen to %q: %d %.200s", word, resp.StatusCode, said)
+		}
+		// In the room itself.
+		status, body, err := d.post(room.Command{ID: room.NewID(), Do: room.Audition, Playlist: word})
+		if err != nil || (status == 200) != (want == 200) || want == 404 && status != 422 {
+			t.Errorf("audition of %q: %d %s %v", word, status, body, err)
+		}
+		if status == 200 {
+			d.do(room.Command{Do: room.Silence})
 		}
 	}
 }

@@ -224,18 +224,20 @@ test("unsaved changes stay: on another page, over a reload, without a line, and 
   await page.getByText("Saved. The earlier version is kept.").waitFor();
   assert.equal(await text(), evening.replace("length: 1m", "length: 2m").replace("length: 3m", "length: 7m"));
 
-  // And again, in the moment of a save.
+  // And again, in the moment of a save, before the page could see it.
+  await page.route("**/api/v1/playlists", (route) => route.abort());
   await minutes().fill("8");
   await writeFile(file, evening);
   await press(page, "Save");
   await page.getByText("This playlist was changed elsewhere").waitFor();
+  await page.unroute("**/api/v1/playlists");
   await press(page, "Drop my changes keep the other ones");
   await eventually("the file is shown", async () => (await minutes().inputValue()) === "3");
   assert.equal(await text(), evening);
   await press(page, "Undo"); // a tap too fast
   await page.getByText("This playlist was changed elsewhere").waitFor();
   assert.equal(await minutes().inputValue(), "8");
-  await press(page, "Discard changes");
+  await press(page, "Drop my changes keep the other ones");
   await eventually("nothing waits", async () => (await page.evaluate(() => localStorage.getItem("draft evening"))) === null);
   await end();
 });
@@ -292,6 +294,8 @@ test("a playlist whose name is taken says which ID it has", async () => {
   await writeFile(file, evening);
   await page.locator("input[type=file]:not([webkitdirectory])").setInputFiles(file);
   await page.getByText("1 of 1 file is in the room.").waitFor();
+  await page.getByText("The playlist that you brought is “evening-2” here: another one is already called “evening”.").waitFor();
+  await look(page, "renamed", "section[aria-label='Bring music']");
   await eventually("it is a playlist", async () => (await r.get("/api/v1/playlists")).some((p) => p.id === "evening-2"));
   const newcomer = page.locator(".list .key", { hasText: "evening-2" });
   await newcomer.waitFor();

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-ZIf43DrL.js","/assets/Screen-CqyXezff.js","/assets/Screen-g6gV6xc_.css","/assets/aside-D1V43vwK.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-Dciloq7x.js","/assets/desk-kRiEVYno.css","/assets/desk-oW9TD7Qc.js","/assets/en-BxkZJKKo.js","/assets/en-CjxVlGd2.js","/assets/es-D5Pkc9f8.js","/assets/es-DS8nA58m.js","/assets/fr-B2m_BHZd.js","/assets/fr-BhKcCAAm.js","/assets/index-C65v617x.css","/assets/index-na2Nzoby.js","/assets/nl-3W8KVg8b.js","/assets/nl-DkU9jAIU.js"]; // both are filled in by the build; another build is another worker
-const name = "d1823b999c262a5889246852d07fc9a52d7514fa0976b89fc048f51ee727eda8";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-D8KLerl7.js","/assets/Screen-CGo97O4n.js","/assets/Screen-g6gV6xc_.css","/assets/aside-DVumckNt.js","/assets/aside-te2NvuBz.css","/assets/de-DCFgpVGB.js","/assets/de-DRcnGlmp.js","/assets/desk-BkQdjKxs.js","/assets/desk-yRyyAWU1.css","/assets/en-BxkZJKKo.js","/assets/en-CiB25gbE.js","/assets/es-AZkgp7hg.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-ByEw26Mm.js","/assets/index-Bo3y9ohN.js","/assets/index-C65v617x.css","/assets/nl-3W8KVg8b.js","/assets/nl-Dq0MKJ_5.js"]; // both are filled in by the build; another build is another worker
+const name = "0de8f49831bbbee2e91f3a32aa90d0ac400de148a8d0133ba8874ec3d95f1476";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

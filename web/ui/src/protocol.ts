@@ -113,6 +113,7 @@ export interface Playlist {
   errors: string[];
   warnings: string[];
   revision?: string;
+  file?: string;
 }
 
 export interface SessionRecord {

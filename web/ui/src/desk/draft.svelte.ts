@@ -56,9 +56,10 @@ export class Draft {
   }
 
   /** load reads the file, and takes up the changes that were kept. */
-  async load(): Promise<void> {
+  private async load(): Promise<void> {
     const r = await this.ask("GET", "/file");
     if (!r) return;
+    this.says = "";
     this.found = r.ok;
     if (!r.ok) {
       if (r.status !== 409) this.refused(r.body);
@@ -74,9 +75,10 @@ export class Draft {
     else this.says = t("edit.stillHere");
   }
 
-  /** refresh reads the file again: more is known of its music, or somebody else has changed it. */
+  /** refresh reads the file, again where it was read: more is known of its music, or somebody else has changed it. */
   async refresh(): Promise<void> {
-    if (!this.file || this.saving) return;
+    if (this.saving) return;
+    if (!this.file) return this.found ? this.load() : undefined;
     const before = this.file;
     let file: PlaylistFile;
     try {
@@ -88,7 +90,7 @@ export class Draft {
     }
     if (this.file !== before || this.saving) return;
     if (file.revision !== before.revision) {
-      if (this.dirty) this.theirs = file;
+      if (this.dirty) [this.theirs, this.says] = [file, ""];
       else this.take(file, this.asText);
       return;
     }

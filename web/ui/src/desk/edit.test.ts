@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ago, caret, changes, differences, moves, named, rebased, same, swapped, withMusic, type Entry, type PhaseEdit } from "./edit";
+import { ago, caret, changes, differences, moves, named, rebased, same, span, swapped, withMusic, type Entry, type PhaseEdit } from "./edit";
 
 const phase = (was: number, stage: string, more: Partial<PhaseEdit> = {}): PhaseEdit => ({ was, name: "P" + was, stage, length_ms: 60000, level_db: 0, ...more });
 const before = [phase(0, "preparation", { scene: "dusk", fade_ms: 5000 }), phase(1, "administration"), phase(2, "administration"), phase(3, "integration")];
@@ -80,4 +80,8 @@ test("how long ago, in words", () => {
   const noon = new Date(2026, 4, 4, 12).getTime(), h = 3_600_000;
   expect([0, 59_000, 5 * 60_000, 3 * h, 13 * h, 70 * h].map((ms) => ago(ms, "en", "just now", noon))).toEqual(["just now", "just now", "5 minutes ago", "3 hours ago", "yesterday", "3 days ago"]);
   expect(ago(24 * h, "de", "gerade eben", noon)).toBe("gestern");
+});
+
+test("how long, in words", () => {
+  expect([0, 26_000, 720_000, 210_000, 3_840_000, 3_600_000, 3_605_000].map(span)).toEqual(["0 s", "26 s", "12 min", "3 min 30 s", "1 h 04 min", "1 h", "1 h 00 min 5 s"]);
 });

@@ -1,5 +1,5 @@
 // A playlist's file on the page: what was read, what is to be otherwise, and what is sent.
-import { length, signed } from "../format";
+import { signed } from "../format";
 
 /** Entry is one entry of a phase's music: one that the file has (was), or a new file, bed or silence. */
 export interface Entry { was?: number; file?: string; bed?: string; silence?: boolean; title?: string; tracks?: number; length_ms?: number; problem?: string; from_ms?: number; to_ms?: number }
@@ -91,7 +91,7 @@ export interface Difference { phase: string; kind: "gone" | "added" | "order" | 
 /** differences is what is otherwise now than it was, phase by phase. say is an entry of music in words. */
 export function differences(was: PhaseEdit[], now: PhaseEdit[], say: (e: Entry) => string): Difference[] {
   const out: Difference[] = [];
-  const min = (ms?: number) => (ms === undefined ? "–" : length(ms / 1000));
+  const min = (ms?: number) => (ms === undefined ? "–" : span(ms));
   const music = (p: PhaseEdit) => (p.music ?? []).map(say).join(", ") || "–";
   for (const a of was) {
     const b = now.find((p) => p.name === a.name);
@@ -122,6 +122,13 @@ export const named = (file: string) => base(file).replace(/\.\w{2,4}$/, "").repl
 /** caret is the line under a problem's line, with a mark at its place. Tabs stay, so that both lines have the same width. */
 export function caret(p: Problem): string {
   return [...(p.source ?? "")].slice(0, (p.col ?? 1) - 1).map((c) => (c === "\t" ? c : " ")).join("") + "^";
+}
+
+/** span is how long something lasts: 26 s, 3 min 30 s, 12 min, 1 h 04 min. */
+export function span(ms: number): string {
+  const s = Math.round(ms / 1000), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
+  if (h) return m || s % 60 ? `${h} h ${String(m).padStart(2, "0")} min` + (s % 60 ? ` ${s % 60} s` : "") : `${h} h`;
+  return [m ? `${m} min` : "", s % 60 || !m ? `${s % 60} s` : ""].filter(Boolean).join(" ");
 }
 
 /** ago is how long ago something was, in words of a language; just is what is said of the last minute. */
