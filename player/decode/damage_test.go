@@ -37,6 +37,7 @@ func content(t testing.TB, name string) []byte {
 
 // A file that was cut off plays as far as it goes, as it would have, and then says so.
 func TestCutFilePlaysAsFarAsItGoes(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"long.mp3", "long.flac", "long.ogg", "24.wav"} {
 		b := content(t, name)
 		cut := file(t, name, b[:len(b)*6/10])
@@ -334,6 +335,7 @@ func costs(t *testing.T, f func()) time.Duration {
 // A mutated file may sound odd or not at all. It must end, soon, with bounded samples and memory, and never take the
 // process with it.
 func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
+	t.Parallel()
 	names := []string{"vbr.mp3", "16.flac", "q5.ogg", "16.wav", "a.opus", "aac.m4a"}
 	dir := t.TempDir()
 	count := map[string]int{}

@@ -172,6 +172,7 @@ var corpus = []spec{
 }
 
 func TestBothWaysAgree(t *testing.T) {
+	t.Parallel()
 	for _, sp := range corpus {
 		t.Run(sp.name, func(t *testing.T) {
 			path := sample(t, sp.name)
@@ -215,6 +216,7 @@ func TestRatesOfBothWaysAgree(t *testing.T) {
 }
 
 func TestSeekLandsOnTheFrame(t *testing.T) {
+	t.Parallel()
 	froms := []time.Duration{777777 * time.Microsecond, 5123456 * time.Microsecond}
 	names := map[string][]string{
 		"ffmpeg": {"long.mp3", "long.flac", "long.ogg", "long.opus", "alac.m4a", "aac.m4a"},

@@ -16,6 +16,7 @@ import (
 // TestATextIsNoMusic gives texts the names of music: playlists, manifests and pictures that name other files or addresses. None
 // is played, nothing that they name is opened, and whoever asks is told at once.
 func TestATextIsNoMusic(t *testing.T) {
+	t.Parallel()
 	if tools().ffmpeg == "" {
 		t.Skip("ffmpeg is not installed")
 	}
@@ -107,6 +108,7 @@ func TestATextIsNoMusic(t *testing.T) {
 // TestAChildThatDiesIsStartedAgain kills and freezes the child in mid-track, ten times: the stream gives the same frames as one
 // that was left alone. A child that dies wherever it is started ends the file.
 func TestAChildThatDiesIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	if tools().ffmpeg == "" {
 		t.Skip("ffmpeg is not installed")
 	}

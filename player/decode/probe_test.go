@@ -9,6 +9,7 @@ import (
 )
 
 func TestProbeKnowsTheExactLength(t *testing.T) {
+	t.Parallel()
 	forked := map[string]bool{"long.mp3": true, "16.flac": true, "q5.ogg": true, "f32.wav": true, "51.ogg": true, "a.opus": true, "aac.m4a": true, "a.wma": true}
 	for _, sp := range corpus {
 		for way, native := range ways {
@@ -71,6 +72,7 @@ func TestProbeReadsTags(t *testing.T) {
 }
 
 func TestProbeHearsOfVoices(t *testing.T) {
+	t.Parallel()
 	for i, c := range []struct {
 		name, tag string
 		voice     bool

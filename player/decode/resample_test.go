@@ -115,6 +115,7 @@ func BenchmarkResample(b *testing.B) {
 
 // The same of the other way, with ffmpeg's resampler at the setting that is used.
 func TestSweptSineComesOutAloneOfFFmpeg(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, r := range [][2]int{{44100, 48000}, {48000, 44100}, {96000, 48000}} {
 		in, out := r[0], r[1]
