@@ -178,9 +178,12 @@ export class Draft {
 
   async make(): Promise<string> {
     const r = await this.ask("POST", "/file");
-    if (r?.ok) return (r.body as { id: string }).id;
-    if (r) this.refused(r.body);
-    return "";
+    if (!r?.ok) {
+      if (r) this.refused(r.body);
+      return "";
+    }
+    await this.load(); // a folder's file has the folder's ID
+    return (r.body as { id: string }).id;
   }
 
   async save(): Promise<void> {
