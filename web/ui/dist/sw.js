@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-corf4IBZ.js","/assets/Screen-g6gV6xc_.css","/assets/Screen-gT0GdzCn.js","/assets/aside-BJbFytkg.js","/assets/aside-te2NvuBz.css","/assets/de-DCFgpVGB.js","/assets/de-DRcnGlmp.js","/assets/desk-BZ8pPYas.js","/assets/desk-yRyyAWU1.css","/assets/en-BxkZJKKo.js","/assets/en-CiB25gbE.js","/assets/es-AZkgp7hg.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-ByEw26Mm.js","/assets/index-C65v617x.css","/assets/index-Uv0UWbKh.js","/assets/nl-3W8KVg8b.js","/assets/nl-Dq0MKJ_5.js"]; // both are filled in by the build; another build is another worker
-const name = "aa6ff2862490dc8f7924c6fd0bfc12ac1e44843b2f127987cc4f5e91fe81406e";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-WH1aETtV.js","/assets/Screen-D8L44VV8.js","/assets/Screen-g6gV6xc_.css","/assets/aside-CCMyyqpj.js","/assets/aside-te2NvuBz.css","/assets/de-C8E1D0Sq.js","/assets/de-DRcnGlmp.js","/assets/desk-CsOGguJ7.css","/assets/desk-D4Gkf0es.js","/assets/en-BdbKJXsr.js","/assets/en-BxkZJKKo.js","/assets/es-CbLlawuZ.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-pqo-Vmyz.js","/assets/index-C65v617x.css","/assets/index-Cs3pk2su.js","/assets/nl-3W8KVg8b.js","/assets/nl-BMAQsdhF.js"]; // both are filled in by the build; another build is another worker
+const name = "afa247aa3defee47c3afa0185db82f85c3f1ce8e73dd560705e2ef78203fb78a";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
