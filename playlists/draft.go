@@ -291,7 +291,6 @@ func silent(ph Phase) bool {
 
 // stages gives each phase that is not of the standard arc its stage, level, light and marks.
 func (d *drafter) stages() {
-	order := []Stage{Preparation, Administration, Integration}
 	known := standard().Phases
 	latest := 0
 	for i := range d.phases {
@@ -303,9 +302,9 @@ func (d *drafter) stages() {
 		stage := 1
 		switch {
 		case like >= 0:
-			stage = slices.Index(order, known[like].Stage)
-		case slices.ContainsFunc(order, func(s Stage) bool { return strings.Contains(strings.ToLower(ph.Name), string(s)) }):
-			stage = slices.IndexFunc(order, func(s Stage) bool { return strings.Contains(strings.ToLower(ph.Name), string(s)) })
+			stage = slices.Index(stages, known[like].Stage)
+		case slices.ContainsFunc(stages, func(s Stage) bool { return strings.Contains(strings.ToLower(ph.Name), string(s)) }):
+			stage = slices.IndexFunc(stages, func(s Stage) bool { return strings.Contains(strings.ToLower(ph.Name), string(s)) })
 		case i == 0 && len(d.phases) > 1:
 			stage = 0
 		case i == len(d.phases)-1 && i > 1:
@@ -313,12 +312,12 @@ func (d *drafter) stages() {
 		}
 		stage = max(stage, latest)
 		latest = stage
-		if like < 0 || known[like].Stage != order[stage] {
+		if like < 0 || known[like].Stage != stages[stage] {
 			like = slices.IndexFunc(known, func(k Phase) bool { return k.Name == []string{"Arrival", "Journey", "Integration"}[stage] })
 		}
 		name, length := ph.Name, ph.Length
 		ph.Phase = known[like]
-		ph.Name, ph.Length, ph.Until, ph.Stage = name, length, "", order[stage]
+		ph.Name, ph.Length, ph.Until, ph.Stage = name, length, "", stages[stage]
 	}
 	// The last phase before the administration waits for the lozenge.
 	for i := range d.phases {

@@ -225,7 +225,7 @@ func TestWriteNew(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(text), "# yaml-language-server: $schema=.schema/playlist.json\n") {
 		t.Errorf("%v\n%s", err, text)
 	}
-	if kept, err := os.ReadFile(filepath.Join(root, ".schema", "playlist.json")); err != nil || string(kept) != string(Schema) {
+	if kept, err := os.ReadFile(filepath.Join(root, ".schema", "playlist.json")); err != nil || string(kept) != string(Schema()) {
 		t.Error("the schema is not where the file says:", err)
 	}
 	if _, _, err := WriteNew(context.Background(), root, "evening", nil); !errors.Is(err, fs.ErrExist) {

@@ -508,7 +508,7 @@ func (e *editor) order(phases []PhaseEdit) error {
 func isHeading(lines []string) bool {
 	for _, l := range lines {
 		l = strings.ToLower(strings.TrimSpace(l))
-		if slices.ContainsFunc([]Stage{Preparation, Administration, Integration}, func(s Stage) bool { return strings.Contains(l, string(s)) }) {
+		if slices.ContainsFunc(stages, func(s Stage) bool { return strings.Contains(l, string(s)) }) {
 			return true
 		}
 		l = strings.TrimSpace(strings.TrimPrefix(l, "#"))

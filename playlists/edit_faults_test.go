@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -208,6 +209,54 @@ func bare(ph Phase) Phase {
 	return ph
 }
 
+// stepwise makes the changes one by one, the order of the phases last. Each must leave every byte outside of one value, or of
+// one new key, as it was. It is false where a change by itself is refused.
+func stepwise(d Document, edits []PhaseEdit, wrong func(says, text string)) (Document, bool) {
+	n := len(edits)
+	step := func(e PhaseEdit) bool {
+		var all []PhaseEdit
+		for k := range n {
+			if all = append(all, PhaseEdit{Was: k}); k == e.Was {
+				all[k] = e
+			}
+		}
+		next, err := d.Edit(all)
+		if err != nil {
+			return false
+		}
+		was, now := string(d.Text), string(next.Text)
+		for was != "" && now != "" && was[0] == now[0] {
+			was, now = was[1:], now[1:]
+		}
+		for was != "" && now != "" && was[len(was)-1] == now[len(now)-1] {
+			was, now = was[:len(was)-1], now[:len(now)-1]
+		}
+		if strings.ContainsAny(was, "\r\n") || strings.Contains(was, "# c") || regexp.MustCompile(`\b(?:name|stage|length|level|music|scene|fade): `).MatchString(was) {
+			wrong(fmt.Sprintf("the change of %q took away %q", now, was), string(next.Text)+"\nfrom\n"+string(d.Text))
+		}
+		if len(now) > 80 {
+			wrong(fmt.Sprintf("%q is more than one key and its value", now), string(next.Text))
+		}
+		d = next
+		return true
+	}
+	for _, e := range edits {
+		for _, one := range []PhaseEdit{{Scene: e.Scene}, {Fade: e.Fade}, {Level: e.Level}, {Length: e.Length}} {
+			if one.Was = e.Was; one.Scene != nil || one.Fade != nil || one.Level != nil || one.Length != nil {
+				if !step(one) {
+					return d, false
+				}
+			}
+		}
+	}
+	var order []PhaseEdit
+	for _, e := range edits {
+		order = append(order, PhaseEdit{Was: e.Was})
+	}
+	d, err := d.Edit(order)
+	return d, err == nil
+}
+
 // TestEditProperty holds for random edits of random files that the file then says what was asked and nothing else has
 // changed, or that the edit is refused. ROOMD_EDITS is the number of cases of a long run.
 func TestEditProperty(t *testing.T) {
@@ -254,6 +303,9 @@ func TestEditProperty(t *testing.T) {
 			if strings.Count(string(after.Text), fmt.Sprintf("# c%d;", i)) != 1 {
 				fatalf("seed %d: comment %d is lost:\n%s\nfrom\n%s", seed, i, after.Text, text)
 			}
+		}
+		if by, ok := stepwise(before, edits, func(says, text string) { fatalf("seed %d: %s:\n%s", seed, says, text) }); ok && string(by.Text) != string(after.Text) {
+			fatalf("seed %d: one change at a time gives another text:\n%s\nnot\n%s\nfrom\n%s", seed, by.Text, after.Text, text)
 		}
 		// Line by line, only what was asked for has changed.
 		lines := func(s string) map[string]int {

@@ -292,7 +292,7 @@ func readCSV(text string) list {
 	head, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(text)), "\n")
 	says := "this is a table, not a list of files"
 	if strings.Contains(head, "track uri") || strings.Contains(head, "spotify") || strings.Contains(head, "track name") && strings.Contains(head, "artist") {
-		says = fmt.Sprintf("this is a table of %d songs from a streaming service, as Exportify writes it; it holds no music", strings.Count(strings.TrimSpace(text), "\n"))
+		says = "it is a table of songs from a streaming service, as Exportify writes it, and holds no music"
 	}
 	return list{Says: says, Write: "buy or rip the songs as files, put them into the playlists folder, and name that folder"}
 }

@@ -169,7 +169,7 @@ func TestPlayersLists(t *testing.T) {
 	}{
 		{"eac.cue", []string{"Tides.flac 0s-3m12.493333s Ebb by Anna", "Tides.flac 3m12.493333s-6m0s joined Flood by Anna & Ben", "Tides.flac 6m0s-9m0s joined Slack  by Anna"}, nil},
 		{"gaps.cue", []string{"one.flac 0s-3m0s One", "two.flac 0s-3m0s Two"}, []string{
-			`gaps.cue:3:1: warning: "one.wav" is not there; one.flac has the same name but for its ending and is taken`, "two.flac has the same name but for its ending"}},
+			`gaps.cue:3:1: warning: "one.wav" is not there; roomd plays one.flac, which has the same name with another ending`, "two.flac, which has the same name with another ending"}},
 		{"foobar.cue", []string{"Tides.flac 0s-5m0s Ebb", "Tides.flac 5m0s-9m0s joined Tides"}, nil},
 		{"vlc.xspf", []string{mad + "30s-1m30.5s Mad World by Tears For Fears", two + "two & 100%"}, nil},
 		{"vlc.m3u8", []string{mad + "30s-3m37s Mad World by Tears For Fears", two + "two"}, nil},
@@ -178,7 +178,7 @@ func TestPlayersLists(t *testing.T) {
 		{"clementine.xspf", []string{mad + "0s-3m37s Mad World by Tears For Fears", two + "two & 100%"}, nil},
 		{"wmp.wpl", []string{mad + "0s-3m37s Mad World by Tears For Fears", two + "two & 100%"}, nil},
 		{"old.asx", []string{mad + "0s-3m37s Mad World", two + "two & 100%"}, nil},
-		{"music.xml", []string{mad + "0s-3m37s Mad World by Tears For Fears", two + "Two"}, []string{`music.xml:13:1: warning: "file:///Users/anna/Music/Media.localized/Music/two%20&%20100…" is not there; two & 100%.flac has the same name and is taken`}},
+		{"music.xml", []string{mad + "0s-3m37s Mad World by Tears For Fears", two + "Two"}, []string{`music.xml:13:1: warning: "file:///Users/anna/Music/Media.localized/Music/two%20&%20100…" is not there; roomd plays two & 100%.flac, which has the same name`}},
 	} {
 		got, problems := tracks(t, root, c.list)
 		if !slices.Equal(got, c.want) {
@@ -227,9 +227,9 @@ func TestListsThatNameNoFiles(t *testing.T) {
 		"config.xml":  "<config><a/></config>",
 	})
 	for list, says := range map[string]string{
-		"evening.csv": "this is a table of 2 songs from a streaming service, as Exportify writes it; it holds no music (buy or rip the songs as files",
+		"evening.csv": "it is a table of songs from a streaming service, as Exportify writes it, and holds no music (buy or rip the songs as files",
 		"other.csv":   "this is a table, not a list of files",
-		"radio.m3u":   "names only streams of the internet, 2 of them",
+		"radio.m3u":   "names only internet streams",
 		"whole.xml":   "it is a whole library of 2 playlists (One, Two …)",
 		"config.xml":  "this XML file is not a playlist",
 	} {
@@ -289,21 +289,21 @@ func TestOtherAlbum(t *testing.T) {
 		"Deep/one.flac": "5m", "Tears For Fears/The Hurting/02 Mad World.mp3": "5m", "box/Old Name/07 End.mp3": "5m New Name", "Slow Album (Remastered)/04.flac": "5m", "single.mp3": "5m",
 	}
 	for _, c := range []struct{ entry, want, says string }{
-		{"Quiet Album/CD1/01 Intro.mp3", "", `"Quiet Album/CD1/01 Intro.mp3" is not there; Metal Box/CD1/01 Intro.mp3 has the same name, but is of another album`},
-		{"Quiet Album/01 Intro.mp3", "", "is of another album"},
-		{`D:\Music\Quiet Album\CD1\01 Intro.mp3`, "", "is of another album"},
-		{"CD1/01 Intro.mp3", "Metal Box/CD1/01 Intro.mp3", `"CD1/01 Intro.mp3" is not there; Metal Box/CD1/01 Intro.mp3 has the same name and is taken (write `},
-		{"01 Intro.mp3", "Metal Box/CD1/01 Intro.mp3", "has the same name and is taken"},
+		{"Quiet Album/CD1/01 Intro.mp3", "", `"Quiet Album/CD1/01 Intro.mp3" is not there; Metal Box/CD1/01 Intro.mp3 has the same name but belongs to another album`},
+		{"Quiet Album/01 Intro.mp3", "", "belongs to another album"},
+		{`D:\Music\Quiet Album\CD1\01 Intro.mp3`, "", "belongs to another album"},
+		{"CD1/01 Intro.mp3", "Metal Box/CD1/01 Intro.mp3", `"CD1/01 Intro.mp3" is not there; roomd plays Metal Box/CD1/01 Intro.mp3, which has the same name (write `},
+		{"01 Intro.mp3", "Metal Box/CD1/01 Intro.mp3", "which has the same name"},
 		{`C:\Users\Anna\Music\Metal Box\CD1\01 Intro.mp3`, "Metal Box/CD1/01 Intro.mp3", ""},
 		{`C:\Music\Deep\one.flac`, "Deep/one.flac", ""},
 		{"Artist/Loud/CD 2/09 Coda.mp3", "Loud/CD 2/09 Coda.mp3", ""},
-		{"Loud/Disc 2/09 Coda.mp3", "Loud/CD 2/09 Coda.mp3", "Loud/CD 2/09 Coda.mp3 has the same name and is taken"},
-		{"New Name/07 End.mp3", "box/Old Name/07 End.mp3", "is the same by its tags and is taken"},
-		{"Slow Album/04.flac", "Slow Album (Remastered)/04.flac", "has the same name and is taken"},
+		{"Loud/Disc 2/09 Coda.mp3", "Loud/CD 2/09 Coda.mp3", "Loud/CD 2/09 Coda.mp3, which has the same name"},
+		{"New Name/07 End.mp3", "box/Old Name/07 End.mp3", "the same recording according to its tags"},
+		{"Slow Album/04.flac", "Slow Album (Remastered)/04.flac", "which has the same name"},
 		{"02.mp3", "", `"02.mp3" is not there; 2 files have this name: Metal Box/CD1/02.mp3, Quiet Songs/02.mp3 (write the folder too, such as `},
 		{"Tears%20For%20Fears/The%20Hurting/02%20Mad%20World.mp3", "Tears For Fears/The Hurting/02 Mad World.mp3", ""},
 		{"/home/anna/Tears%20For%20Fears/The%20Hurting/02%20Mad%20World.mp3", "Tears For Fears/The Hurting/02 Mad World.mp3", ""},
-		{"Quiet Album/single.mp3", "single.mp3", "single.mp3 has the same name and is taken"},
+		{"Quiet Album/single.mp3", "single.mp3", "single.mp3, which has the same name"},
 	} {
 		list := map[string]string{"x.m3u8": c.entry + "\n"}
 		for k, v := range base {

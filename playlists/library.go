@@ -51,8 +51,6 @@ type LibraryOptions struct {
 	Check func(*Playlist) Problems
 	// CheckMusic finds what is wrong with one whose music is known; nil: nothing.
 	CheckMusic func(*Playlist) Problems
-	// CheckFit finds what is wrong with the length of a playlist's music: as written, and resolved; nil: nothing.
-	CheckFit func(written, resolved *Playlist) Problems
 	// Busy, where it is set and true, holds the measuring of music that appeared by itself: a session runs. A playlist whose file was
 	// written meanwhile, and what is asked for by Resolve, is measured all the same: somebody waits for it.
 	Busy   func() bool
@@ -686,9 +684,6 @@ func (l *Library) resolve(ctx context.Context, id string, s *shelved) bool {
 	heard := append(l.check(raw), music...)
 	if l.o.CheckMusic != nil {
 		heard = append(heard, l.o.CheckMusic(pl)...).Sorted()
-	}
-	if l.o.CheckFit != nil {
-		heard = append(heard, l.o.CheckFit(raw, pl)...).Sorted()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

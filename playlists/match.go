@@ -108,16 +108,18 @@ func (f *folder) match(dir, p string) (m match) {
 // beside is a rival in the album of the nearest neighbor that has one; empty where no neighbor tells.
 func (m match) beside(near []string) string {
 	for _, dir := range near {
-		found := ""
+		var album []string // the rivals in the neighbor's album
 		for _, c := range m.rivals {
 			_, a := albumOf(c)
 			_, b := albumOf(path.Join(dir, "x"))
-			if path.Dir(c) == dir || found == "" && a == b {
-				found = c
+			if path.Dir(c) == dir {
+				return c
+			} else if a == b {
+				album = append(album, c)
 			}
 		}
-		if found != "" {
-			return found
+		if len(album) == 1 {
+			return album[0]
 		}
 	}
 	return ""
@@ -153,7 +155,7 @@ func (r *resolver) guess(at Place, dir, p string, e listEntry, near []string) (r
 		return rel
 	}
 	take := func(rel, why string) (string, string, string) {
-		r.say(at, Warning, fmt.Sprintf("%q is not there; %s %s and is taken", shown, rel, why), "write "+display(rel))
+		r.say(at, Warning, fmt.Sprintf("%q is not there; roomd plays %s, %s", shown, rel, why), "write "+display(rel))
 		return rel, "", ""
 	}
 	m := r.folder.match(dir, p)
@@ -164,10 +166,10 @@ func (r *resolver) guess(at Place, dir, p string, e listEntry, near []string) (r
 	case m.rel != "" && m.whole:
 		return m.rel, "", ""
 	case m.rel != "":
-		return take(m.rel, "has the same name")
+		return take(m.rel, "which has the same name")
 	case len(m.rivals) > 0:
 		if rel := m.beside(near); rel != "" {
-			return take(rel, "has the same name, beside its neighbors,")
+			return take(rel, "the file of this name beside its neighbors")
 		}
 		var some []string
 		for _, c := range m.rivals[:min(4, len(m.rivals))] {
@@ -179,12 +181,12 @@ func (r *resolver) guess(at Place, dir, p string, e listEntry, near []string) (r
 		return "", fmt.Sprintf("%q is not there; %d files have this name: %s", shown, len(m.rivals), strings.Join(some, ", ")), "write the folder too, such as " + some[0]
 	case m.stranger != "":
 		if r.tagged(m.stranger, p, e) {
-			return take(m.stranger, "is the same by its tags")
+			return take(m.stranger, "the same recording according to its tags")
 		}
-		return "", fmt.Sprintf("%q is not there; %s has the same name, but is of another album", shown, m.stranger), "write " + display(m.stranger) + " if it is the one"
+		return "", fmt.Sprintf("%q is not there; %s has the same name but belongs to another album", shown, m.stranger), "write " + display(m.stranger) + " if it is the one"
 	}
 	if by := r.folder.renamed(path.Join(dir, p)); by != "" {
-		return take(by, "has the same name but for its ending")
+		return take(by, "which has the same name with another ending")
 	}
 	return "", "", ""
 }

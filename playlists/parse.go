@@ -3,7 +3,6 @@ package playlists
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,19 +13,6 @@ import (
 const (
 	defaultCrossfade = 8 * time.Second
 	defaultFade      = time.Minute // of the lights
-)
-
-// How much a playlist may hold.
-const (
-	maxName      = 80  // characters of a name or a mark
-	maxAbout     = 600 // characters
-	maxPath      = 1000
-	maxPhases    = 200
-	maxMusic     = 10_000 // entries of a phase
-	maxMarks     = 24     // buttons of a phase
-	maxReminders = 200
-	minLevel     = -40 // dB against the room's reference
-	maxLevel     = 12
 )
 
 // Written is a phase as its file says it: where it stands and what its music is called.
@@ -51,381 +37,183 @@ type Source struct {
 func Parse(id, file string, data []byte) (*Playlist, Problems) {
 	r, root := yamlfile.Read(file, data)
 	p := &parser{
-		Reader:   r,
-		pl:       &Playlist{ID: id, Name: id, Keep: KeepEnd, Crossfade: defaultCrossfade, Bed: Drone, Revision: Revision(data)},
-		nameLine: map[string]int{},
+		Reader: r,
+		pl:     &Playlist{ID: id, Name: id, Keep: KeepEnd, Crossfade: defaultCrossfade, Bed: Drone, Revision: Revision(data)},
+		names:  map[string]int{},
 	}
-	if !root.Exists() {
-		if len(r.Problems()) == 0 {
-			r.Report(r.At(1, 1), Error, "the file is empty", "write name: and phases:, or copy a starter playlist")
-		}
-		return p.pl, r.Problems()
+	switch {
+	case root.Exists():
+		p.playlist(playlistKeys.Fields(root))
+	case len(r.Problems()) == 0:
+		r.Report(r.At(1, 1), Error, "the file is empty", "write name: and phases:, or copy a starter playlist")
 	}
-	p.playlist(root)
 	return p.pl, r.Problems()
 }
 
+// parser checks what one value of a playlist asks of another.
 type parser struct {
 	*yamlfile.Reader
-	pl         *Playlist
-	wroteCross bool           // the file says the playlist's crossfade
-	nameLine   map[string]int // line of each phase, by its name in lower case
+	pl    *Playlist
+	wrote bool           // the file says the playlist's crossfade
+	names map[string]int // line of each phase, by its name in lower case
 }
 
-func (p *parser) playlist(root Value) {
-	f := root.Fields("a playlist", "write name: and phases:",
-		"name", "about", "keep", "crossfade", "bed", "phases", "remind", "boost")
+func (p *parser) fail(at Place, write, says string, args ...any) {
+	p.Report(at, Error, fmt.Sprintf(says, args...), write)
+}
+
+func (p *parser) warn(at Place, write, says string, args ...any) {
+	p.Report(at, Warning, fmt.Sprintf(says, args...), write)
+}
+
+func (p *parser) playlist(f yamlfile.Fields) {
 	pl := p.pl
-	if v, ok := f.Need("name", "the playlist", "write name: First journey"); ok {
-		if s, ok := v.Text(maxName, "write name: First journey"); ok {
-			pl.Name = s
-		}
+	f.Set("name", &pl.Name)
+	f.Set("about", &pl.About)
+	f.Set("keep", &pl.Keep)
+	f.Set("bed", &pl.Bed)
+	p.wrote = f.Set("crossfade", &pl.Crossfade)
+	for _, e := range f.List("phases") {
+		pl.Phases = append(pl.Phases, p.phase(e.Got.(yamlfile.Fields)))
 	}
-	if v, ok := f.Get("about"); ok {
-		pl.About, _ = v.Text(maxAbout, "write about: Slow strings, no voices")
+	if total := pl.Length(); total > longest {
+		p.fail(f.At("phases"), "shorten them to 24h or less", "the phases add up to %s", FormatLength(total))
 	}
-	if v, ok := f.Get("keep"); ok {
-		if s, ok := v.Word(string(KeepEnd), string(KeepLengths)); ok {
-			pl.Keep = Keep(s)
-		}
-	}
-	if v, ok := f.Get("bed"); ok {
-		if b, ok := bed(v); ok {
-			pl.Bed = b
-		}
-	}
-	if v, ok := f.Get("crossfade"); ok {
-		if d, ok := v.Length(0); ok {
-			pl.Crossfade, p.wroteCross = d, true
-		}
-	}
-	const phases = "begin with phases: and, under it, - name: Arrival"
-	if v, ok := f.Need("phases", "the playlist", phases); ok {
-		p.phases(v, phases)
-	}
-	known := p.marks(f)
-	if v, ok := f.Get("remind"); ok {
-		p.remind(v, known)
-	}
-	if v, ok := f.Get("boost"); ok {
-		p.boost(v)
-	}
-}
-
-func bed(v Value) (Bed, bool) {
-	s, ok := v.Word(string(Drone), string(Ocean), string(Rain))
-	return Bed(s), ok
-}
-
-func (p *parser) phases(v Value, write string) {
-	entries := v.Entries(false, write)
-	if len(entries) == 0 && v.IsList() && !p.Spent() {
-		v.Error("the list of phases is empty", write)
-	}
-	var total time.Duration
-	for i, e := range entries {
-		if i == maxPhases {
-			e.Error(fmt.Sprintf("there are more than %d phases", maxPhases), "combine some")
-			break
-		}
-		ph, ok := p.phase(e)
-		if !ok {
-			continue
-		}
-		total += ph.Length
-		p.pl.Phases = append(p.pl.Phases, ph)
-	}
-	if total > longest {
-		v.Error("the phases add up to "+FormatLength(total), "shorten them to 24h or less")
-	}
-	stages := []Stage{Preparation, Administration, Integration}
 	latest := 0
-	for _, ph := range p.pl.Phases {
+	for _, ph := range pl.Phases {
 		k := slices.Index(stages, ph.Stage)
-		if k < 0 {
-			continue
-		}
-		if k < latest {
-			p.Report(ph.Written.Name, Error, fmt.Sprintf("phase %q (%s) comes after a phase of %s", ph.Name, ph.Stage, stages[latest]), "keep the stages in order: preparation, administration, integration")
+		if k >= 0 && k < latest {
+			p.fail(ph.Written.Name, "keep the stages in order: "+strings.Join(yamlfile.Words(stages), ", "), "phase %q (%s) comes after a phase of %s", ph.Name, ph.Stage, stages[latest])
 		}
 		latest = max(latest, k)
 	}
+	p.boost(f)
+	p.remind(f)
 }
 
-func (p *parser) phase(v Value) (Phase, bool) {
-	const write = "write - name: Arrival, and under it stage: and length:"
-	f := v.Fields("a phase", write, "name", "stage", "length", "flex", "until", "music", "order", "level", "crossfade", "lights", "marks")
-	if !f.IsMap() {
-		return Phase{}, false
-	}
-	here := v.Place()
-	w := &Written{Name: here, Length: here, Level: here, Lights: here, Until: here}
-	ph := Phase{Order: Listed, Crossfade: p.pl.Crossfade, Written: w}
-	what := "the phase"
-	if nv, ok := f.Need("name", "the phase", "write name: Arrival"); ok {
-		w.Name = nv.Place()
-		if s, ok := nv.Text(maxName, "write name: Arrival"); ok {
-			ph.Name, what = s, "phase "+strconv.Quote(s)
-			lower := strings.ToLower(s)
-			if line, twice := p.nameLine[lower]; twice {
-				nv.Error(fmt.Sprintf("the phase on line %d is also called %q", line, s), "give each phase its own name")
-			} else {
-				p.nameLine[lower] = nv.Place().Line
-			}
+func (p *parser) phase(f yamlfile.Fields) Phase {
+	w := &Written{Name: f.At("name"), Length: f.At("length"), Level: f.At("level"), Lights: f.At("lights"), Until: f.At("until")}
+	ph := Phase{Order: Listed, Written: w}
+	if f.Set("name", &ph.Name) {
+		lower := strings.ToLower(ph.Name)
+		if line, twice := p.names[lower]; twice {
+			p.fail(w.Name, "give each phase its own name", "the phase on line %d is also called %q", line, ph.Name)
+		} else {
+			p.names[lower] = w.Name.Line
 		}
 	}
-	if sv, ok := f.Need("stage", what, "write stage: preparation, administration or integration"); ok {
-		s, _ := sv.Word(string(Preparation), string(Administration), string(Integration))
-		ph.Stage = Stage(s)
+	f.Set("stage", &ph.Stage)
+	f.Set("order", &ph.Order)
+	f.Set("level", &ph.Level)
+	f.Set("length", &ph.Length)
+	if f.Set("flex", &ph.Flex) && ph.Length > 0 && ph.Flex >= ph.Length {
+		p.fail(f.At("flex"), "write a shorter one, such as flex: 2m", "flex is %s, not less than the phase's length of %s", FormatLength(ph.Flex), FormatLength(ph.Length))
 	}
-	if lv, ok := f.Need("length", what, "write length: 30m"); ok {
-		w.Length = lv.Place()
-		ph.Length, _ = lv.Length(time.Second)
+	p.crossfade(f, &ph)
+	if lf, ok := f.Map("lights"); ok {
+		ph.Lights = p.lights(lf, ph.Length)
 	}
-	if fv, ok := f.Get("flex"); ok {
-		if d, ok := fv.Length(0); ok {
-			ph.Flex = d
-			if ph.Length > 0 && d >= ph.Length {
-				fv.Error(fmt.Sprintf("flex is %s, not less than the phase's length of %s", FormatLength(d), FormatLength(ph.Length)), "write a shorter one, such as flex: 2m")
-			}
+	ph.Marks, w.Marks = f.Texts("marks")
+	if f.Set("until", &ph.Until) && !slices.Contains(ph.Marks, ph.Until) {
+		p.fail(w.Until, Suggest(ph.Until, ph.Marks, fmt.Sprintf("add marks: [%s]", ph.Until)), "%s waits for the mark %q but does not offer it", f.What(), ph.Until)
+	}
+	several := len(f.Value("music").Items()) > 1
+	for _, e := range f.List("music") {
+		src := e.Got.(Source)
+		if src.Silence && several {
+			e.Value.Error("silence is mixed with other music", "give it its own phase: music: silence")
+			continue
 		}
+		w.Music = append(w.Music, src)
 	}
-	p.crossfade(f, &ph, what)
-	if ov, ok := f.Get("order"); ok {
-		if s, ok := ov.Word(string(Listed), string(Shuffle), string(BestFit)); ok {
-			ph.Order = Order(s)
-		}
-	}
-	if lv, ok := f.Get("level"); ok {
-		w.Level = lv.Place()
-		ph.Level, _ = lv.Number(minLevel, maxLevel)
-	}
-	if lv, ok := f.Get("lights"); ok {
-		w.Lights = lv.Place()
-		ph.Lights = p.lights(lv, ph.Length)
-	}
-	if mv, ok := f.Get("marks"); ok {
-		ph.Marks, w.Marks = markList(mv)
-	}
-	if uv, ok := f.Get("until"); ok {
-		w.Until = uv.Place()
-		if s, ok := uv.Text(maxName, "write until: Lozenge"); ok {
-			ph.Until = s
-			if !slices.Contains(ph.Marks, s) {
-				write := fmt.Sprintf("add marks: [%s]", s)
-				if near := nearest(s, ph.Marks); near != "" {
-					write = fmt.Sprintf("did you mean %q?", near)
-				}
-				uv.Error(fmt.Sprintf("%s waits for the mark %q but does not offer it", what, s), write)
-			}
-		}
-	}
-	if mv, ok := f.Get("music"); ok {
-		w.Music = p.music(mv)
-	}
-	return ph, true
+	return ph
 }
 
 // crossfade is the phase's own, or the playlist's, which must be shorter than each phase. Where neither is written the
 // usual one is shortened to fit.
-func (p *parser) crossfade(f yamlfile.Fields, ph *Phase, what string) {
-	v, own := f.Get("crossfade")
-	if own {
-		d, ok := v.Length(0)
-		if !ok {
-			return
-		}
-		ph.Crossfade = d
-		if ph.Length > 0 && d >= ph.Length {
-			v.Error(fmt.Sprintf("crossfade is %s, not less than the phase's length of %s", FormatLength(d), FormatLength(ph.Length)), "write a shorter one")
-		}
-		return
+func (p *parser) crossfade(f yamlfile.Fields, ph *Phase) {
+	own := f.Set("crossfade", &ph.Crossfade)
+	if !own {
+		ph.Crossfade = p.pl.Crossfade
 	}
-	if ph.Length <= 0 || ph.Crossfade < ph.Length {
-		return
+	switch {
+	case ph.Length <= 0 || ph.Crossfade < ph.Length:
+	case own:
+		p.fail(f.At("crossfade"), "write a shorter one", "crossfade is %s, not less than the phase's length of %s", FormatLength(ph.Crossfade), FormatLength(ph.Length))
+	case p.wrote:
+		p.fail(ph.Written.Length, "give the phase its own, shorter crossfade", "%s lasts %s, not longer than the playlist's crossfade of %s", f.What(), FormatLength(ph.Length), FormatLength(ph.Crossfade))
+	default:
+		ph.Crossfade = ph.Length / 2
 	}
-	if p.wroteCross {
-		p.Report(ph.Written.Length, Error, fmt.Sprintf("%s lasts %s, not longer than the playlist's crossfade of %s", what, FormatLength(ph.Length), FormatLength(ph.Crossfade)), "give the phase its own, shorter crossfade")
-		return
-	}
-	ph.Crossfade = ph.Length / 2
 }
 
-func (p *parser) lights(v Value, length time.Duration) *Light {
-	const write = "write lights: {scene: dusk, fade: 5m}"
-	f := v.Fields("lights", write, "scene", "fade")
-	sv, ok := f.Need("scene", "lights", write)
-	if !ok {
-		return nil
-	}
-	scene, ok := sv.Text(maxName, write)
-	if !ok {
-		return nil
-	}
-	l := &Light{Scene: scene, Fade: defaultFade}
+func (p *parser) lights(f yamlfile.Fields, length time.Duration) *Light {
+	l := &Light{Fade: defaultFade}
 	if length > 0 {
 		l.Fade = min(l.Fade, length)
 	}
-	if fv, ok := f.Get("fade"); ok {
-		if d, ok := fv.Length(time.Second); ok {
-			l.Fade = d
-			if length > 0 && d > length {
-				fv.Warn(fmt.Sprintf("the fade of %s is longer than the phase of %s", FormatLength(d), FormatLength(length)), "write a shorter fade; the next phase takes the light from where it is then")
-			}
-		}
+	if f.Set("fade", &l.Fade) && length > 0 && l.Fade > length {
+		p.warn(f.At("fade"), "write a shorter fade; the next phase takes the light from where it is then", "the fade of %s is longer than the phase of %s", FormatLength(l.Fade), FormatLength(length))
+	}
+	if !f.Set("scene", &l.Scene) {
+		return nil
 	}
 	return l
 }
 
-func markList(v Value) (marks []string, places []Place) {
-	for i, e := range v.Entries(false, "write marks: [Lozenge, Vitals]") {
-		if i == maxMarks {
-			e.Error(fmt.Sprintf("there are more than %d marks", maxMarks), "a tablet shows no more")
-			break
-		}
-		s, ok := e.Text(maxName, "write marks: [Lozenge, Vitals]")
-		switch {
-		case !ok:
-		case slices.Contains(marks, s):
-			e.Error(fmt.Sprintf("%q is listed twice", s), "keep one of them")
-		default:
-			marks, places = append(marks, s), append(places, e.Place())
-		}
-	}
-	return marks, places
-}
-
-func (p *parser) music(v Value) []Source {
-	const write = "write music: [arrival/, {bed: ocean}], or music: silence"
-	entries := v.Entries(true, write)
-	if len(entries) == 0 && v.IsList() && !p.Spent() {
-		v.Error("music is an empty list", "name a file, a folder or {bed: drone}; without the key music the playlist's bed plays")
-	}
-	out := make([]Source, 0, min(len(entries), maxMusic))
-	for i, e := range entries {
-		if i == maxMusic {
-			e.Error(fmt.Sprintf("there are more than %d entries", maxMusic), "name folders instead of files")
-			break
-		}
-		src := Source{Place: e.Place()}
-		if e.IsMap() {
-			var ok bool
-			if src, ok = p.entry(e, write); !ok {
-				continue
-			}
-		} else {
-			e = e.Named("music")
-			s, ok := e.Text(maxPath, write)
-			if !ok {
-				continue
-			}
-			if s == "silence" {
-				src.Silence = true
-				if len(entries) > 1 {
-					e.Error("silence is mixed with other music", "give it its own phase: music: silence")
-					continue
-				}
-			} else {
-				src.Path = s
-			}
-		}
-		out = append(out, src)
-	}
-	return out
-}
-
-// marks are all marks that can be tapped in a session of this playlist: of phases, reminders and the boost.
-func (p *parser) marks(f yamlfile.Fields) []string {
+func (p *parser) remind(f yamlfile.Fields) {
+	// The marks that can be tapped in a session: of phases, reminders and the boost.
 	var known []string
 	for _, ph := range p.pl.Phases {
 		known = append(known, ph.Marks...)
 	}
-	peek := func(v Value) {
-		if s := strings.TrimSpace(v.String()); s != "" {
-			known = append(known, s)
-		}
+	for _, e := range f.List("remind") {
+		marks, _ := e.Got.(yamlfile.Fields).Texts("marks")
+		known = append(known, marks...)
 	}
-	if v, ok := f.Get("boost"); ok {
-		peek(v.Peek("mark"))
-	}
-	if v, ok := f.Get("remind"); ok {
-		reminders := v.Items()
-		for _, e := range reminders[:min(len(reminders), maxReminders)] {
-			marks := e.Peek("marks").Items()
-			for _, m := range marks[:min(len(marks), maxMarks)] {
-				peek(m)
-			}
-		}
+	if b, ok := f.Map("boost"); ok {
+		var mark string
+		b.Set("mark", &mark)
+		known = append(known, mark)
 	}
 	slices.Sort(known)
-	return slices.Compact(known)
-}
-
-func (p *parser) remind(v Value, known []string) {
-	const write = "write - {after: Lozenge, in: 40m, say: Blood pressure, marks: [Vitals]}"
+	known = slices.Compact(known)
 	length := p.pl.Length()
-	for i, e := range v.Entries(false, write) {
-		if i == maxReminders {
-			e.Error(fmt.Sprintf("there are more than %d reminders", maxReminders), "combine some")
-			break
-		}
-		f := e.Fields("a reminder", write, "after", "in", "say", "marks")
-		if !f.IsMap() {
-			continue
-		}
+	for _, e := range f.List("remind") {
+		f := e.Got.(yamlfile.Fields)
 		var rm Reminder
-		if av, ok := f.Get("after"); ok {
-			if rm.After, ok = av.Text(maxName, "write after: Lozenge"); ok && !slices.Contains(known, rm.After) {
-				write := "add it to the marks of a phase"
-				if len(known) > 0 {
-					write += "; there are " + strings.Join(known, ", ")
-				}
-				av.Error(fmt.Sprintf("no phase has the mark %q", rm.After), Suggest(rm.After, known, write))
+		rm.Marks, _ = f.Texts("marks")
+		if f.Set("after", &rm.After) && !slices.Contains(known, rm.After) {
+			write := "add it to the marks of a phase"
+			if len(known) > 0 {
+				write += "; the marks are " + strings.Join(known, ", ")
 			}
+			p.fail(f.At("after"), Suggest(rm.After, known, write), "no phase has the mark %q", rm.After)
 		}
-		if iv, ok := f.Need("in", "the reminder", "write in: 40m"); ok {
-			if rm.In, ok = iv.Length(time.Second); ok && length > 0 && rm.In > length {
-				iv.Warn(fmt.Sprintf("the session is planned for %s, so a reminder after %s never comes", FormatLength(length), FormatLength(rm.In)), "write an earlier one")
+		if f.Set("in", &rm.In) && length > 0 && rm.In > length {
+			p.warn(f.At("in"), "write an earlier one", "the session is planned for %s, so a reminder after %s never comes", FormatLength(length), FormatLength(rm.In))
+		}
+		if !f.Set("say", &rm.Say) && !f.Has("say") {
+			if rm.Say = strings.Join(rm.Marks, ", "); rm.Say == "" && !f.Meant("say") && !f.Meant("marks") {
+				f.Error("the reminder says nothing", "write say: Spit or swallow, or marks: [Vitals]")
 			}
-		}
-		if mv, ok := f.Get("marks"); ok {
-			rm.Marks, _ = markList(mv)
-		}
-		if sv, ok := f.Get("say"); ok {
-			rm.Say, _ = sv.Text(maxName, "write say: Spit or swallow")
-		} else if rm.Say = strings.Join(rm.Marks, ", "); rm.Say == "" && !f.Meant("say") && !f.Meant("marks") {
-			e.Error("the reminder says nothing", "write say: Spit or swallow, or marks: [Vitals]")
 		}
 		p.pl.Remind = append(p.pl.Remind, rm)
 	}
 }
 
-func (p *parser) boost(v Value) {
-	const write = "write boost: {mark: Booster, phase: Journey, by: 20m}"
-	f := v.Fields("boost", write, "mark", "phase", "by")
-	b := &Boost{}
-	ok := true
-	if mv, is := f.Need("mark", "boost", write); is {
-		b.Mark, is = mv.Text(maxName, "write mark: Booster")
-		ok = ok && is
+func (p *parser) boost(f yamlfile.Fields) {
+	f, _ = f.Map("boost")
+	var b Boost
+	mark, phase, by := f.Set("mark", &b.Mark), f.Set("phase", &b.Phase), f.Set("by", &b.By)
+	var names []string
+	for _, ph := range p.pl.Phases {
+		names = append(names, ph.Name)
 	}
-	if pv, is := f.Need("phase", "boost", write); is {
-		if b.Phase, is = pv.Text(maxName, "write phase: Journey"); is {
-			var names []string
-			for _, ph := range p.pl.Phases {
-				names = append(names, ph.Name)
-			}
-			if !slices.Contains(names, b.Phase) {
-				pv.Error(fmt.Sprintf("there is no phase %q", b.Phase), Suggest(b.Phase, names, "name one of the phases"))
-			}
-		}
-		ok = ok && is
+	if phase && !slices.Contains(names, b.Phase) {
+		p.fail(f.At("phase"), Suggest(b.Phase, names, "name one of the phases"), "there is no phase %q", b.Phase)
 	}
-	if bv, is := f.Need("by", "boost", write); is {
-		b.By, is = bv.Length(time.Second)
-		ok = ok && is
-	}
-	if ok && b.Mark != "" && b.Phase != "" && b.By > 0 {
-		p.pl.Boost = b
+	if mark && phase && by {
+		p.pl.Boost = &b
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"roomd/playlists/yamlfile"
 )
 
 // Part is what an entry of music says beside its name.
@@ -44,80 +46,62 @@ func formatClock(d time.Duration) string {
 	return fmt.Sprintf("%d:%s", m, s)
 }
 
-// clock is a place in a track, from 0 to 24 hours.
-func clock(v Value, key string) (time.Duration, bool) {
+// clock is a place in a track, from 0 to 24 hours. It reads as a time.Duration.
+type clock struct{}
+
+func (clock) Read(v Value, _ string) (any, bool) {
 	s, ok := v.Scalar("write 0:30")
 	if !ok {
-		return 0, false
+		return nil, false
 	}
 	d, ok := parseClock(s)
-	if !ok || d > longest {
-		v.Error(fmt.Sprintf("%s is %q, not a place in a track", key, clip(s)), "write 0:30, 1:02:30 or 90s")
-		return 0, false
+	if ok = ok && d <= longest; !ok {
+		v.Error(fmt.Sprintf("%s is %q, not a place in a track", v.Name(), clip(s)), "write 0:30, 1:02:30 or 90s")
 	}
-	return d, true
+	return d, ok
 }
 
-const writePart = "write {file: a.flac, from: 0:30, to: 6:10}"
+func (clock) Schema() object {
+	return object{"type": "string", "minLength": 2, "pattern": "^(([0-9]{1,2}:[0-5]?[0-9]|[0-9]{1,3}):[0-5][0-9]([.][0-9]{1,6})?|([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?)$"}
+}
 
-// entry is an entry of music in brackets: a bed, or a file with the part of it that is played and its join.
-func (p *parser) entry(e Value, write string) (src Source, ok bool) {
-	src.Place = e.Place()
-	f := e.Fields("an entry of music", write, "bed", "file", "from", "to", "crossfade")
-	if f.Unknown() {
-		return src, false
-	}
-	ok = true
-	bv, isBed := f.Get("bed")
-	fv, file := f.Get("file")
-	switch {
-	case isBed && file:
-		e.Error("the entry has a file and a bed", "write two entries: a.flac, {bed: ocean}")
-		return src, false
-	case isBed:
-		src.Bed, ok = bed(bv)
-	case file:
-		src.Path, ok = fv.Text(maxPath, writePart)
-		if ok && src.Path == "silence" {
-			fv.Error("silence is not a file", "write music: silence, as a phase of its own")
-			ok = false
-		}
-	default:
-		e.Error("the entry has neither a file nor a bed", "write {file: a.flac, from: 0:30} or {bed: ocean}; a plain file is written without brackets")
-		return src, false
-	}
+// readEntry reads an entry of music in brackets: a bed, or a file with the part of it that is played and its crossfade.
+func readEntry(f yamlfile.Fields) (src Source, ok bool) {
+	src.Place = f.Place
 	var part Part
-	for _, at := range []struct {
-		key string
-		d   *time.Duration
-	}{{"from", &part.From}, {"to", &part.To}} {
-		v, is := f.Get(at.key)
-		if !is {
+	for _, key := range []string{"to", "from"} {
+		if !f.Has(key) {
 			continue
 		}
-		if isBed {
-			v.Error("a bed has no "+at.key+": it never ends", "leave it out, or name a file")
-			return src, false
-		}
-		d, good := clock(v, at.key)
-		*at.d, ok = d, ok && good
-		if part.At == nil {
-			here := v.Place()
-			part.At = &here
-		}
-		if good && at.key == "to" && d <= part.From {
-			v.Error(fmt.Sprintf("the part ends at %s, not after its start at %s", formatClock(d), formatClock(part.From)), "write a later to, or an earlier from")
-			ok = false
+		at := f.At(key)
+		if part.At = &at; f.Has("bed") {
+			f.Value(key).Error("a bed has no "+key+": it never ends", "leave it out, or name a file")
 		}
 	}
-	if v, is := f.Get("crossfade"); is {
-		d, good := v.Length(0)
-		part.Join, ok = &d, ok && good
+	from, to := f.Set("from", &part.From), f.Set("to", &part.To)
+	var join time.Duration
+	if f.Set("crossfade", &join) {
+		part.Join = &join
+	}
+	isFile, isBed := f.Set("file", &src.Path), f.Set("bed", &src.Bed)
+	switch {
+	case f.Has("file") && f.Has("bed"):
+		f.Error("the entry has a file and a bed", "write two entries: a.flac, {bed: ocean}")
+		return src, false
+	case !f.Has("file") && !f.Has("bed"):
+		if !f.Odd() {
+			f.Error("the entry has neither a file nor a bed", "write "+entryKeys.Write+"; a plain file is written without brackets")
+		}
+		return src, false
+	case from && to && part.To <= part.From || to && part.To == 0:
+		f.Value("to").Error(fmt.Sprintf("the part ends at %s, not after its start at %s", formatClock(part.To), formatClock(part.From)), "write a later to, or an earlier from")
+		return src, false
 	}
 	if part != (Part{}) {
 		src.Part = &part
 	}
-	return src, ok
+	bad := f.Odd() || f.Has("bed") && part.At != nil || f.Has("from") && !from || f.Has("to") && !to || f.Has("crossfade") && part.Join == nil
+	return src, (isFile || isBed) && !bad
 }
 
 // source writes an entry of music as a playlist's file holds it.
@@ -143,7 +127,11 @@ func (r *resolver) part(n named, t *Track) {
 		return
 	}
 	name := clip(path.Base(n.rel))
-	if n.From >= t.Length-t.LeadOut {
+	if end := t.Length - t.LeadOut; n.From >= end && n.From < t.Length {
+		r.warn(*n.At, fmt.Sprintf("%q is silent from %s on", name, formatClock(end.Truncate(time.Second))), "write an earlier from")
+		t.Problem = "There is no sound in the part that the playlist names."
+		return
+	} else if n.From >= end {
 		r.warn(*n.At, fmt.Sprintf("%q is %s long, so it has nothing from %s on", name, formatClock(t.Length.Truncate(time.Second)), formatClock(n.From)), "write an earlier from")
 		t.Problem = "The part that the playlist names is not in the file."
 		return

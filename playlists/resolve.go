@@ -153,7 +153,7 @@ func titleOf(p string) string {
 	return b
 }
 
-const streamWhy = "a stream is not played, since nothing in a session may depend on the network"
+const streamWhy = "roomd plays no streams: a session must not depend on the network"
 
 // path finds what one entry of the playlist's file names.
 func (r *resolver) path(s Source, near []string) []named {
@@ -178,7 +178,7 @@ func (r *resolver) path(s Source, near []string) []named {
 				}
 			}
 		}
-		r.say(s.Place, Error, fmt.Sprintf("%q begins at the computer's root", clip(p)), write)
+		r.say(s.Place, Error, fmt.Sprintf("%q is an absolute path", clip(p)), write)
 		return nil
 	case r.folder == nil:
 		r.say(s.Place, Error, fmt.Sprintf("%q can't be found: this playlist has no folder", clip(p)), "use beds")
@@ -206,7 +206,7 @@ func (r *resolver) path(s Source, near []string) []named {
 		case errors.Is(err, errLeaves):
 			return leaves(allow(err, inside))
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			r.say(s.Place, Error, fmt.Sprintf("%q is no pattern that can be read", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
+			r.say(s.Place, Error, fmt.Sprintf("%q is not a valid pattern", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
 			return nil
 		case len(files) > 0:
 			return r.files(s.Place, files)
@@ -219,7 +219,7 @@ func (r *resolver) path(s Source, near []string) []named {
 		if bad != nil {
 			near = by
 		}
-		r.warn(s.Place, fmt.Sprintf("%q is not there; %s holds the same and is taken", clip(p), by), "write "+filepath.ToSlash(near))
+		r.warn(s.Place, fmt.Sprintf("%q is not there; roomd plays %s, which has the same content", clip(p), by), "write "+filepath.ToSlash(near))
 		return r.file(named{Place: s.Place, rel: by}, 0, nil)
 	}
 	by, says, how := r.guess(s.Place, r.base, p, listEntry{}, near)
@@ -231,7 +231,7 @@ func (r *resolver) path(s Source, near []string) []named {
 		return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
 	}
 	write := "check its name; it is looked for beside this file"
-	if b := strings.ToLower(p); b == string(Drone) || b == string(Ocean) || b == string(Rain) {
+	if b := strings.ToLower(p); slices.Contains(beds, Bed(b)) {
 		write = "write {bed: " + b + "} for the bed"
 	} else if near := r.folder.near(path.Join(r.base, p)); near != "" {
 		write = "did you mean " + path.Join(path.Dir(p), near) + "?"
@@ -290,7 +290,7 @@ func (r *resolver) file(n named, depth int, lists []string) []named {
 	switch {
 	case isList(n.rel):
 		if depth == maxListDepth || slices.Contains(lists, n.rel) {
-			r.warn(n.Place, fmt.Sprintf("the list %q stands in itself, or too deep in other lists", clip(path.Base(n.rel))), "name the files")
+			r.warn(n.Place, fmt.Sprintf("the list %q contains itself, or is nested too deep", clip(path.Base(n.rel))), "name the files")
 			return nil
 		}
 		return r.list(n, depth+1, append(slices.Clone(lists), n.rel))
@@ -334,7 +334,7 @@ func (r *resolver) list(n named, depth int, lists []string) []named {
 	case len(l.Entries) == 0:
 		r.warn(n.Place, fmt.Sprintf("the list %q names no file", clip(display)), "write one path a line")
 	case streams:
-		r.warn(n.Place, fmt.Sprintf("the list %q names only streams of the internet, %d of them; nothing in a session may depend on the network", clip(display), len(l.Entries)),
+		r.warn(n.Place, fmt.Sprintf("the list %q names only internet streams, and a session must not depend on the network", clip(display)),
 			"buy or rip the music as files, put them into the playlists folder, and name that folder")
 		return []named{r.missing(n.Place, ".", n.rel, "A stream is not played.")}
 	}
@@ -398,7 +398,7 @@ func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []
 	if errors.Is(err, fs.ErrNotExist) && !isAbsolute(p) {
 		if by := r.elsewhere(path.Join(dir, p)); by != "" {
 			if rel, info, err = r.folder.find(by); err == nil {
-				r.warn(at, fmt.Sprintf("%q is not there; %s holds the same and is taken", clip(e.Path), by), "export the list anew")
+				r.warn(at, fmt.Sprintf("%q is not there; roomd plays %s, which has the same content", clip(e.Path), by), "export the list anew")
 			}
 		}
 	}
@@ -463,7 +463,7 @@ func (r *resolver) track(ctx context.Context, rel string) Track {
 	case err != nil && t.Problem == "" && errors.Is(err, fs.ErrNotExist):
 		t.Problem = "The file is not there."
 	case err != nil && t.Problem == "":
-		t.Problem = "The file can't be played."
+		t.Problem = noDecode
 	case t.Problem == "" && t.Length <= t.LeadIn+t.LeadOut:
 		t.Problem = "There is no sound in the file."
 	}
@@ -472,6 +472,9 @@ func (r *resolver) track(ctx context.Context, rel string) Track {
 	}
 	return t
 }
+
+// noDecode is why a track can't be played where nothing more is known.
+const noDecode = "The file can't be played."
 
 // items are the pieces with what was measured.
 func (r *resolver) items(ns []named, stage Stage) []Item {
@@ -502,17 +505,21 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 		wrong := t.Problem // of the file, not of the part
 		r.part(n, &t)
 		if t.Copying {
-			r.warn(n.Place, fmt.Sprintf("%q is still being copied", clip(path.Base(n.rel))), "wait until it is there; it is looked at again by itself")
+			r.warn(n.Place, fmt.Sprintf("%q is still being copied", clip(path.Base(n.rel))), "wait; roomd looks at it again by itself")
 		} else if wrong != "" {
-			r.warn(n.Place, fmt.Sprintf("%q can't be played: %s", clip(path.Base(n.rel)), strings.TrimSuffix(lowerFirst(t.Problem), ".")), "replace the file or leave it out; until then the next track or the bed covers it")
+			says := fmt.Sprintf("%q can't be played", clip(path.Base(n.rel)))
+			if t.Problem != noDecode {
+				says += ": " + strings.TrimSuffix(lowerFirst(t.Problem), ".")
+			}
+			r.warn(n.Place, says, "replace the file or leave it out; until then the next track or the bed covers it")
 		} else if t.Damaged {
-			r.warn(n.Place, fmt.Sprintf("%q is damaged: not all of it can be heard", clip(path.Base(n.rel))), "copy it again; until then what is sound of it is played")
+			r.warn(n.Place, fmt.Sprintf("%q is damaged: parts of it can't be heard", clip(path.Base(n.rel))), "copy it again; until then roomd plays what is left of it")
 		}
 		if t.Problem == "" && t.Voice && stage == Administration {
-			r.warn(n.Place, fmt.Sprintf("%q has a voice in it, as its tags say", clip(path.Base(n.rel))), "in the administration words lead the mind: take one without, or remove the tag")
+			r.warn(n.Place, fmt.Sprintf("%q has vocals, according to its tags", clip(path.Base(n.rel))), "vocals may guide the client here; choose an instrumental, or correct the tag")
 		}
 		if t.Problem == "" && t.Levelled >= MuchLevelled {
-			r.warn(n.Place, fmt.Sprintf("%q rises steeply at %s: it is taken down by %.0f dB there", clip(path.Base(n.rel)), FormatLength(t.LevelledAt), t.Levelled), "listen to it there, or take another")
+			r.warn(n.Place, fmt.Sprintf("%q gets loud suddenly at %s, so roomd lowers it by %.0f dB there", clip(path.Base(n.rel)), formatClock(t.LevelledAt.Truncate(time.Second)), t.Levelled), "listen to it there, or choose another")
 		}
 		if t.Problem == "" && len(out) > 0 {
 			t.Joined = t.Crossfade == nil && joined(out[len(out)-1].Track, &t)

@@ -88,7 +88,7 @@ var crossRules = []string{
 
 // TestSchema holds that an editor with the schema and roomd itself say the same of a file.
 func TestSchema(t *testing.T) {
-	s := compile(t, Schema)
+	s := compile(t, Schema())
 	archive, err := txtar.ParseFile("testdata/broken.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func TestSchema(t *testing.T) {
 
 // TestSchemaAgrees compares the two on random files, made of values that are right and wrong by themselves.
 func TestSchemaAgrees(t *testing.T) {
-	s := compile(t, Schema)
+	s := compile(t, Schema())
 	values := map[string][]string{
 		"name":  {"A", "7", "true", `""`, `"  "`, "[A]", "~", "{a: b}", strings.Repeat("x", 80), strings.Repeat("x", 81), `"a\tb"`, "2026-11-23", "夜", "1.50"},
 		"about": {"Slow", strings.Repeat("x", 600), strings.Repeat("x", 601), "|\n  a\n  b"},

@@ -22,7 +22,7 @@ type Answers struct {
 
 // firstConfig is a room file that says nothing yet.
 const firstConfig = `# The room. roomd setup writes this file and can be run again; change what you like.
-# Everything has a default. What each key means is in roomd's README, under "A room".
+# Everything has a default. What each key means is in docs/room.md.
 # After a change: roomd check, then start roomd again (a session that is running goes on).
 `
 

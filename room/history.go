@@ -50,7 +50,8 @@ func (r *Room) erase(ctx context.Context, id string) error {
 	case r.o.Store.Outage() != nil:
 		return refuse("erase-no-disk")
 	}
-	if err := r.o.Store.Forget(ctx, id); err != nil {
+	// The clock's anchor is from the last session, by the wall clock: it has to tell of now.
+	if err := errors.Join(r.o.Store.SetAnchor(ctx, r.clock.Anchor()), r.o.Store.Forget(ctx, id)); err != nil {
 		return err
 	}
 	r.o.Log.Info("session erased", "session", id)

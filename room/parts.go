@@ -40,6 +40,16 @@ func Parts() (names []string) {
 	return names
 }
 
+// ProblemName returns the name that the part's problems have, which is also its name on MQTT.
+func (v PartView) ProblemName() string {
+	for _, p := range parts {
+		if p[0] == v.Part {
+			return p[1]
+		}
+	}
+	return v.Part
+}
+
 // partViews is the state of each part. old is the state before: a part that is still degraded keeps its since.
 func partViews(old []PartView, problems []Problem, lv map[string]LightView, now time.Duration) []PartView {
 	out := make([]PartView, 0, len(parts))

@@ -16,7 +16,7 @@ import (
 
 func configSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(ConfigSchema))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(ConfigSchema()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,8 +43,8 @@ func names(verbs []Verb) (out []string) {
 	return out
 }
 
-// TestVerbsAreTheTable holds what others know of the verbs to the table: the API's description, the page's types, and the
-// schema of buttons. The page sends all but arrival, which is the schedule's.
+// TestVerbsAreTheTable holds what others know of the verbs to the table: the API's description and the page's
+// types. The page sends all but arrival, which is the schedule's.
 func TestVerbsAreTheTable(t *testing.T) {
 	all := names(Verbs(false))
 	if got := enum(t, "../web/openapi.yaml", "do:\n          type: string\n          enum: [", "]"); !slices.Equal(got, all) {
@@ -53,9 +53,6 @@ func TestVerbsAreTheTable(t *testing.T) {
 	page := enum(t, "../web/ui/src/protocol.ts", "export type Verb =", ";")
 	if want := slices.DeleteFunc(slices.Clone(all), func(v string) bool { return v == string(Arrival) }); !slices.Equal(page, want) {
 		t.Errorf("protocol.ts: %v, the table has %v", page, want)
-	}
-	if got := enum(t, "schema.json", `"do": {"enum": [`, "]"); !slices.Equal(got, names(Verbs(true))) {
-		t.Errorf("schema.json: %v, buttons may send %v", got, names(Verbs(true)))
 	}
 }
 

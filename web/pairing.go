@@ -101,6 +101,7 @@ func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string)
 	case err != nil:
 		return "", Token{}, fmt.Errorf("pair: %w", err)
 	}
+	t.settle(ctx)
 	t.renew(tokensTime)
 	return token, is, nil
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -162,18 +163,19 @@ var upgrader = websocket.Upgrader{ReadBufferSize: 4096, WriteBufferSize: 16384, 
 		reply(w, status, fault{Reason: reason.Error()})
 	}}
 
-// sameOrigin holds the Origin to the page's own, scheme included, which gorilla's own check leaves out. A program that
-// sends none has to bring its token in a header, which no page of another origin can.
+// sameOrigin judges a websocket as http.CrossOriginProtection judges all else: by Sec-Fetch-Site, which browsers send over
+// https and no page can set, else by the Origin's host. Behind a proxy that ends TLS the scheme that roomd sees is not the
+// page's. A program that sends no Origin has to bring its token in a header, which no page of another origin can.
 func sameOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return r.Header.Get("Authorization") != ""
 	}
-	scheme := "http://"
-	if r.TLS != nil {
-		scheme = "https://"
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin"
 	}
-	return origin == scheme+r.Host
+	u, err := url.Parse(origin)
+	return err == nil && u.Host == r.Host && (u.Scheme == "https" || u.Scheme == "http" && r.TLS == nil)
 }
 
 func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {

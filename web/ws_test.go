@@ -51,7 +51,7 @@ func TestSocketIsForThePageAlone(t *testing.T) {
 	h := open(t)
 	port := h.URL[strings.LastIndex(h.URL, ":"):]
 	for origin, want := range map[string]int{
-		h.URL: 101, "http://evil.example": 403, "https://127.0.0.1" + port: 403, "http://127.0.0.1:1": 403, "http://localhost" + port: 403, "null": 403,
+		h.URL: 101, "http://evil.example": 403, "https://127.0.0.1" + port: 101, "http://127.0.0.1:1": 403, "https://127.0.0.1:1": 403, "http://localhost" + port: 403, "null": 403,
 	} {
 		c, resp, _ := h.dial("Cookie", "roomd="+h.token, "Origin", origin)
 		if resp.StatusCode != want {

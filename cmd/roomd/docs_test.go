@@ -2,8 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"roomd/playlists"
+	"roomd/playlists/yamlfile"
 	"roomd/room"
 )
 
@@ -54,26 +54,46 @@ func TestPlaylistsAreAsDocumented(t *testing.T) {
 	if tried < 8 {
 		t.Errorf("%d examples", tried)
 	}
-	var schema struct {
-		Properties map[string]any
-		Defs       struct {
-			Phase struct{ Properties map[string]any }
-		} `json:"$defs"`
-	}
-	if err := json.Unmarshal(playlists.Schema, &schema); err != nil {
-		t.Fatal(err)
-	}
-	for _, keys := range []map[string]any{schema.Properties, schema.Defs.Phase.Properties} {
-		if len(keys) < 8 {
-			t.Fatal("the schema has no keys")
+}
+
+// TestKeysAreAsDocumented holds that the tables of keys in docs are those that the declarations make, and that the example of a
+// room file is right.
+func TestKeysAreAsDocumented(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string][]*yamlfile.Map{"playlists.md": playlists.Keys(), "room.md": room.Keys()} {
+		file := filepath.Join("..", "..", "docs", name)
+		doc, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for key := range keys {
-			if !strings.Contains(string(doc), fmt.Sprintf("\n| `%s` |", key)) {
-				t.Errorf("%s is not explained", key)
+		text := string(doc)
+		for _, m := range keys {
+			marker := "<!-- keys: " + m.Name + " -->\n"
+			before, rest, ok := strings.Cut(text, marker)
+			if !ok {
+				t.Errorf("%s has no table of the keys of %s: write %s where it belongs", name, m.Name, strings.TrimSpace(marker))
+				continue
+			}
+			end := regexp.MustCompile(`(?m)^(?:[^|].*)?$`).FindStringIndex(rest)
+			if rest[:end[0]] != m.Table() {
+				t.Errorf("%s: the table of the keys of %s is not the one that its declaration makes (-update writes it)", name, m.Name)
+				text = before + marker + m.Table() + rest[end[0]:]
+			}
+		}
+		for _, m := range regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$").FindAllStringSubmatch(text, -1) {
+			if _, problems := room.ParseConfig("room.yaml", []byte(m[1])); name == "room.md" && len(problems) > 0 {
+				t.Errorf("%s: %v", name, problems.Strings())
+			}
+		}
+		if *updateDocs {
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
 }
+
+var updateDocs = flag.Bool("update", false, "rewrite the tables of keys in docs")
 
 // draftOf is the file that a folder makes. Each track in it lasts half an hour.
 func draftOf(t *testing.T, tree string) string {

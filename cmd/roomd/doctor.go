@@ -24,6 +24,7 @@ import (
 	"roomd/room"
 	"roomd/room/doctor"
 	"roomd/room/lights"
+	"roomd/room/topics"
 	"roomd/web"
 )
 
@@ -165,6 +166,7 @@ type exam struct {
 	sound    sound
 	lib      *library
 	certs    *web.Certs // nil: there is no https
+	who      *topics.Identity
 }
 
 // look looks at everything. In a session it leaves the sound devices and the music files alone.
@@ -173,20 +175,23 @@ func (x *exam) look(ctx context.Context) []doctor.Finding {
 	out := []doctor.Finding{doctor.Good("roomd", "Version %s runs.", snap.Version), roomFile(x.config, x.problems, x.err)}
 	out = append(out, x.sounds(snap)...)
 	out = append(out, x.firstSound(ctx, snap))
-	for _, p := range snap.Parts {
-		switch {
-		case p.State == room.Working && p.Part == "broker" && embedded(x.cfg):
-			out = append(out, doctor.Good("broker", "The one inside roomd runs."))
-		case p.State == room.Working && p.Part == "broker":
-			out = append(out, doctor.Good("broker", "%s answers.", publicURL(x.cfg.MQTT.Broker)))
-		case p.State == room.Degraded && slices.Contains([]string{"broker", "page", "disk"}, p.Part):
-			out = append(out, doctor.Bad(p.Part, p.Do, "%s", p.Why))
-		}
-	}
 	for _, role := range slices.Sorted(maps.Keys(snap.Lights)) {
 		out = append(out, lightFinding(role, snap.Lights[role]))
 	}
 	out = append(out, x.playlists()...)
+	for _, p := range snap.Parts {
+		switch {
+		case p.State == room.Working && p.Part == "broker" && embedded(x.cfg):
+			out = append(out, doctor.Good("broker", "The room has none and needs none: its lamps are simulated."))
+		case p.State == room.Working && p.Part == "broker":
+			out = append(out, doctor.Good("broker", "%s answers. The room's topics are under %s.", publicURL(x.cfg.MQTT.Broker), x.who.Root(x.cfg)))
+		// What the room says is wrong the doctor says as well, unless a look of its own has found it.
+		case p.State == room.Degraded && !slices.ContainsFunc(out, func(f doctor.Finding) bool {
+			return f.State == doctor.Wrong && strings.HasPrefix(f.Check, strings.TrimSuffix(p.Part, "s"))
+		}):
+			out = append(out, doctor.Bad(p.Part, p.Do, "%s", p.Why))
+		}
+	}
 	out = append(out, x.https(), ffmpeg(ctx))
 	return append(out, thisComputer().Look(ctx, x.folders())...)
 }
@@ -359,7 +364,7 @@ func publicURL(s string) string {
 // brokerFindings looks for the broker and its lights where no roomd runs.
 func brokerFindings(ctx context.Context, cfg room.Config) []doctor.Finding {
 	if embedded(cfg) {
-		return []doctor.Finding{doctor.Open("broker", "", "The one inside roomd runs with roomd.")}
+		return []doctor.Finding{doctor.Open("broker", "", "The room has none and needs none: its lamps are simulated.")}
 	}
 	conn, err := reach(ctx, cfg)
 	if err != nil {

@@ -22,14 +22,7 @@ import (
 // examined runs roomd doctor and returns the findings of a check.
 func (d *daemon) examined(args ...string) (code int, of func(check string) doctor.Finding) {
 	d.t.Helper()
-	code, out, errs := roomd(d.t, d.env, append([]string{"doctor", "--json", "--data", d.data, "--listen", d.addr}, args...)...)
-	var found []doctor.Finding
-	if err := json.Unmarshal([]byte(out), &found); err != nil {
-		d.t.Fatalf("%v: %s%s", err, out, errs)
-	}
-	if wrong := doctor.AnyWrong(found); wrong != (code == exitError) {
-		d.t.Errorf("exit %d with %+v", code, found)
-	}
+	code, found := d.findings(args...)
 	return code, func(check string) doctor.Finding {
 		d.t.Helper()
 		i := slices.IndexFunc(found, func(f doctor.Finding) bool { return f.Check == check })
@@ -38,6 +31,19 @@ func (d *daemon) examined(args ...string) (code int, of func(check string) docto
 		}
 		return found[i]
 	}
+}
+
+// findings are all that roomd doctor finds.
+func (d *daemon) findings(args ...string) (code int, found []doctor.Finding) {
+	d.t.Helper()
+	code, out, errs := roomd(d.t, d.env, append([]string{"doctor", "--json", "--data", d.data, "--listen", d.addr}, args...)...)
+	if err := json.Unmarshal([]byte(out), &found); err != nil {
+		d.t.Fatalf("%v: %s%s", err, out, errs)
+	}
+	if wrong := doctor.AnyWrong(found); wrong != (code == exitError) {
+		d.t.Errorf("exit %d with %+v", code, found)
+	}
+	return code, found
 }
 
 // TestDoctor asks about a room with a sound card, a broker, lights and music; then breaks one after the other.

@@ -46,7 +46,6 @@ func TestImportRules(t *testing.T) {
 		"github.com/gorilla/websocket": {"web"},
 		"github.com/robfig/cron":       {"room"},
 		"modernc.org/sqlite":           {"room/journal"},
-		"github.com/nats-io":           {"room/mqtt"},
 		"github.com/ebitengine/purego": {"player/output"},
 		"go.yaml.in/yaml":              {"playlists", "room"},
 		"github.com/fsnotify/fsnotify": {"playlists"},

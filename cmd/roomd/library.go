@@ -49,7 +49,7 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 		l.scan.Busy = busy
 	}
 	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved, Known: l.known,
-		Check: cfg.CheckPlaylist, CheckMusic: cfg.CheckMusic, CheckFit: cfg.CheckFit, Log: log})
+		Check: cfg.CheckPlaylist, CheckMusic: cfg.CheckMusic, Log: log})
 	return l
 }
 

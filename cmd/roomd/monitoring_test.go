@@ -83,16 +83,7 @@ func TestMonitoring(t *testing.T) {
 		}
 	}
 
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		promtool, err = filepath.Abs(filepath.Join("..", "..", "bin", "promtool"))
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := os.Stat(promtool); err != nil {
-		t.Skip("there is no promtool here: rig/setup fetches it where Debian has it")
-	}
+	promtool := tool(t, "promtool")
 	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"check", "config", "--syntax-only", "prometheus.yml"}, {"test", "rules", "alerts_test.yml"}} {
 		cmd := exec.Command(promtool, args...)
 		cmd.Dir = folder

@@ -143,7 +143,7 @@ func schema(_ context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	of := map[string][]byte{"playlist": playlists.Schema, "room": room.ConfigSchema}
+	of := map[string][]byte{"playlist": playlists.Schema(), "room": room.ConfigSchema()}
 	if len(words) != 1 || of[words[0]] == nil {
 		return usageError{errors.New("write: roomd schema playlist, or roomd schema room")}
 	}

@@ -97,8 +97,8 @@ phases:
 		t.Fatal(code, out, bad)
 	}
 	for _, want := range []string{
-		`evening.yaml:4:64: warning: "voice.flac" has a voice in it`,
-		`evening.yaml:4:76: warning: "jump.flac" rises steeply at `,
+		`evening.yaml:4:64: warning: "voice.flac" has vocals`,
+		`evening.yaml:4:76: warning: "jump.flac" gets loud suddenly at `,
 	} {
 		if strings.Count(out, want) != 1 {
 			t.Errorf("not said once: %s\n%s", want, out)
@@ -122,8 +122,8 @@ phases:
 	}
 	code, out, bad = roomd(t, env, "check", "evening")
 	for _, want := range []string{
-		`evening.yaml:4:87: warning: "calm.flac" is not there; music/Slow/01 Calm.flac holds the same and is taken (write music/Slow/01 Calm.flac)`,
-		`list.m3u8:1:1: warning: "calm.flac" is not there; music/Slow/01 Calm.flac holds the same and is taken (export the list anew)`,
+		`evening.yaml:4:87: warning: "calm.flac" is not there; roomd plays music/Slow/01 Calm.flac, which has the same content (write music/Slow/01 Calm.flac)`,
+		`list.m3u8:1:1: warning: "calm.flac" is not there; roomd plays music/Slow/01 Calm.flac, which has the same content (export the list anew)`,
 	} {
 		if code != exitOK || strings.Count(out, want) != 1 {
 			t.Errorf("%d, not said once: %s\n%s%s", code, want, out, bad)

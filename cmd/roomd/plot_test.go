@@ -296,7 +296,7 @@ func TestPlotOfMany(t *testing.T) {
 	if texts["43  jump"]+texts["43"] < 1 || texts["jump"] != 1 {
 		t.Errorf("jump is not drawn: %v", texts)
 	}
-	for _, want := range []*regexp.Regexp{regexp.MustCompile(`^43: "jump.flac" rises steeply: it is taken down by \d+ dB$`), regexp.MustCompile(`^phase "B": 1 of 2 tracks can't be played$`)} {
+	for _, want := range []*regexp.Regexp{regexp.MustCompile(`^43: "jump.flac" gets loud suddenly: roomd lowers it by \d+ dB$`), regexp.MustCompile(`^phase "B": 1 of 2 tracks can't be played$`)} {
 		found := false
 		for s := range texts {
 			found = found || want.MatchString(s)

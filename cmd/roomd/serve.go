@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -56,6 +58,7 @@ func serve(ctx context.Context, c *call) error {
 		defer unlock()
 	}
 
+	h.restoreRoomFile(c)
 	cfg, found, unread := room.LoadConfig(c.config)
 	if err := unread; err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Error("the room file can't be read; the room runs on defaults", "err", err)
@@ -64,6 +67,11 @@ func serve(ctx context.Context, c *call) error {
 	for _, p := range found {
 		log.Warn("room file", "problem", p.String())
 		h.always("room", "The room file has an error: "+p.String(), "Correct it and start roomd again. Until then the default is used there.")
+	}
+	if unread == nil && len(found.Errors()) == 0 {
+		if err := keepRoomFile(c); err != nil {
+			log.Warn("the room file is not kept for a power cut", "err", err)
+		}
 	}
 	plain, secure := h.door(cfg.Listen), h.door(cfg.HTTPS.Listen)
 	if c.listen != "" {
@@ -79,7 +87,17 @@ func serve(ctx context.Context, c *call) error {
 		secure.tls = &tls.Config{GetCertificate: certs.GetCertificate, MinVersion: tls.VersionTLS12}
 	}
 
-	store, warning, err := journal.Open(filepath.Join(c.data, "roomd.db"))
+	boot := make([]byte, 8)
+	rand.Read(boot)
+	who := h.identity(cfg, c.data, hex.EncodeToString(boot))
+
+	record := filepath.Join(c.data, "roomd.db")
+	st, _ := os.Stat(record)
+	emptied := who.Was() != "" && st != nil && st.Size() == 0
+	store, warning, err := journal.Open(record)
+	if emptied && warning == "" {
+		warning = "The record of sessions was empty, perhaps after a power cut. Pair the tablets again."
+	}
 	if err != nil {
 		return err
 	}
@@ -89,9 +107,8 @@ func serve(ctx context.Context, c *call) error {
 		h.always("disk", warning, "Nothing needs to be done for the next session. Whoever looks after the computer should check its disk.")
 	}
 
-	boot := make([]byte, 8)
-	rand.Read(boot)
-	conn := h.connect(cfg, c.data, hex.EncodeToString(boot))
+	var onMQTT *topics.Topics
+	conn := h.connect(cfg, c.data, hex.EncodeToString(boot), who, func() { onMQTT.Moved() })
 	defer conn.close()
 	lamps := lights.New(conn, cfg.Lights, log)
 	profiles, err := lights.LoadProfiles(profilesIn(c.data))
@@ -108,7 +125,6 @@ func serve(ctx context.Context, c *call) error {
 	defer lib.Close()
 	h.also(lib.Problems)
 
-	var onMQTT *topics.Topics
 	h.also(func() []room.Problem { return onMQTT.Problems() })
 	var schedule *room.Schedule
 	r, err := room.New(ctx, room.Options{
@@ -138,7 +154,7 @@ func serve(ctx context.Context, c *call) error {
 		return err
 	}
 
-	onMQTT = topics.New(cfg, r, conn, version, log)
+	onMQTT = topics.New(cfg, who, r, conn, version, log)
 
 	var shelf web.Shelf
 	var sticks web.Sticks
@@ -164,7 +180,7 @@ func serve(ctx context.Context, c *call) error {
 	audition := func(ctx context.Context, id string, p web.Part) (func(context.Context, io.Writer) error, error) {
 		return lib.audition(ctx, cfg, id, p, log)
 	}
-	x := &exam{settings: c.settings, cfg: cfg, problems: found, err: unread, snapshot: r.Snapshot, sound: snd, lib: lib, certs: certs}
+	x := &exam{settings: c.settings, cfg: cfg, problems: found, err: unread, snapshot: r.Snapshot, sound: snd, lib: lib, certs: certs, who: who}
 	server := web.New(web.Options{Room: r, Arc: arc, Audition: audition, Doctor: x.look, Tokens: tokens, Files: lib, Lines: lines.last, Shelf: shelf, Sticks: sticks, Uploads: filepath.Join(c.data, "uploads"), Log: log, Certs: certs, HTTPSPort: secure.port(), Hosts: cfg.HTTPS.Names, Dropped: map[string]func() map[string]uint64{
 		"broker": conn.dropped, "topics": onMQTT.Dropped, "lights": func() map[string]uint64 { return map[string]uint64{"flood": lamps.Dropped()} },
 	}})
@@ -242,14 +258,39 @@ type broker interface {
 	topics.Broker
 }
 
-// connection is the way to the lamps: a broker, and our own where the room has none.
+// connection is the way to the lamps and to whoever shows the room.
 type connection struct {
 	broker
+	local   *mqtt.Local // for simulated lamps, which are no broker's business
+	base    string
 	close   func()
 	dropped func() map[string]uint64
 }
 
-// nowhere is the connection of a room that has no way to its lamps.
+// simulated tells whether a topic belongs to a simulated lamp.
+func (c connection) simulated(topic string) bool {
+	return strings.HasPrefix(topic, c.base+"/simulated/")
+}
+
+func (c connection) Publish(topic string, payload []byte) error {
+	if c.simulated(topic) {
+		return c.local.Publish(topic, payload)
+	}
+	return c.broker.Publish(topic, payload)
+}
+
+func (c connection) Subscribe(filter string, handle func(string, []byte, bool)) {
+	if c.simulated(filter) {
+		c.local.Subscribe(filter, handle)
+		return
+	}
+	c.broker.Subscribe(filter, handle)
+}
+
+// Keep keeps the light of a simulated lamp over a restart.
+func (c connection) Keep(topic string, payload []byte) { c.local.Keep(topic, payload) }
+
+// nowhere is the connection of a room whose broker's address can't be used.
 type nowhere struct{}
 
 func (nowhere) Publish(string, []byte) error                 { return errors.New("no broker") }
@@ -258,43 +299,73 @@ func (nowhere) OnConnect(func(bool))                         {}
 func (nowhere) Retain(string, []byte)                        {}
 func (nowhere) Republish()                                   {}
 func (nowhere) Open() bool                                   { return false }
+func (nowhere) Settled() bool                                { return false }
 
-// connect reaches the broker. Without one the session goes on and the lights stay as they are.
-func (h *house) connect(cfg room.Config, data, boot string) connection {
-	url := cfg.MQTT.Broker
-	done := []func(){}
-	if embedded(cfg) {
-		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: filepath.Join(data, "broker"), Log: h.log})
-		if err != nil {
-			h.log.Error("the embedded broker did not start", "err", err)
-			h.always("broker", "The lights can't be reached: the broker inside roomd did not start.", "Start roomd again. If it stays, the log says why.")
-			return connection{nowhere{}, func() {}, func() map[string]uint64 { return nil }}
-		}
-		done = append(done, b.Close)
-		url = b.URL()
+// identity is who the room is on a broker. Where it can't be kept it is another one after the next start.
+func (h *house) identity(cfg room.Config, data, boot string) *topics.Identity {
+	old := ""
+	if _, err := os.Stat(filepath.Join(data, "roomd.db")); err == nil {
+		old = topics.OldRoot(cfg)
 	}
-	client, err := mqtt.Dial(mqtt.Options{Broker: url, CA: cfg.MQTT.CA, Status: topics.Root(cfg) + "/status", Boot: boot, Log: h.log})
+	who, err := topics.OpenIdentity(filepath.Join(data, "identity.json"), boot, old)
+	if err != nil {
+		h.log.Warn("the room's id is not kept", "err", err)
+	}
+	return who
+}
+
+// lampsFile is where simulated lamps keep their light over a restart: in memory, apart for each data folder.
+func lampsFile(data string) string {
+	dir := "/dev/shm"
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		dir = os.TempDir()
+	}
+	if abs, err := filepath.Abs(data); err == nil {
+		data = abs
+	}
+	return filepath.Join(dir, fmt.Sprintf("roomd-lamps-%d-%x", os.Getuid(), sha256.Sum256([]byte(data)))[:40])
+}
+
+// connect reaches the broker. Without one the session goes on and the lights stay as they are. moved is called after the
+// room has taken another id, because a copy of it was on the broker first.
+func (h *house) connect(cfg room.Config, data, boot string, who *topics.Identity, moved func()) connection {
+	// An older roomd had a broker here that kept the states of sessions.
+	if err := os.RemoveAll(filepath.Join(data, "broker")); err != nil {
+		h.log.Error("the store of an older roomd's broker can't be erased; it may hold times of sessions", "err", err)
+		h.always("disk", "What an older roomd kept about sessions can't be erased.", "Whoever looks after the computer should remove the folder broker from "+data+".")
+	}
+	local := mqtt.NewLocal(lampsFile(data))
+	if embedded(cfg) {
+		return connection{local, local, cfg.MQTT.Base, local.Close, local.Dropped}
+	}
+	var client *mqtt.Client
+	ready := make(chan struct{})
+	client, err := mqtt.Dial(mqtt.Options{Broker: cfg.MQTT.Broker, CA: cfg.MQTT.CA, Status: who.Root(cfg) + "/status", Boot: boot, Was: who.Was(), Log: h.log,
+		Yield: func() {
+			<-ready
+			was := who.Root(cfg) + "/"
+			if err := who.Renew(); err != nil {
+				h.log.Warn("the room's new id is not kept", "err", err)
+			}
+			client.Rename(who.Root(cfg)+"/status", func(topic string) bool {
+				return strings.HasPrefix(topic, was) || strings.HasPrefix(topic, "homeassistant/")
+			})
+			moved()
+		}})
 	if err != nil {
 		h.log.Error("the broker's address can't be used", "err", err)
 		h.always("broker", "The lights can't be reached: the broker's address in the room file can't be used.", "Correct mqtt in the room file and start roomd again.")
-		return connection{nowhere{}, func() {
-			for _, f := range done {
-				f()
-			}
-		}, func() map[string]uint64 { return nil }}
+		return connection{nowhere{}, local, cfg.MQTT.Base, local.Close, local.Dropped}
 	}
+	close(ready)
+	h.log.Info("the room's topics on the broker", "root", who.Root(cfg))
 	h.also(func() []room.Problem {
 		if p := client.Problem(); p != nil {
 			return []room.Problem{{Part: "broker", Says: p.Says, Do: p.Do}}
 		}
 		return nil
 	})
-	return connection{client, func() {
-		client.Close()
-		for _, f := range done {
-			f()
-		}
-	}, client.Dropped}
+	return connection{client, local, cfg.MQTT.Base, func() { client.Close(); local.Close() }, client.Dropped}
 }
 
 // door is where the page is served.

@@ -82,7 +82,7 @@ func setup(ctx context.Context, c *call) error {
 		if err := os.MkdirAll(filepath.Join(filepath.Dir(c.config), ".schema"), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(filepath.Dir(c.config), schema), room.ConfigSchema, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(c.config), schema), room.ConfigSchema(), 0o644); err != nil {
 			return err
 		}
 		now = append([]byte(room.SchemaLine(filepath.ToSlash(schema))), now...)

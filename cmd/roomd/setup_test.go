@@ -54,7 +54,7 @@ func TestSetup(t *testing.T) {
 	if len(problems) > 0 || cfg.Room != "Willow" || cfg.Audio.Device != "usbdac" || cfg.MQTT.Broker != broker.URL || cfg.Lights["ambient"][0].Driver != "zigbee2mqtt" || cfg.Lights["accent"][0].Driver != "simulated" {
 		t.Errorf("%v\n%s", problems.Strings(), text)
 	}
-	if !strings.HasPrefix(text, "# yaml-language-server: $schema=.schema/room.json\n") || read(t, filepath.Join(dir, ".schema", "room.json")) != string(room.ConfigSchema) {
+	if !strings.HasPrefix(text, "# yaml-language-server: $schema=.schema/room.json\n") || read(t, filepath.Join(dir, ".schema", "room.json")) != string(room.ConfigSchema()) {
 		t.Errorf("no editor finds its schema:\n%s", text)
 	}
 	// Five seconds of the drone, far under the reference, out of silence and into it.

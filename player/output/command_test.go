@@ -1,10 +1,12 @@
 package output
 
 import (
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,7 +20,7 @@ func TestAChildEatsWhatIsPlayed(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "eaten")
 		// It swallows faster than sound, so the clock sets the pace.
 		l := Open(Config{Kind: Command, Bits: bits, Command: []string{"sh", "-c", "echo {rate} {channels} {bits} {format} >" + path + ".args; cat >" + path}}, slog.New(slog.DiscardHandler))
-		if h := l.Health(); h.State != Playing || h.Device != "sh" {
+		if h := l.Health(); h.State != Opening || h.Device != "sh" {
 			t.Fatalf("health %+v", h)
 		}
 		start := time.Now()
@@ -95,7 +97,7 @@ func TestAChildThatEndsIsStartedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		h := l.Health()
-		said = said || h.State == Lost && strings.Contains(h.Error, "exit status 3: no card") && strings.Contains(h.Says, `"sh"`)
+		said = said || h.State == Missing && strings.Contains(h.Error, "exit status 3: no card") && strings.Contains(h.Says, `"sh"`)
 	}
 	if !said {
 		t.Errorf("health %+v", l.Health())
@@ -165,5 +167,55 @@ func TestOnlyAChildThatMakesWaitSetsThePace(t *testing.T) {
 	}
 	if waits == 0 {
 		t.Error("200 ms fit into a pipe of 100")
+	}
+}
+
+// TestAProgramIsHeardBeforeItCounts plays into a pipe that nobody reads, then somebody does: one steady sentence until
+// sound was taken for a while.
+func TestAProgramIsHeardBeforeItCounts(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
+	var lines strings.Builder
+	l := Open(Config{Kind: Command, Command: []string{"sh", "-c", "exec cat >" + pipe}}, slog.New(slog.NewTextHandler(&lines, nil)))
+	defer l.Close()
+	block := make([][2]float64, 960)
+	for i := range block {
+		block[i] = [2]float64{0.1, 0.1}
+	}
+	var said []string
+	play := func(long time.Duration, until func(Health) bool) bool {
+		for end := time.Now().Add(long); time.Now().Before(end); {
+			l.Prepare()
+			if err := l.Write(block); err != nil {
+				t.Fatal(err)
+			}
+			h := l.Health()
+			if is := string(h.State) + ": " + h.Says; len(said) == 0 || said[len(said)-1] != is {
+				said = append(said, is)
+			}
+			if until(h) {
+				return true
+			}
+		}
+		return false
+	}
+	if play(5*time.Second, func(h Health) bool { return h.State == Playing }) || len(said) != 2 || !strings.Contains(said[1], "does not play") {
+		t.Errorf("nobody reads: %q", said)
+	}
+	if n := strings.Count(lines.String(), "not playing"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, lines.String())
+	}
+	// It stays open over programs that come and go, as a reader like snapserver does.
+	f, err := os.OpenFile(pipe, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	go func() { _, _ = io.Copy(io.Discard, f) }()
+	if !play(10*time.Second, func(h Health) bool { return h.State == Playing && h.Says == "" }) || len(said) != 3 {
+		t.Errorf("somebody reads: %q", said)
 	}
 }

@@ -13,9 +13,9 @@ import (
 type State string
 
 const (
-	Opening State = "opening" // the first attempt has not answered yet
+	Opening State = "opening" // the first attempt has not answered yet, or a program has not taken sound for long enough
 	Playing State = "playing"
-	Missing State = "missing" // never opened since the start; tried again
+	Missing State = "missing" // never played since the start; tried again
 	Lost    State = "lost"    // it played, and is tried again
 	Silent  State = "silent"  // on purpose
 	Closed  State = "closed"

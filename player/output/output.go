@@ -155,6 +155,8 @@ type Line struct {
 	many    [][][2]float64 // zeros for each further pair
 
 	stuck atomic.Int32 // handles that were given up and have not returned
+	// proven tells that the present device has taken sound steadily.
+	proven bool
 
 	mu     sync.Mutex
 	health Health // guarded by mu
@@ -332,8 +334,27 @@ func (l *Line) adopt(o outcome, now time.Time) {
 		h.Reopenings++
 	}
 	h.openings++
-	h.State, h.Device, h.Rate, h.Format, h.Resampled = Playing, a.device, a.rate, a.format, a.resampled
-	h.Error, h.Says, h.Do = "", "", ""
+	h.Device, h.Rate, h.Format, h.Resampled = a.device, a.rate, a.format, a.resampled
+	// A device says that it plays. A program that was started has shown nothing yet: see prove.
+	if l.proven = l.cfg.Kind != Command; l.proven {
+		h.State, h.Error, h.Says, h.Do = Playing, "", "", ""
+	}
+}
+
+// steady is how long a program has to take sound before it counts as playing. A pipe that nobody reads and the buffers
+// before it hold a second at most.
+const steady = 2 * time.Second
+
+// prove notes that the program plays once it has taken sound for a while. Until then what was said before is said still.
+func (l *Line) prove(now time.Time) {
+	if l.proven || now.Sub(l.opened) < steady {
+		return
+	}
+	l.proven = true
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h := &l.health
+	h.State, h.Error, h.Says, h.Do = Playing, "", "", ""
 }
 
 // pause is how long to wait before the next attempt: always the same for a device that is not there, longer and longer
@@ -370,7 +391,7 @@ func (l *Line) release(drain bool) {
 func (l *Line) fail(err error) {
 	l.mu.Lock()
 	h := &l.health
-	if h.openings > 0 {
+	if h.openings > 0 && (l.cfg.Kind != Command || l.proven || h.State == Lost) {
 		h.State = Lost
 	} else {
 		h.State = Missing
@@ -446,6 +467,8 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 		case err != nil:
 			waited = false
 			l.lose(err, now)
+		default:
+			l.prove(now)
 		}
 	}
 	now := time.Now()

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -359,14 +358,11 @@ func Clip(s string) string {
 	return s
 }
 
+// Name is what messages call the value: its key, mostly.
+func (v Value) Name() string { return v.name }
+
 // IsMap says whether the value has keys.
 func (v Value) IsMap() bool { n := v.Node(); return n != nil && n.Kind == yaml.MappingNode }
-
-// Named is the value under another name in messages.
-func (v Value) Named(name string) Value {
-	v.name = name
-	return v
-}
 
 // Items are a list's values, and nothing is reported; none where it is not a list.
 func (v Value) Items() []Value {
@@ -399,98 +395,8 @@ func (v Value) Scalar(write string) (string, bool) {
 	return n.Value, true
 }
 
-// Text is a text of 1 to most characters without control characters. Numbers and dates are texts as written.
-func (v Value) Text(most int, write string) (string, bool) {
-	s, ok := v.TextOrNone(most, write)
-	if ok && s == "" {
-		v.Error(v.name+" is empty", write)
-		return "", false
-	}
-	return s, ok
-}
-
-// TextOrNone is a Text that may also be "".
-func (v Value) TextOrNone(most int, write string) (string, bool) {
-	s, ok := v.Scalar(write)
-	if !ok {
-		return "", false
-	}
-	s = strings.TrimSpace(s)
-	switch {
-	case utf8.RuneCountInString(s) > most:
-		v.Error(fmt.Sprintf("%s is longer than %d characters", v.name, most), "shorten it")
-	case strings.ContainsFunc(s, func(c rune) bool { return unicode.IsControl(c) || c == '\ufeff' || c == utf8.RuneError }):
-		v.Error(v.name+" contains a line break or a control character", "write it on one line")
-	default:
-		return s, true
-	}
-	return "", false
-}
-
-// Word is one of the words.
-func (v Value) Word(words ...string) (string, bool) {
-	write := "write " + OrList(words)
-	s, ok := v.Scalar(write)
-	if !ok {
-		return "", false
-	}
-	if slices.Contains(words, s) {
-		return s, true
-	}
-	v.Error(fmt.Sprintf("%s is %q", v.name, Clip(s)), Suggest(s, words, write))
-	return "", false
-}
-
-// Number is a number from lo to hi.
-func (v Value) Number(lo, hi float64) (float64, bool) {
-	write := fmt.Sprintf("write a number from %g to %g", lo, hi)
-	s, ok := v.Scalar(write)
-	if !ok {
-		return 0, false
-	}
-	f, err := strconv.ParseFloat(s, 64)
-	n := v.Node()
-	if tag := n.ShortTag(); err != nil || tag != "!!int" && tag != "!!float" || n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		if m := leadingNumber.FindString(s); m != "" {
-			write = "write " + m
-		}
-		v.Error(fmt.Sprintf("%s is %q, not a number", v.name, Clip(s)), write)
-		return 0, false
-	}
-	if math.IsNaN(f) || f < lo || f > hi {
-		v.Error(fmt.Sprintf("%s is %s", v.name, Clip(s)), write)
-		return 0, false
-	}
-	return f, true
-}
-
-var leadingNumber = regexp.MustCompile(`^[-+]?\d+(\.\d+)?`)
-
-// Longest is the Longest time that can be written.
+// Longest is the longest time that can be written.
 const Longest = 24 * time.Hour
-
-// Length is a time such as 90s, 30m or 1h30m, from least to 24 hours.
-func (v Value) Length(least time.Duration) (time.Duration, bool) {
-	const write = "write 90s, 30m or 1h30m"
-	s, ok := v.Scalar(write)
-	if !ok {
-		return 0, false
-	}
-	d, ok := ParseLength(s)
-	switch {
-	case !ok:
-		v.Error(fmt.Sprintf("%s is %q, not a length of time", v.name, Clip(s)), lengthMeant(s, write))
-	case d > Longest:
-		v.Error(fmt.Sprintf("%s is longer than 24 hours", v.name), "write 24h or less")
-	case d < least && least == time.Second:
-		v.Error(fmt.Sprintf("%s is zero", v.name), "write 1s or more")
-	case d < least:
-		v.Error(fmt.Sprintf("%s is shorter than %s", v.name, FormatLength(least)), "write "+FormatLength(least)+" or more")
-	default:
-		return d, true
-	}
-	return 0, false
-}
 
 var (
 	lengthForm = regexp.MustCompile(`^(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$`)
@@ -654,61 +560,7 @@ func (v Value) String() string {
 	return ""
 }
 
-// Fields are the values of a map whose keys are known.
-type Fields struct {
-	of      Value
-	m       map[string]Value
-	meant   map[string]bool // known keys that an unknown one was probably meant to be
-	unknown int
-}
-
-// Fields are the values by key. Another key is an error. what names the thing in messages: "a phase".
-func (v Value) Fields(what, write string, known ...string) Fields {
-	f := Fields{of: v, m: map[string]Value{}, meant: map[string]bool{}}
-	if v.Exists() && !v.IsMap() {
-		v.Error(fmt.Sprintf("%s is %s", what, v.kind()), write)
-		f.of = Value{}
-		return f
-	}
-	for _, p := range v.Pairs(write) {
-		if slices.Contains(known, p.Key) {
-			f.m[p.Key] = p.Value
-			continue
-		}
-		f.unknown++
-		if near := Nearest(p.Key, known); near != "" {
-			f.meant[near] = true
-		}
-		p.At.Error(fmt.Sprintf("unknown key %q in %s", Clip(p.Key), what), Suggest(p.Key, known, what+" has "+strings.Join(known, ", ")))
-	}
-	return f
-}
-
-// IsMap says whether there was a map to read.
-func (f Fields) IsMap() bool { return f.of.Exists() && !f.of.r.spent }
-
-// Unknown says whether the map has keys that are not known.
-func (f Fields) Unknown() bool { return f.unknown > 0 }
-
-// Meant says whether an unknown key was probably meant to be this one.
-func (f Fields) Meant(key string) bool { return f.meant[key] }
-
-// Get is a key's value, if it is there.
-func (f Fields) Get(key string) (Value, bool) {
-	v, ok := f.m[key]
-	return v, ok
-}
-
-// Need is the value of a key that must be there.
-func (f Fields) Need(key, what, write string) (Value, bool) {
-	v, ok := f.m[key]
-	if !ok && f.of.Exists() && !f.meant[key] && !f.of.r.spent {
-		f.of.Error(fmt.Sprintf("%s has no %s", what, key), write)
-	}
-	return v, ok
-}
-
-// nearest is the word that was probably meant; empty: none is near.
+// Nearest is the word that was probably meant; empty: none is near.
 func Nearest(s string, words []string) string {
 	best, least := "", 0
 	if len(s) > 64 {

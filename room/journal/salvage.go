@@ -17,6 +17,17 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 	aside := fmt.Sprintf("%s.damaged-%d", s.path, time.Now().UnixMilli())
 	mended := false
 	if !s.whole {
+		lost, err := refill(s.path, aside)
+		if err != nil {
+			return nil, "", err
+		}
+		if lost {
+			db, warning, err = s.openFile()
+			if warning == "" {
+				warning = "The record of sessions was empty, perhaps after a power cut: what its log still held was kept. Tablets may have to be paired again."
+			}
+			return db, warning, err
+		}
 		if mended, err = mendLog(s.path+"-wal", aside+".log"); err != nil {
 			return nil, "", err
 		}
@@ -26,7 +37,11 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 		warning = "The record of sessions was damaged. roomd recovered what it could and kept the damaged file."
 	}
 	if err == nil || !damaged(err) {
-		s.whole = s.whole || err == nil
+		if err == nil && !s.whole {
+			s.whole = true
+			// A file that is whole without its log outlives a power cut that costs the log. One that fails is tried by SQLite.
+			_, _ = db.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
+		}
 		return db, warning, err
 	}
 	for _, ending := range []string{"", "-wal", "-shm"} {
@@ -48,6 +63,22 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 		warning = "The record of sessions was damaged. roomd recovered all of it and kept the damaged file."
 	}
 	return db, warning, nil
+}
+
+// refill finds a journal that a power cut has emptied. SQLite would delete the log of an empty file, so the file gets one
+// empty page: then the log is read, with all that it holds. lost tells that it was so; copies of both are set aside.
+func refill(path, aside string) (lost bool, err error) {
+	if st, err := os.Stat(path); err != nil || st.Size() > 0 {
+		return false, nil
+	}
+	log, err := os.ReadFile(path + "-wal")
+	if err != nil || len(log) == 0 {
+		return false, nil // a new room's
+	}
+	if err := errors.Join(os.WriteFile(aside+"-wal", log, 0o600), os.WriteFile(aside, nil, 0o600)); err != nil {
+		return false, fmt.Errorf("set the empty journal aside: %w", err)
+	}
+	return true, os.WriteFile(path, make([]byte, pageSize), 0o600)
 }
 
 // salvage copies all readable rows of the damaged file at path into db. lost reports whether it may have missed any. It

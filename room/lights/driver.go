@@ -1,6 +1,7 @@
 package lights
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -120,38 +121,39 @@ type driver interface {
 	decode(a address, topic string, payload []byte) (report, bool)
 }
 
-var drivers = map[string]driver{
-	"zigbee2mqtt":   zigbee{},
-	"simulated":     zigbee{simulated: true},
-	"homeassistant": homeAssistant{},
-	"wled":          wled{},
-	"shelly":        shelly{},
-	"tasmota":       tasmota{},
-	"template":      template{},
+// kind is one way to speak to lamps. Each has a file, which registers it.
+type kind struct {
+	name    string
+	rank    int      // its place where people are told of all kinds
+	options []string // beside driver and topic
+	driver
+	// offers reads who tells of lamps of this kind, by topic filter.
+	offers map[string]func(s *survey, topic string, payload []byte)
 }
 
-// Drivers are the kinds of lamps that a room file can name, in the order in which people are told of them.
-var Drivers = []string{"zigbee2mqtt", "homeassistant", "wled", "shelly", "tasmota", "template", "simulated"}
+var (
+	kinds   []kind
+	drivers = map[string]driver{}
+	// Drivers are the kinds of lamps that a room file can name, in the order in which people are told of them.
+	Drivers []string
+)
 
-var options = map[string][]string{
-	"zigbee2mqtt":   {"fade"},
-	"homeassistant": {"command", "state", "availability", "brightness_scale", "color_temp", "fade"},
-	"wled":          {"fade"},
-	"shelly":        {"fade"},
-	"tasmota":       {"led_table"},
-	"template":      {"command", "payload", "command_white", "payload_white", "brightness_scale", "state", "state_level", "availability", "fade", "max_fade"},
-	"simulated":     {"fade"},
+// register adds a kind of lamps. Its result is nothing; it lets a file call it from a variable.
+func register(k kind) struct{} {
+	at, _ := slices.BinarySearchFunc(kinds, k, func(a, b kind) int { return cmp.Compare(a.rank, b.rank) })
+	kinds, Drivers = slices.Insert(kinds, at, k), slices.Insert(Drivers, at, k.name)
+	drivers[k.name] = k.driver
+	return struct{}{}
 }
 
-// Options are what a room file may say of a driver's lamp beside its driver and its topic, which a template does not have; all options for a driver that
-// does not exist.
-func Options(driver string) []string {
-	if o, ok := options[driver]; ok {
-		return o
-	}
-	var all []string
-	for _, d := range Drivers {
-		for _, o := range options[d] {
+// Options are what a room file may say of a driver's lamp beside its driver and its topic, which a template does not have;
+// all options for a driver that does not exist.
+func Options(driver string) (all []string) {
+	for _, k := range kinds {
+		if k.name == driver {
+			return k.options
+		}
+		for _, o := range k.options {
 			if !slices.Contains(all, o) {
 				all = append(all, o)
 			}
@@ -297,19 +299,6 @@ func messages(a address, topic string, o order, change func(map[string]any)) []p
 	return all
 }
 
-// zigbee speaks to zigbee2mqtt, devices and groups, and to the simulated lamps.
-type zigbee struct{ simulated bool }
-
-func (z zigbee) caps(l Lamp) Caps {
-	// Until bridge/devices says more: what every lamp takes.
-	c := Caps{Fade: FadeOne, MaxFade: 5 * time.Minute, Min: 1, Max: 254, MinMired: 250, MaxMired: 454, ReadBack: true}
-	if z.simulated {
-		c = Caps{Fade: FadeBoth, MaxFade: 5 * time.Minute, Min: 1, Max: 254, MinMired: 153, MaxMired: 500, Color: true, ReadBack: true}
-	}
-	c.Fade = fadeOf(l, c.Fade)
-	return c
-}
-
 // fadeOf is what the room file says of a lamp that fades otherwise than its kind.
 func fadeOf(l Lamp, f Fade) Fade {
 	switch l.Extra["fade"] {
@@ -323,50 +312,6 @@ func fadeOf(l Lamp, f Fade) Fade {
 	return f
 }
 
-func (zigbee) hears(a address) []string {
-	return []string{a.topic, a.topic + "/set", a.topic + "/set/+", a.topic + "/get", a.topic + "/availability"}
-}
-
-func (zigbee) order(a address, o order) []packet { return messages(a, a.topic+"/set", o, nil) }
-
-func (zigbee) asks(a address, colour bool) []packet {
-	// One by one: the answer to the first question repeats old values of all the others.
-	all := []packet{{a.topic + "/get", []byte(`{"brightness":""}`)}, {a.topic + "/get", []byte(`{"state":""}`)}}
-	if colour && a.caps.MinMired > 0 {
-		all = append([]packet{{a.topic + "/get", []byte(`{"color_temp":""}`)}}, all...)
-	}
-	return all
-}
-
-func (zigbee) decode(a address, topic string, payload []byte) (report, bool) {
-	switch rest := strings.TrimPrefix(topic, a.topic); {
-	case rest == "":
-		return decodeState(a.caps, false, payload)
-	case rest == "/set":
-		return decodeCommand(payload)
-	case strings.HasPrefix(rest, "/set/"):
-		return decodeCommand([]byte(`{"` + strings.TrimPrefix(rest, "/set/") + `":0}`))
-	case rest == "/availability":
-		var s struct{ State string }
-		if json.Unmarshal(payload, &s) != nil {
-			s.State = string(payload)
-		}
-		return report{kind: saysOnline, on: s.State == "online"}, s.State == "online" || s.State == "offline"
-	}
-	return report{}, false
-}
-
-// homeAssistant speaks Home Assistant's MQTT JSON schema, as ESPHome and many others do. Such a lamp can't be asked.
-type homeAssistant struct{}
-
-func (homeAssistant) caps(l Lamp) Caps {
-	c := Caps{Fade: fadeOf(l, FadeBoth), MaxFade: 5 * time.Minute, Min: 1, Max: 255, MinMired: 153, MaxMired: 500, Color: true}
-	if least, full, ok := ParseScale(l.Extra["brightness_scale"]); ok {
-		c.Min, c.Max = least, full
-	}
-	return c
-}
-
 func or(s, otherwise string) string {
 	if s != "" {
 		return s
@@ -374,40 +319,10 @@ func or(s, otherwise string) string {
 	return otherwise
 }
 
-func (homeAssistant) command(a address) string { return or(a.extra["command"], a.topic+"/set") }
-func (homeAssistant) state(a address) string   { return or(a.extra["state"], a.topic) }
-
-func (h homeAssistant) hears(a address) []string {
-	all := []string{h.state(a), h.command(a)}
-	if t := a.extra["availability"]; t != "" {
-		all = append(all, t)
+func encoded(topic string, m map[string]any) []packet {
+	payload, err := json.Marshal(m)
+	if err != nil {
+		return nil
 	}
-	return all
-}
-
-// kelvin tells whether the lamp speaks of white in kelvin (Home Assistant: color_temp_kelvin) and not in mired.
-func (homeAssistant) kelvin(a address) bool { return a.extra["color_temp"] == "kelvin" }
-
-func (h homeAssistant) order(a address, o order) []packet {
-	return messages(a, h.command(a), o, func(m map[string]any) {
-		m["state"] = "ON"
-		if mired, ok := m["color_temp"].(int); ok && h.kelvin(a) {
-			m["color_temp"] = int(math.Round(1e6 / float64(mired)))
-		}
-	})
-}
-
-func (homeAssistant) asks(address, bool) []packet { return nil }
-
-func (h homeAssistant) decode(a address, topic string, payload []byte) (report, bool) {
-	switch topic {
-	case h.command(a):
-		return decodeCommand(payload)
-	case h.state(a):
-		return decodeState(a.caps, h.kelvin(a), payload)
-	case a.extra["availability"]:
-		s := strings.ToLower(strings.TrimSpace(string(payload)))
-		return report{kind: saysOnline, on: s == "online"}, s == "online" || s == "offline"
-	}
-	return report{}, false
+	return []packet{{topic, payload}}
 }

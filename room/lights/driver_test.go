@@ -119,11 +119,11 @@ func TestWhiteIsInTheLampsOwnUnit(t *testing.T) {
 			Kelvin float64 `json:"color_temp"`
 		}
 		p := homeAssistant{}.order(a, order{hue: colour{mode: byMired, a: mired}})
-		if len(p) != 1 || json.Unmarshal(p[0].payload, &m) != nil || math.Abs(1e6/m.Kelvin-mired) > 0.1 {
+		if len(p) != 1 || json.Unmarshal(p[0].payload, &m) != nil || math.Abs(1e6/m.Kelvin-mired) > 0.11 { // half a kelvin
 			rt.Fatalf("%g mired: %s", mired, p)
 		}
 		r, ok := homeAssistant{}.decode(a, "x", fmt.Appendf(nil, `{"color_mode":"color_temp","color_temp":%g}`, m.Kelvin))
-		if !ok || math.Abs(r.hue.a-mired) > 0.1 {
+		if !ok || math.Abs(r.hue.a-mired) > 0.11 {
 			rt.Fatalf("%g mired comes back as %+v", mired, r)
 		}
 	})

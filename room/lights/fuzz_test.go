@@ -49,19 +49,17 @@ func FuzzMQTT(f *testing.F) {
 		w := &wire{}
 		c := New(w, roles, nil)
 		now := time.Unix(1e9, 0)
-		for _, r := range c.order {
-			for _, l := range r.lamps {
-				c.introduce(l, now)
-			}
+		for l := range c.entries() {
+			c.introduce(l, now)
 		}
-		c.command(connected{true}, now)
+		c.link(true, now)
 		lines := strings.Split(script, "\n")
 		for n, line := range lines[:min(len(lines), 100)] {
 			switch n % 5 {
 			case 1:
-				c.command(Move{Scene: Scene{"ambient": {L: float64(n % 101), Kelvin: 2400}, "accent": {L: 30, Color: "#ff9a4a"}, "floor": {L: 1}}, Over: 20 * time.Second, Kind: Planned}, now)
+				c.move(Move{Scene: Scene{"ambient": {L: float64(n % 101), Kelvin: 2400}, "accent": {L: 30, Color: "#ff9a4a"}, "floor": {L: 1}}, Over: 20 * time.Second, Kind: Planned}, now)
 			case 3:
-				c.command(Move{Scene: Scene{"ambient": {L: 80}, "floor": {L: 60}}, Over: time.Second, Kind: Urgent}, now)
+				c.move(Move{Scene: Scene{"ambient": {L: 80}, "floor": {L: 60}}, Over: time.Second, Kind: Urgent}, now)
 			}
 			if line != "" {
 				k := int(line[0]|0x20) - 'a'

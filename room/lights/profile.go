@@ -88,8 +88,8 @@ func (p Profile) on(c Caps) Caps {
 func (c *Controller) Tested(p Profiles, dir string) { c.tested, c.profiles = p, dir }
 
 // known is what a lamp can do: its kind, corrected by its test, corrected by the room file.
-func (c *Controller) known(conf Lamp, topic string, k Caps) Caps {
-	if p, ok := c.tested[topic]; ok {
+func (all Profiles) known(conf Lamp, topic string, k Caps) Caps {
+	if p, ok := all[topic]; ok {
 		k = p.on(k)
 	}
 	k.Fade = fadeOf(conf, k.Fade)

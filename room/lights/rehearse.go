@@ -33,7 +33,7 @@ func Rehearse(roles map[string][]Lamp, tested Profiles, begin Scene, cues []Cue)
 			if drivers[l.Driver] == nil {
 				continue
 			}
-			k := (&Controller{tested: tested}).known(l, l.Topic, drivers[l.Driver].caps(l))
+			k := tested.known(l, l.Topic, drivers[l.Driver].caps(l))
 			if l.Driver == "zigbee2mqtt" {
 				// Only its bridge knows its colours: as the playlist has them, then.
 				k.Color, k.MinMired, k.MaxMired = true, 1, math.MaxInt16

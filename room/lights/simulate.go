@@ -9,7 +9,7 @@ import (
 
 // keeper is a connection that can also keep a lamp's light over a restart of the daemon, as a real lamp would.
 type keeper interface {
-	Retain(topic string, payload []byte)
+	Keep(topic string, payload []byte)
 }
 
 // simulated is a lamp that lives in this process: the page draws it. It speaks over the broker what zigbee2mqtt speaks, and
@@ -24,7 +24,7 @@ type simulated struct {
 	xy         *struct{ X, Y float64 }
 }
 
-// simulate runs one lamp until ctx ends.
+// simulate starts one lamp, which runs until ctx ends. It hears what is said after simulate returns.
 func simulate(ctx context.Context, conn Conn, topic string) {
 	s := &simulated{conn: conn, topic: topic, in: make(chan event, 256), on: true,
 		level: ramp{from: 100, to: 100}, hue: ramp{from: 370, to: 370}}
@@ -37,6 +37,11 @@ func simulate(ctx context.Context, conn Conn, topic string) {
 	conn.Subscribe(topic+"/set", hear)
 	conn.Subscribe(topic+"/get", hear)
 	conn.Subscribe(topic+"/memory", hear)
+	go s.run(ctx)
+}
+
+func (s *simulated) run(ctx context.Context) {
+	conn, topic := s.conn, s.topic
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	last := ""
@@ -48,7 +53,7 @@ func simulate(ctx context.Context, conn Conn, topic string) {
 			if k, ok := conn.(keeper); ok {
 				if now := string(s.state(time.Now())); now != last {
 					last = now
-					k.Retain(topic+"/memory", []byte(now))
+					k.Keep(topic+"/memory", []byte(now))
 				}
 			}
 		case e := <-s.in:

@@ -3,6 +3,7 @@ package lights_test
 import (
 	"context"
 	"math"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -11,21 +12,16 @@ import (
 	"roomd/room/mqtt"
 )
 
-var _ lights.Conn = (*mqtt.Client)(nil)
+var (
+	_ lights.Conn = (*mqtt.Client)(nil)
+	_ lights.Conn = (*mqtt.Local)(nil)
+)
 
 // A daemon that starts again finds its simulated lamps where they were, as it would find real ones.
 func TestSimulatedLampsKeepTheirLight(t *testing.T) {
-	dir := t.TempDir()
+	file := filepath.Join(t.TempDir(), "lamps")
 	run := func(test func(c *lights.Controller)) {
-		b, err := mqtt.Embed(mqtt.BrokerOptions{Dir: dir})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.Close()
-		conn, err := mqtt.Dial(mqtt.Options{Broker: b.URL()})
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := mqtt.NewLocal(file)
 		defer conn.Close()
 		ctx, stop := context.WithCancel(context.Background())
 		c := lights.New(conn, map[string][]lights.Lamp{"ambient": {{Driver: "simulated"}}}, nil)

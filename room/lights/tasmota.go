@@ -4,9 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
+
+var _ = register(kind{name: "tasmota", rank: 5, options: []string{"led_table"}, driver: tasmota{},
+	offers: map[string]func(*survey, string, []byte){"tasmota/discovery/+/config": (*survey).tasmota}})
 
 // tasmota speaks to a light with Tasmota 9.3 or later, by its topic, with Tasmota's own order of topics (cmnd/TOPIC/…).
 //
@@ -129,4 +133,29 @@ func (t tasmota) decode(a address, topic string, payload []byte) (report, bool) 
 		r.movesLevel, r.movesColour = true, true
 	}
 	return r, r.movesLevel || r.movesColour
+}
+
+func (s *survey) tasmota(_ string, payload []byte) {
+	var c struct {
+		Topic  string    `json:"t"`
+		Names  []*string `json:"fn"`
+		Full   string    `json:"ft"`
+		Prefix []string  `json:"tp"`
+		Light  int       `json:"lt_st"` // how many channels
+	}
+	if json.Unmarshal(payload, &c) != nil || c.Light == 0 || c.Topic == "" {
+		return
+	}
+	l := Lamp{Driver: "tasmota", Topic: c.Topic}
+	o := Offer{Lamp: l, Caps: tasmota{}.caps(l)}
+	if len(c.Names) > 0 && c.Names[0] != nil {
+		o.Name = *c.Names[0]
+	}
+	if c.Light != 2 && c.Light != 5 {
+		o.Caps.MinMired, o.Caps.MaxMired = 0, 0
+	}
+	if strings.Trim(c.Full, "/") != "%prefix%/%topic%" || !slices.Equal(c.Prefix, []string{"cmnd", "stat", "tele"}) {
+		o.Trouble = "set its FullTopic to %prefix%/%topic%/ and its prefixes to cmnd, stat and tele"
+	}
+	s.add(o)
 }

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+var _ = register(kind{name: "template", rank: 8, driver: template{}, options: []string{"command", "payload", "command_white", "payload_white",
+	"brightness_scale", "state", "state_level", "availability", "fade", "max_fade"}})
+
 // template is any lamp that takes a payload on a topic, written in the room file with placeholders. Brightness and white
 // are messages of their own.
 type template struct{}

@@ -37,31 +37,14 @@ func (g *gate) Subscribe(filter string, handle func(string, []byte, bool)) {
 	})
 }
 
-// What a test tells the owner.
-type (
-	testRole struct {
-		role   string
-		answer chan string
-	}
-	testSays struct {
-		role  *role
-		trial *trial
-		says  string
-	}
-	testDone struct {
-		testSays
-		found []Profile
-	}
-)
-
 // Test finds out what a role's lamps can do, one after the other (see Commission), keeps it and goes by it from then on.
 // It returns at once; View.Test tells how far it is and what was found. The role is not commanded meanwhile; any move of it
 // breaks the test off. refused is a sentence for a therapist: why these lamps can't be tested now; empty: the test has begun.
 func (c *Controller) Test(role string) (refused string) {
-	ask := testRole{role, make(chan string, 1)}
-	c.put(ask)
+	answer := make(chan string, 1)
+	c.put(func(now time.Time) { answer <- c.begins(role, now) })
 	select {
-	case refused = <-ask.answer:
+	case refused = <-answer:
 		return refused
 	case <-time.After(time.Second):
 		return "The lights do not answer."
@@ -70,7 +53,7 @@ func (c *Controller) Test(role string) (refused string) {
 
 // offers are a role's lamps as a test takes them: those that are there in truth.
 func (r *role) offers() (all []Offer) {
-	for _, l := range r.lamps {
+	for _, l := range r.entries {
 		if l.drv == nil || l.conf.Driver == "simulated" {
 			continue
 		}
@@ -82,7 +65,7 @@ func (r *role) offers() (all []Offer) {
 }
 
 // begins starts a test, on the owner's goroutine.
-func (c *Controller) begins(ctx context.Context, name string) (refused string) {
+func (c *Controller) begins(name string, now time.Time) (refused string) {
 	r := c.roles[name]
 	switch {
 	case r == nil:
@@ -99,13 +82,11 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 	if len(offers) == 0 {
 		return "There is no lamp to test: these are drawn by the page, or not found yet."
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(c.ctx)
 	t := &trial{&gate{Conn: c.conn}, stop}
 	r.trial, r.test = t, "asking where it is"
 	r.plan, r.pending, r.arrived = plan{}, nil, time.Time{}
-	for _, u := range r.units() {
-		u.reading = 0
-	}
+	c.pause(r, pause{on: true}, now)
 	dir := c.profiles
 	go func() {
 		defer stop()
@@ -113,7 +94,13 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 		var failed []error
 		last := ""
 		for _, o := range offers {
-			p, err := Commission(ctx, t.gate, o, func(s string) { c.put(testSays{r, t, o.Lamp.Topic + ": " + s}) })
+			p, err := Commission(ctx, t.gate, o, func(s string) {
+				c.put(func(time.Time) {
+					if r.trial == t {
+						r.test = o.Lamp.Topic + ": " + s
+					}
+				})
+			})
 			if err == nil {
 				err = p.Save(dir)
 			}
@@ -128,35 +115,45 @@ func (c *Controller) begins(ctx context.Context, name string) (refused string) {
 			last += "Not tested: " + err.Error() + "."
 		}
 		t.gate.shut.Store(true)
-		c.put(testDone{testSays{r, t, last}, found})
+		c.put(func(now time.Time) {
+			if r.trial == t {
+				r.trial, r.test = nil, last
+				c.learned(r, found, now)
+			}
+		})
 	}()
 	return ""
 }
 
-// learned takes what a test has found.
-func (c *Controller) learned(v testDone, now time.Time) {
-	r := v.role
-	if r.trial != v.trial {
-		return // it was broken off
-	}
-	r.trial, r.test = nil, v.says
+// learned takes what a test of a role has found.
+func (c *Controller) learned(r *role, profiles []Profile, now time.Time) {
 	if c.tested == nil {
 		c.tested = Profiles{}
 	}
-	for _, p := range v.found {
+	for _, p := range profiles {
 		c.tested[p.Topic] = p
 	}
-	for _, l := range r.lamps {
+	for _, l := range r.entries {
+		var f found
 		for i, u := range l.units {
-			u.addr.caps = c.known(l.conf, u.addr.topic, u.addr.caps)
-			if l.group != nil {
-				if i == 0 {
-					l.group.addr.caps = u.addr.caps
-				}
-				l.group.addr.caps = l.group.addr.caps.both(u.addr.caps)
+			k := c.tested.known(l.conf, u.addr.topic, u.addr.caps)
+			f.units = append(f.units, address{u.addr.topic, u.addr.extra, k})
+			if l.grouped && i == 0 {
+				f.group = &address{l.group.addr.topic, l.group.addr.extra, k}
 			}
-			c.recover(u, reconnected, now)
+			if l.grouped {
+				f.group.caps = f.group.caps.both(k)
+			}
 		}
+		c.resolve(l, f, now)
+	}
+	c.pause(r, pause{why: reconnected}, now)
+}
+
+// pause tells all lamps of a role.
+func (c *Controller) pause(r *role, in pause, now time.Time) {
+	for _, l := range r.entries {
+		c.tell(l, in, now)
 	}
 }
 
@@ -168,7 +165,5 @@ func (c *Controller) breakOff(r *role, now time.Time) {
 	r.trial.gate.shut.Store(true)
 	r.trial.stop()
 	r.trial, r.test = nil, "The test was broken off."
-	for _, u := range r.units() {
-		c.recover(u, strayed, now)
-	}
+	c.pause(r, pause{why: strayed}, now)
 }

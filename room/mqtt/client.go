@@ -1,5 +1,5 @@
-// Package mqtt is the room's connection to its broker, and the broker itself where the room has none. It is the only
-// place that knows paho.
+// Package mqtt is the room's connection to its broker, and Local where the room has none. It is the only place that
+// knows paho.
 //
 // Two kinds of message leave by it. A command (Publish) is worth something now or never: QoS 0, never retained, an error
 // at once where the connection is not open, and never delivered late. A fact about the room (Retain) is worth something
@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -34,9 +35,10 @@ var ErrBusy = errors.New("the broker takes no messages")
 
 const (
 	outQueue   = 256                    // commands that wait for the connection's writer
-	inQueue    = 2048                   // messages that wait for their handlers
-	inBytes    = 8 << 20                // and their size together
 	echoWithin = 3 * time.Second        // our own status comes back from the broker within it
+	quietFor   = time.Second            // after it came back: nobody else claims it
+	correctIn  = 100 * time.Millisecond // what others say on our status topic is corrected, ten times a second at most
+	twinShown  = 10 * time.Minute       // how long somebody else on our status topic is told
 	commandAge = 500 * time.Millisecond // a command that waited longer is stale and is dropped
 )
 
@@ -47,7 +49,11 @@ type Options struct {
 	ClientID string // empty for a random one: two clients of one name throw each other out for ever
 	Status   string // topic of the last will; empty for none. It says {"state":"online"} or {"state":"offline"}, retained
 	Boot     string // of this process, told in the status: a late will can't mark a restarted room dead
-	Log      *slog.Logger
+	Was      string // boot of the process before this one, whose will may come late
+	// Yield is called when another client claims Status, has had it for longer and is alive: a copy of this room. It should
+	// call Rename, and may take its time.
+	Yield func()
+	Log   *slog.Logger
 }
 
 // Problem is what is wrong with the connection, in words for a therapist, and what to do.
@@ -59,25 +65,27 @@ type Problem struct {
 // Client is one connection to a broker that comes back by itself. Its methods may be called from anywhere and never
 // wait for the network.
 type Client struct {
-	log    *slog.Logger
-	paho   paho.Client
-	host   string
-	status string
-	boot   string
+	log      *slog.Logger
+	host     string
+	boot     string
+	was      string
+	yield    func()
+	options  *paho.ClientOptions // without a will
+	renaming sync.Mutex          // held by Rename and Close
 
+	inbox inbox
 	out   chan command
-	in    chan message
 	wake  chan struct{} // there is something in dirty or unsent
 	done  chan struct{}
 	ended sync.WaitGroup
 
-	waiting atomic.Int64 // bytes in in
-	open    atomic.Bool
+	open atomic.Bool
 
-	droppedIn, droppedOut, stale atomic.Uint64
+	droppedOut, stale atomic.Uint64
 
 	mu       sync.Mutex // guards what follows
-	subs     []subscription
+	paho     paho.Client
+	status   string
 	unsent   []string          // filters that the broker has not seen yet
 	retained map[string][]byte // ours, by topic
 	dirty    []string          // topics of retained whose value the broker has not seen yet
@@ -86,6 +94,7 @@ type Client struct {
 	denied   []string
 	echo     *time.Timer // runs until the broker has told us our own status; nil without a status
 	withheld bool        // it has not, so it withholds what we write or read
+	claim    claim
 	closing  bool
 }
 
@@ -93,17 +102,6 @@ type command struct {
 	topic   string
 	payload []byte
 	at      time.Time
-}
-
-type message struct {
-	topic    string
-	payload  []byte
-	retained bool
-}
-
-type subscription struct {
-	filter string
-	handle func(topic string, payload []byte, retained bool)
 }
 
 // Dial starts to connect and returns at once; an error means that the options can't be used. Whether the broker
@@ -126,8 +124,8 @@ func Dial(o Options) (*Client, error) {
 		u.Host += ":" + port
 	}
 	c := &Client{
-		log: o.Log, host: u.Host, status: o.Status, boot: o.Boot,
-		out: make(chan command, outQueue), in: make(chan message, inQueue),
+		log: o.Log, host: u.Host, status: o.Status, boot: o.Boot, was: o.Was, yield: o.Yield,
+		inbox: newInbox(), out: make(chan command, outQueue),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		retained: map[string][]byte{},
 	}
@@ -173,22 +171,39 @@ func Dial(o Options) (*Client, error) {
 		SetOrderMatters(true).
 		SetDefaultPublishHandler(c.receive).
 		SetConnectionNotificationHandler(c.notified)
+	c.options = po
+	if c.status != "" {
+		c.listenToSelf()
+	}
+	c.dial()
+	c.ended.Go(c.write)
+	c.ended.Go(func() { c.inbox.dispatch(c.done) })
+	c.client().Connect() // its token never completes while a password is wrong: never wait for it
+	return c, nil
+}
+
+// dial makes a paho client with the will of our status.
+func (c *Client) dial() {
+	po := *c.options
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.status != "" {
 		po.SetWill(c.status, c.says("offline"), 1, true)
 		c.retained[c.status] = []byte(c.says("online"))
 	}
-	c.paho = paho.NewClient(po)
-	if c.status != "" {
-		c.listenToSelf()
-	}
-	c.ended.Go(c.write)
-	c.ended.Go(c.dispatch)
-	c.paho.Connect() // its token never completes while a password is wrong: never wait for it
-	return c, nil
+	c.paho = paho.NewClient(&po)
 }
 
+func (c *Client) client() paho.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.paho
+}
+
+// says is the payload of our status; mu is held.
 func (c *Client) says(state string) string {
-	return fmt.Sprintf(`{"state":%q,"boot":%q}`, state, c.boot)
+	b, _ := json.Marshal(status{state, c.boot, c.claim.since})
+	return string(b)
 }
 
 // Open tells whether the connection stands.
@@ -247,8 +262,8 @@ func (c *Client) Republish() {
 // Subscribe has handle called for each message on the topics of filter, over all connections, in the order of their
 // arrival. Handlers share one goroutine: one that waits holds up the others, and messages that pile up are dropped and counted.
 func (c *Client) Subscribe(filter string, handle func(topic string, payload []byte, retained bool)) {
+	c.inbox.subscribe(subscription{filter, handle})
 	c.mu.Lock()
-	c.subs = append(c.subs, subscription{filter, handle})
 	c.unsent = append(c.unsent, filter)
 	c.mu.Unlock()
 	c.poke()
@@ -270,47 +285,22 @@ func (c *Client) Problem() *Problem {
 			Do:   "Give roomd's user the right to read and write " + strings.TrimSuffix(c.status, "/status") + "/# in the broker's access list, and the lights' topics.",
 		}
 	}
+	if c.problem == nil && c.claim.problem != nil && time.Since(c.claim.seen) < twinShown {
+		return c.claim.problem
+	}
 	return c.problem
-}
-
-// listenToSelf looks for our own status to come back: a broker that withholds what a list forbids says so to nobody (MQTT
-// 3.1.1 has no answer for it). It asks again while nothing comes, because a flood may have swept the answer away.
-func (c *Client) listenToSelf() {
-	c.echo = time.AfterFunc(time.Hour, func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !c.Open() || c.closing {
-			return
-		}
-		if !c.withheld {
-			c.log.Error("broker withholds our own topics", "topic", c.status)
-		}
-		c.withheld = true
-		if !slices.Contains(c.dirty, c.status) {
-			c.dirty = append(c.dirty, c.status)
-		}
-		c.echo.Reset(echoWithin)
-		c.poke()
-	})
-	c.echo.Stop()
-	c.Subscribe(c.status, func(_ string, payload []byte, _ bool) {
-		if string(payload) == c.says("online") {
-			c.mu.Lock()
-			c.withheld = false
-			c.echo.Stop()
-			c.mu.Unlock()
-		}
-	})
 }
 
 // Dropped counts the messages that were lost on purpose, by reason: "in" came faster than they were handled, "out"
 // found the broker busy, "stale" waited too long to be sent.
 func (c *Client) Dropped() map[string]uint64 {
-	return map[string]uint64{"in": c.droppedIn.Load(), "out": c.droppedOut.Load(), "stale": c.stale.Load()}
+	return map[string]uint64{"in": c.inbox.dropped.Load(), "out": c.droppedOut.Load(), "stale": c.stale.Load()}
 }
 
 // Close says goodbye: the status becomes offline and the connection ends. It takes half a second at most.
 func (c *Client) Close() {
+	c.renaming.Lock()
+	defer c.renaming.Unlock()
 	c.mu.Lock()
 	if c.closing {
 		c.mu.Unlock()
@@ -319,12 +309,15 @@ func (c *Client) Close() {
 	c.closing = true
 	if c.echo != nil {
 		c.echo.Stop()
+		c.claim.quiet.Stop()
+		c.claim.correct.Stop()
 	}
+	conn, topic, offline := c.paho, c.status, c.says("offline")
 	c.mu.Unlock()
-	if c.Open() && c.status != "" {
-		c.paho.Publish(c.status, 1, true, c.says("offline")).WaitTimeout(250 * time.Millisecond)
+	if c.Open() && topic != "" {
+		conn.Publish(topic, 1, true, offline).WaitTimeout(250 * time.Millisecond)
 	}
-	c.paho.Disconnect(250)
+	conn.Disconnect(250)
 	c.open.Store(false)
 	close(c.done)
 	c.ended.Wait()
@@ -339,37 +332,7 @@ func (c *Client) poke() {
 
 // receive runs in paho's reader and must not wait.
 func (c *Client) receive(_ paho.Client, m paho.Message) {
-	size := int64(len(m.Payload()))
-	if c.waiting.Add(size) > inBytes {
-		c.waiting.Add(-size)
-		c.droppedIn.Add(1)
-		return
-	}
-	select {
-	case c.in <- message{m.Topic(), m.Payload(), m.Retained()}:
-	default:
-		c.waiting.Add(-size)
-		c.droppedIn.Add(1)
-	}
-}
-
-func (c *Client) dispatch() {
-	for {
-		select {
-		case <-c.done:
-			return
-		case m := <-c.in:
-			c.waiting.Add(-int64(len(m.payload)))
-			c.mu.Lock()
-			subs := c.subs // only ever appended to
-			c.mu.Unlock()
-			for _, s := range subs {
-				if Match(s.filter, m.topic) {
-					s.handle(m.topic, m.payload, m.retained)
-				}
-			}
-		}
-	}
+	c.inbox.put(message{m.Topic(), m.Payload(), m.Retained()})
 }
 
 // write is the only goroutine that hands messages to paho, so that a broker that takes nothing holds up nobody else.
@@ -387,7 +350,7 @@ func (c *Client) write() {
 			}
 			// A subscription made before this command has to be there before its answer.
 			c.catchUp()
-			c.paho.Publish(m.topic, 0, false, m.payload)
+			c.client().Publish(m.topic, 0, false, m.payload)
 		}
 	}
 }
@@ -399,7 +362,7 @@ func (c *Client) catchUp() {
 		c.mu.Unlock()
 		return
 	}
-	filters, topics := c.unsent, c.dirty
+	conn, filters, topics := c.paho, c.unsent, c.dirty
 	c.unsent, c.dirty = nil, nil
 	values := make([][]byte, len(topics))
 	for i, t := range topics {
@@ -414,13 +377,13 @@ func (c *Client) catchUp() {
 		for _, f := range filters {
 			want[f] = 0
 		}
-		token := c.paho.SubscribeMultiple(want, nil)
+		token := conn.SubscribeMultiple(want, nil)
 		go c.granted(token)
 	}
 	for i, t := range topics {
 		// With QoS 1 paho sends what it holds unanswered once more on each connect, after what is newer; and it writes
 		// to the message while that is being sent. All of it is published anew on each connect anyway.
-		c.paho.Publish(t, 0, true, values[i])
+		conn.Publish(t, 0, true, values[i])
 	}
 }
 
@@ -449,7 +412,10 @@ func (c *Client) granted(token paho.Token) {
 }
 
 // notified gets paho's news of the connection, each in a goroutine of its own or in the connecting one.
-func (c *Client) notified(_ paho.Client, n paho.ConnectionNotification) {
+func (c *Client) notified(from paho.Client, n paho.ConnectionNotification) {
+	if from != c.client() {
+		return // of before a Rename
+	}
 	switch n := n.(type) {
 	case paho.ConnectionNotificationConnected:
 		c.connected()
@@ -476,13 +442,10 @@ func (c *Client) connected() {
 	c.problem, c.denied, c.withheld = nil, nil, false
 	if c.echo != nil {
 		c.echo.Reset(echoWithin)
+		c.claim.quiet.Stop()
+		c.claim.settled = false
 	}
-	c.unsent, c.dirty = nil, nil
-	for _, s := range c.subs {
-		if !slices.Contains(c.unsent, s.filter) {
-			c.unsent = append(c.unsent, s.filter)
-		}
-	}
+	c.unsent, c.dirty = c.inbox.filters(), nil
 	for t := range c.retained {
 		c.dirty = append(c.dirty, t)
 	}
@@ -505,6 +468,7 @@ func (c *Client) lost(err error) {
 		return
 	}
 	c.open.Store(false)
+	c.claim.settled = false
 	c.problem = c.explain(err)
 	hooks := slices.Clone(c.hooks)
 	c.mu.Unlock()

@@ -34,6 +34,7 @@ func (w *wire) Publish(string, []byte) error { return nil }
 func (w *wire) Retain(string, []byte)        {}
 func (w *wire) OnConnect(func(bool))         {}
 func (w *wire) Republish()                   {}
+func (w *wire) Settled() bool                { return true }
 
 func (w *wire) say(topic string, payload []byte, retained bool) {
 	w.mu.Lock()
@@ -63,7 +64,7 @@ func FuzzMQTT(f *testing.F) {
 	names := []string{"clinic/room-one/cmd/mark", "clinic/room-one/cmd/level", "clinic/room-one/cmd/start", "clinic/room-one/cmd/playlist", "clinic/room-one/cmd/hold", "z/button", "plain/button", "homeassistant/status"}
 	w, r := &wire{}, &fakeRoom{changed: make(chan struct{})}
 	r.snap.Session = &room.SessionView{State: room.Running}
-	tp := topics.New(cfg, r, w, "1", slog.New(slog.DiscardHandler))
+	tp := topics.New(cfg, identity(f, `{"id":"room-one"}`, "17"), r, w, "1", slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = tp.Run(ctx) }()

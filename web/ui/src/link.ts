@@ -2,6 +2,7 @@
 // nothing. So the room is asked for the time once a second, and a line that says nothing for three is given up.
 import { Sync } from "./clock";
 import type { Command, Snapshot } from "./protocol";
+import { within } from "./within";
 
 export interface Heard {
   snapshot(s: Snapshot): void;
@@ -153,7 +154,7 @@ export class Link {
   /** asked401 finds out whether the room turns us away: a websocket does not say why it failed. */
   private async asked401(): Promise<void> {
     try {
-      const r = await fetch("/api/v1/state", { cache: "no-store", signal: AbortSignal.timeout(connectWithin) });
+      const r = await fetch("/api/v1/state", { cache: "no-store", signal: within(connectWithin) });
       if (r.status === 401) this.to.gone();
     } catch {
       // not there at all: it is tried again anyway

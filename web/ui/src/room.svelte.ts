@@ -2,6 +2,7 @@ import { steady, untilEdge } from "./clock";
 import { Link } from "./link";
 import { uuid, type Command, type Playlist, type Session, type Snapshot } from "./protocol";
 import { t } from "./texts.svelte";
+import { within } from "./within";
 
 /** What became of a tap on the control that is called by the key. */
 export interface Result { id: string; what: string; state: "sending" | "slow" | "done" | "notSent" | "noAnswer" | "refused"; reason?: string }
@@ -107,7 +108,7 @@ class Room {
     this.set(key, { id, what, state: "sending" });
     let state: Result["state"] = "noAnswer", reason: string | undefined;
     try {
-      const r = await fetch(path, { method, signal: AbortSignal.timeout(noAnswerAfter) });
+      const r = await fetch(path, { method, signal: within(noAnswerAfter) });
       state = r.ok ? "done" : "refused";
       if (!r.ok) reason = ((await r.json()) as { reason?: string }).reason;
     } catch {

@@ -3,55 +3,14 @@ package lights
 import (
 	"encoding/json"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// wled speaks to a WLED controller by its device topic. It moves only the brightness: colour is a matter of segments and
-// effects there, which a session leaves alone. WLED can't be asked over MQTT; it tells each new target on TOPIC/g.
-type wled struct{}
-
-// caps: WLED counts a transition in a 16 bit number of milliseconds, so 70 s would become 4.5 s.
-func (wled) caps(l Lamp) Caps {
-	return Caps{Fade: fadeOf(l, FadeBoth), MaxFade: time.Minute, Min: 1, Max: 255}
-}
-
-func (wled) hears(a address) []string {
-	return []string{a.topic, a.topic + "/col", a.topic + "/api", a.topic + "/g", a.topic + "/status"}
-}
-
-func (wled) order(a address, o order) []packet {
-	if o.level <= 0 {
-		return nil
-	}
-	// tt counts tenths of a second, for this message alone.
-	m := map[string]any{"on": true, "bri": min(a.caps.Max, max(a.caps.Min, o.level)), "tt": int(tenths(limit(a.caps, o.over)) / (100 * time.Millisecond))}
-	return encoded(a.topic+"/api", m)
-}
-
-func (wled) asks(address, bool) []packet { return nil }
-
-func (wled) decode(a address, topic string, payload []byte) (report, bool) {
-	text := strings.TrimSpace(string(payload))
-	switch strings.TrimPrefix(topic, a.topic) {
-	case "":
-		return report{kind: saysCommand, movesLevel: true}, text != ""
-	case "/col":
-		return report{kind: saysCommand, movesColour: true}, text != ""
-	case "/api":
-		return report{kind: saysCommand, movesLevel: true, movesColour: true}, text != ""
-	case "/g":
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 0 || n > 255 {
-			return report{}, false
-		}
-		return report{kind: saysState, hasOn: true, on: n > 0, hasLevel: n > 0, level: float64(n) / float64(a.caps.Max)}, true
-	case "/status":
-		return report{kind: saysOnline, on: text == "online"}, text == "online" || text == "offline"
-	}
-	return report{}, false
-}
+var _ = register(kind{name: "shelly", rank: 4, options: []string{"fade"}, driver: shelly{},
+	offers: map[string]func(*survey, string, []byte){
+		"+/online": (*survey).shelly, "+/status/light:0": (*survey).shelly, shelly{}.from(address{topic: "+"}) + "/rpc": (*survey).shelly,
+	}})
 
 // shelly speaks the RPC of Shelly's second generation and later to a device's first dimmer, light:0.
 type shelly struct{}
@@ -116,10 +75,20 @@ func (st shellyStatus) report(c Caps, err error) (report, bool) {
 	return report{kind: saysState, hasOn: true, on: *st.Output, hasLevel: true, level: math.Min(1, *st.Brightness/float64(c.Max))}, true
 }
 
-func encoded(topic string, m map[string]any) []packet {
-	payload, err := json.Marshal(m)
-	if err != nil {
-		return nil
+func (s *survey) shelly(topic string, payload []byte) {
+	var drv shelly
+	name := strings.TrimPrefix(topic, drv.from(address{}))
+	name, _, _ = strings.Cut(name, "/")
+	l := Lamp{Driver: "shelly", Topic: name}
+	a := address{topic: name, caps: drv.caps(l)}
+	r, ok := drv.decode(a, topic, payload)
+	switch {
+	case ok && r.kind == saysState:
+		s.add(Offer{Lamp: l, Caps: a.caps})
+	case ok && r.kind == saysOnline && r.on && !s.asked[name]:
+		s.asked[name] = true
+		for _, p := range drv.asks(a, false) {
+			_ = s.conn.Publish(p.topic, p.payload)
+		}
 	}
-	return []packet{{topic, payload}}
 }
