@@ -105,15 +105,21 @@ type Heard struct {
 	Problem string        // of the first that can't be played
 }
 
-// Heard is what one entry of a phase's music was resolved to; nothing before the playlist was, and of a music player's list.
-func (p *Playlist) Heard(phase int, s Source) (h Heard) {
+// Heard is what each entry of a phase's music was resolved to; nothing before the playlist was, and of a music player's list.
+func (p *Playlist) Heard(phase int, music []Source) []Heard {
+	out, at := make([]Heard, len(music)), map[[2]int]int{}
+	for k, s := range music {
+		at[[2]int{s.Line, s.Col}] = k
+	}
 	if phase >= len(p.Phases) {
-		return h
+		return out
 	}
 	for _, it := range p.Phases[phase].Music {
-		if it.Track == nil || it.At.Line != s.Line || it.At.Col != s.Col || it.At.File != s.File {
+		k, ok := at[[2]int{it.At.Line, it.At.Col}]
+		if it.Track == nil || !ok || it.At.File != music[k].File {
 			continue
 		}
+		h := &out[k]
 		if h.Tracks++; it.Track.Problem == "" {
 			h.Length += it.Track.Length - it.Track.LeadIn - it.Track.LeadOut
 		} else if h.Problem == "" {
@@ -123,5 +129,5 @@ func (p *Playlist) Heard(phase int, s Source) (h Heard) {
 			h.Title = ""
 		}
 	}
-	return h
+	return out
 }

@@ -71,10 +71,7 @@ func TestHeard(t *testing.T) {
 	pl, _ := Resolve(t.Context(), root, "x.yaml", d.Playlist, func(_ context.Context, file string) (Track, error) {
 		return Track{Title: map[string]string{"b.mp3": "B"}[filepath.Base(file)], Length: time.Minute}, nil
 	}, nil)
-	var got []Heard
-	for _, s := range d.Playlist.Phases[0].Written.Music {
-		got = append(got, pl.Heard(0, s))
-	}
+	got := pl.Heard(0, d.Playlist.Phases[0].Written.Music)
 	want := []Heard{{Tracks: 2, Length: 2 * time.Minute}, {Tracks: 1, Title: "gone", Problem: "The file is not there."}, {}, {Tracks: 1, Length: 40 * time.Second, Title: "B"}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)

@@ -50,7 +50,8 @@ const (
 
 // Import is how far the copying of a stick is.
 type Import struct {
-	Stick   string      `json:"stick"` // its name
+	Stick   string      `json:"stick"`            // its name
+	Folder  string      `json:"folder,omitempty"` // where it goes, below the playlists folder
 	State   ImportState `json:"state"`
 	Files   int         `json:"files"` // copied, or there already
 	Of      int         `json:"of"`
@@ -259,7 +260,7 @@ func (s *Sticks) Start(ctx context.Context, id string) error {
 		return ErrImporting
 	}
 	run, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	s.current, s.stop = &Import{Stick: st.Name, State: Importing, Of: len(files), OfBytes: sum}, stop
+	s.current, s.stop = &Import{Stick: st.Name, Folder: folder, State: Importing, Of: len(files), OfBytes: sum}, stop
 	go s.copy(run, st, folder, files)
 	return nil
 }

@@ -89,14 +89,16 @@ func (s *Server) view(d playlists.Document) fileView {
 	e, ok := s.o.Files.Get(d.ID)
 	known := ok && e.Playlist != nil && e.Playlist.Revision == d.Revision
 	for i := range v.Phases {
-		for k, src := range d.Playlist.Phases[i].Written.Music {
-			m := entry{Was: &k, File: d.Entry(src), Bed: string(src.Bed), Silence: src.Silence}
+		music := d.Playlist.Phases[i].Written.Music
+		heard := make([]playlists.Heard, len(music))
+		if known {
+			heard = e.Playlist.Heard(i, music)
+		}
+		for k, src := range music {
+			h := heard[k]
+			m := entry{Was: &k, File: d.Entry(src), Bed: string(src.Bed), Silence: src.Silence, Title: h.Title, Tracks: h.Tracks, LengthMS: h.Length.Milliseconds(), Problem: h.Problem}
 			if src.Part != nil {
 				m.FromMS, m.ToMS = src.Part.From.Milliseconds(), src.Part.To.Milliseconds()
-			}
-			if known {
-				h := e.Playlist.Heard(i, src)
-				m.Title, m.Tracks, m.LengthMS, m.Problem = h.Title, h.Tracks, h.Length.Milliseconds(), h.Problem
 			}
 			v.Phases[i].Music = append(v.Phases[i].Music, m)
 		}

@@ -41,7 +41,7 @@ func (f *fakeSticks) Start(_ context.Context, id string) error {
 	defer f.mu.Unlock()
 	switch id {
 	case "1":
-		f.now = &playlists.Import{Stick: "Music", State: playlists.Importing, Of: 2, OfBytes: 3, LeftOut: []string{"a.mp3: It can't be read."}}
+		f.now = &playlists.Import{Stick: "Music", Folder: "usb/Music", State: playlists.Importing, Of: 2, OfBytes: 3, LeftOut: []string{"a.mp3: It can't be read."}}
 		return nil
 	case "2":
 		return playlists.ErrNoStick

@@ -279,6 +279,20 @@ test("earlier versions are listed, compared and restored, and that can be undone
   await versions.locator("li .key").first().click();
   assert.equal(await versions.locator(".key", { hasText: "Restore this version" }).getAttribute("aria-disabled"), "true");
 
+  // A file that an editor has broken is shown as text, and a version brings it back.
+  await press(page, "Discard changes");
+  await writeFile(join(r.data, "playlists", "evening.yaml"), saved.replace("name: Evening", "name: ["));
+  await page.locator("textarea").waitFor({ timeout: 20_000 });
+  await press(versions, "Other versions");
+  await page.waitForTimeout(450);
+  await versions.locator("li .key").first().click();
+  await versions.getByText("The playlist has errors now. This version has none.").waitFor();
+  await look(page, "broken", ".versions");
+  await press(versions, "Restore this version");
+  await phase(page, "Arrival").waitFor();
+  assert.equal((await text()).includes("name: ["), false);
+  await eventually("the broken text is kept too", async () => (await r.get("/api/v1/playlists/evening/versions"))[0].phases === 0);
+
   const watcher = await tablet();
   await watcher.page.goto(r.url + (await r.pair("--observer")).link);
   await watcher.page.locator(".card").first().waitFor();
@@ -301,7 +315,7 @@ test("a playlist whose name is taken says which ID it has", async () => {
   await newcomer.waitFor();
   await page.waitForTimeout(450);
   await newcomer.click();
-  await page.locator(".problems", { hasText: "another playlist is already called \"evening\", so this one is called \"evening-2\"" }).waitFor();
+  await page.locator(".problems", { hasText: "Another playlist is already called \"evening\", so this one is called \"evening-2\". Rename the file." }).waitFor();
   await look(page, "newcomer", ".problems");
   assert.equal((await r.get("/api/v1/playlists/evening/file")).file, "evening.yml");
   await end();

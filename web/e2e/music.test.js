@@ -164,6 +164,11 @@ test("a playlist from nothing to heard", async (t) => {
       await press(page, "Copy");
       await page.locator(".stick", { hasText: "1 of 1 file is in the room." }).waitFor();
       assert.deepEqual(await readdir(join(willow.data, "playlists", "usb", "MUSIC", "Bells")), ["one.flac"]);
+      await page.getByLabel("Use in").selectOption("Rest");
+      await page.waitForTimeout(450);
+      await page.locator(".use .key").first().click();
+      await page.getByText("MUSIC: now in Rest. Save to keep it.").waitFor();
+      await press(page, "Discard changes");
     } finally {
       await promisify(execFile)("umount", ["-l", join(sticks, "MUSIC")]);
     }

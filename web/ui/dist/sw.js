@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-D8KLerl7.js","/assets/Screen-CGo97O4n.js","/assets/Screen-g6gV6xc_.css","/assets/aside-DVumckNt.js","/assets/aside-te2NvuBz.css","/assets/de-DCFgpVGB.js","/assets/de-DRcnGlmp.js","/assets/desk-BkQdjKxs.js","/assets/desk-yRyyAWU1.css","/assets/en-BxkZJKKo.js","/assets/en-CiB25gbE.js","/assets/es-AZkgp7hg.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-ByEw26Mm.js","/assets/index-Bo3y9ohN.js","/assets/index-C65v617x.css","/assets/nl-3W8KVg8b.js","/assets/nl-Dq0MKJ_5.js"]; // both are filled in by the build; another build is another worker
-const name = "0de8f49831bbbee2e91f3a32aa90d0ac400de148a8d0133ba8874ec3d95f1476";
+const files = ["/","/assets/Arc-1S0w5P0u.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-CLaEp8_k.js","/assets/Screen-g6gV6xc_.css","/assets/aside-kEl_OGAe.js","/assets/aside-te2NvuBz.css","/assets/de-C8E1D0Sq.js","/assets/de-DRcnGlmp.js","/assets/desk-CsOGguJ7.css","/assets/desk-DcQidk9w.js","/assets/en-BdbKJXsr.js","/assets/en-BxkZJKKo.js","/assets/es-CbLlawuZ.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-pqo-Vmyz.js","/assets/index-C65v617x.css","/assets/index-Die31VEQ.js","/assets/nl-3W8KVg8b.js","/assets/nl-BMAQsdhF.js"]; // both are filled in by the build; another build is another worker
+const name = "70270ca87ebaa24c0c8d470c33aa53f116d382b66857603b52e56d37d1fc87ee";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

@@ -178,13 +178,16 @@ export class Draft {
 
   async make(): Promise<string> {
     const r = await this.ask("POST", "/file");
-    if (r?.ok) return (r.body as { id: string }).id;
-    if (r) this.refused(r.body);
-    return "";
+    if (!r?.ok) {
+      if (r) this.refused(r.body);
+      return "";
+    }
+    await this.load(); // a folder's file has the folder's ID
+    return (r.body as { id: string }).id;
   }
 
   async save(): Promise<void> {
-    if (this.file) await this.write(this.asText ? { text: this.text } : { phases: changes(this.file.phases, this.phases) }, t("edit.saved"));
+    if (this.file) await this.write(this.asText ? { text: this.text } : { phases: changes(this.file.phases, this.phases) }, t("edit.saved"), this.asText);
   }
 
   /** restore makes an earlier version the file. What it replaces is the latest version then. */
@@ -192,7 +195,7 @@ export class Draft {
     return this.write({ restore: number }, t("versions.restored"));
   }
 
-  private async write(what: object, says: string): Promise<boolean> {
+  private async write(what: object, says: string, asText = false): Promise<boolean> {
     this.says = "";
     this.dropped = null;
     this.saving = true;
@@ -201,7 +204,7 @@ export class Draft {
     if (!r) return false;
     const body = r.body as { field?: string; problems?: Problem[] };
     if (r.ok) {
-      this.take(r.body as PlaylistFile, this.asText);
+      this.take(r.body as PlaylistFile, asText);
       this.says = says;
     } else if (body.problems) {
       this.problems = body.problems;

@@ -119,6 +119,9 @@ export const base = (file: string) => file.split("/").filter(Boolean).at(-1) ?? 
 /** named is a file by its name: without its ending, and without the number before it. */
 export const named = (file: string) => base(file).replace(/\.\w{2,4}$/, "").replace(/^\d{1,3}[ ._-]+(?=\S)/, "");
 
+/** sentence begins with a capital and ends with a full stop. */
+export const sentence = (s: string) => (s ? s[0]!.toUpperCase() + s.slice(1) + (/[.?!]$/.test(s) ? "" : ".") : "");
+
 /** caret is the line under a problem's line, with a mark at its place. Tabs stay, so that both lines have the same width. */
 export function caret(p: Problem): string {
   return [...(p.source ?? "")].slice(0, (p.col ?? 1) - 1).map((c) => (c === "\t" ? c : " ")).join("") + "^";
