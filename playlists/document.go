@@ -234,7 +234,7 @@ func (l *Library) Document(id string) (Document, error) {
 	case s.file == "" || s.drafted:
 		return Document{}, ErrNoFile
 	}
-	d, err := Load(cmp.Or(s.root, l.o.Folder), s.file)
+	d, err := Load(cmp.Or(s.root, l.o.Folder), s.file, l.o.Linked...)
 	if err != nil {
 		return d, err
 	}

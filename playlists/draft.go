@@ -1,7 +1,9 @@
 package playlists
 
 import (
+	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"path"
@@ -11,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"text/template"
 	"time"
 	"unicode/utf8"
 
@@ -332,6 +335,25 @@ func (d *drafter) stages() {
 	}
 }
 
+//go:embed draft.tmpl
+var draftText string
+
+var draftFormat = template.Must(template.New("draft").Funcs(template.FuncMap{
+	"scalar": scalar, "length": FormatLength, "silent": silent,
+	"list": func(marks []string) string {
+		var quoted []string
+		for _, m := range marks {
+			quoted = append(quoted, scalar(m))
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	},
+	"flexible": func(p draft) bool { return p.Length >= 5*time.Minute && len(p.music) > 0 },
+	"music":    func(p draft) []string { return p.music },
+	"note":     func(p draft) string { return p.note },
+	"lit":      func(p draft) bool { return p.Lights != nil && p.Length >= time.Minute },
+	"fade":     func(p draft) string { return FormatLength(min(p.Lights.Fade, p.Length)) },
+}).Parse(draftText))
+
 // text is the file.
 func (d *drafter) text() []byte {
 	d.stages()
@@ -342,79 +364,31 @@ func (d *drafter) text() []byte {
 	if name = strings.TrimSpace(strings.ToValidUTF8(strings.ReplaceAll(name, "_", " "), "?")); len([]rune(name)) > maxName {
 		name = string([]rune(name)[:maxName])
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Made from %s. Times, levels and lights are suggestions: change what you like.\n", scalar(path.Base(d.from)))
-	b.WriteString("# What each line means: docs/playlists.md. Check it with: roomd check\n\n")
-	fmt.Fprintf(&b, "name: %s\n", scalar(name))
-	b.WriteString("keep: end           # a late lozenge takes its time from integration; `lengths` moves the end instead\n")
-	b.WriteString("bed: drone          # what plays where nothing else does: drone, ocean or rain\n\nphases:\n")
-	var total time.Duration
-	waits, longest := false, -1
-	for i, ph := range d.phases {
+	is := struct {
+		From, Name string
+		Phases     []draft
+		Remind     []Reminder // where a phase waits for the lozenge
+		Waits      bool
+		Longest    string // phase of the administration
+	}{From: path.Base(d.from), Name: name, Phases: d.phases}
+	var total, longest time.Duration
+	for _, ph := range d.phases {
 		total += ph.Length
-		fmt.Fprintf(&b, "  - name: %s\n    stage: %s\n    length: %s", scalar(ph.Name), ph.Stage, FormatLength(ph.Length))
-		if ph.note != "" {
-			b.WriteString("        # " + ph.note)
-		}
-		b.WriteString("\n")
-		if ph.Length >= 5*time.Minute && len(ph.music) > 0 {
-			b.WriteString("    flex: 1m            # its end may move by so much to meet a track's own ending\n")
-		}
-		if ph.Until != "" {
-			waits = true
-			fmt.Fprintf(&b, "    until: %s      # it lasts until this button is tapped\n", ph.Until)
-		}
-		switch {
-		case len(ph.music) == 1:
-			fmt.Fprintf(&b, "    music: %s\n", ph.music[0])
-		case len(ph.music) > 1:
-			b.WriteString("    music:\n")
-			for _, m := range ph.music {
-				fmt.Fprintf(&b, "      - %s\n", m)
-			}
-		case silent(ph.Phase):
-			b.WriteString("    music: silence\n")
-		}
-		if ph.Level != 0 {
-			fmt.Fprintf(&b, "    level: %s          # dB against the room's reference loudness\n", strconv.FormatFloat(ph.Level, 'f', -1, 64))
-		}
-		if ph.Lights != nil && ph.Length >= time.Minute {
-			fmt.Fprintf(&b, "    lights: {scene: %s, fade: %s}\n", scalar(ph.Lights.Scene), FormatLength(min(ph.Lights.Fade, ph.Length)))
-		}
-		if len(ph.Marks) > 0 {
-			var ms []string
-			for _, m := range ph.Marks {
-				ms = append(ms, scalar(m))
-			}
-			fmt.Fprintf(&b, "    marks: [%s]\n", strings.Join(ms, ", "))
-		}
-		if ph.Stage == Administration && (longest < 0 || ph.Length > d.phases[longest].Length) {
-			longest = i
+		is.Waits = is.Waits || ph.Until != ""
+		if ph.Stage == Administration && ph.Length > longest {
+			longest, is.Longest = ph.Length, ph.Name
 		}
 	}
-	if waits {
-		b.WriteString("\n# Silent, on the tablet only.\n")
-		first := true
-		for _, rm := range standard().Remind {
-			if rm.In > total {
-				continue
-			}
-			if first {
-				b.WriteString("remind:\n")
-				first = false
-			}
-			fmt.Fprintf(&b, "  - {after: %s, in: %s, say: %s", rm.After, FormatLength(rm.In), scalar(rm.Say))
-			if len(rm.Marks) > 0 {
-				fmt.Fprintf(&b, ", marks: [%s]", strings.Join(rm.Marks, ", "))
-			}
-			b.WriteString("}\n")
+	for _, rm := range standard().Remind {
+		if rm.In <= total {
+			is.Remind = append(is.Remind, rm)
 		}
 	}
-	if waits && longest >= 0 {
-		b.WriteString("\n# A second dose, if there is one, lengthens this phase.\n")
-		fmt.Fprintf(&b, "boost: {mark: Booster, phase: %s, by: 20m}\n", scalar(d.phases[longest].Name))
+	var b bytes.Buffer
+	if err := draftFormat.Execute(&b, is); err != nil {
+		panic("draft: " + err.Error()) // the template is at fault
 	}
-	return []byte(b.String())
+	return b.Bytes()
 }
 
 // scalar writes a text as YAML reads it, also between brackets.
