@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-D-oTTci1.js","/assets/Screen-0nq1yTJj.js","/assets/Screen-g6gV6xc_.css","/assets/aside-DdbCSvaB.js","/assets/aside-te2NvuBz.css","/assets/de-DRcnGlmp.js","/assets/de-rBYVtFIS.js","/assets/desk-DPmdw7t_.css","/assets/desk-Q8ti-pfE.js","/assets/en-BxkZJKKo.js","/assets/en-DabZqGax.js","/assets/es-Bjrz7hC5.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-DUsRs1Vn.js","/assets/index-C65v617x.css","/assets/index-h1hfLNcA.js","/assets/nl-3W8KVg8b.js","/assets/nl-A5mcYooG.js"]; // both are filled in by the build; another build is another worker
-const name = "96fa9511a6dbe6675e5b9ec217a6f8f5c3f1e6a1ef009c449e2fc9df2196bf02";
+const files = ["/","/assets/Arc-CZIe_mFp.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-BPlzHtHt.js","/assets/Screen-g6gV6xc_.css","/assets/aside-DvnLNTdI.js","/assets/aside-te2NvuBz.css","/assets/de-2-zPwI5c.js","/assets/de-Cuz7pCrb.js","/assets/desk-DPmdw7t_.css","/assets/desk-DmdIwWxS.js","/assets/en-2zYylsPz.js","/assets/en-Bof6CUeH.js","/assets/es-BJdpsHPU.js","/assets/es-BVqfz_zR.js","/assets/fr-B5EptQ8u.js","/assets/fr-Di-YjuGZ.js","/assets/index-C65v617x.css","/assets/index-D4T38cbj.js","/assets/nl-B_zkdarc.js","/assets/nl-CE2MlCAn.js"]; // both are filled in by the build; another build is another worker
+const name = "76a8be31e45977772558228e87f8bed7a9e1277f099e325319d491ef743a4525";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
