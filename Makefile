@@ -16,11 +16,15 @@ run:
 setup:
 	@rig/setup test
 
-# What listens to real sound runs when no other tests keep the processors busy.
+# What listens to real sound, or plays sessions in real time, runs when no other tests keep the processors busy. Sessions mostly
+# wait, so they run side by side.
+SESSIONS := ^Test(Scripts|Session|NetworkGoes)$$
 test: setup check
 	ROOMD_LONG=1 go test -race -shuffle=on -parallel 4 $$(go list ./... | grep -v -e cmd/roomd -e player/output)
 	ROOMD_LONG=1 go test -race -shuffle=on ./player/output
-	ROOMD_LONG=1 go test -race -shuffle=on -parallel 4 ./cmd/roomd -kills 50
+	go test -race -c -o bin/roomd.test ./cmd/roomd
+	cd cmd/roomd && ROOMD_LONG=1 ../../bin/roomd.test -test.shuffle=on -test.timeout 30m -test.parallel 8 -test.run '$(SESSIONS)'
+	cd cmd/roomd && ROOMD_LONG=1 ../../bin/roomd.test -test.shuffle=on -test.timeout 30m -test.parallel 4 -test.skip '$(SESSIONS)' -kills 50
 	$(MAKE) browser
 
 check:

@@ -26,6 +26,7 @@ type PhaseEdit struct {
 	Level  *float64 // dB against the room's reference loudness
 	Scene  *string
 	Fade   *time.Duration
+	Music  []MusicEdit // what its music becomes; nil: it stays
 }
 
 // errByHand refuses an edit that would change more than was asked.
@@ -48,7 +49,7 @@ func (d Document) Edit(phases []PhaseEdit) (Document, error) {
 	if err != nil {
 		return d, err
 	}
-	e := &editor{text: text, stages: stagesOf(d.Playlist)}
+	e := &editor{name: d.Name, text: text, stages: stagesOf(d.Playlist)}
 	want, err := e.change(root, phases)
 	if err != nil {
 		return d, err
@@ -119,6 +120,7 @@ func valueOf(m *yaml.Node, key string) *yaml.Node {
 
 // editor changes a text in place.
 type editor struct {
+	name    string // of the file, below the playlists folder
 	text    string
 	stages  []Stage // of the phases, as they are in the file
 	splices []splice
@@ -157,6 +159,11 @@ func (e *editor) change(root *yaml.Node, phases []PhaseEdit) (want any, err erro
 		ph := maps.Clone(was[p.Was].(map[string]any))
 		if err := e.phase(follow(follow(list).Content[p.Was]), ph, p); err != nil {
 			return nil, fmt.Errorf("phase %d: %w", p.Was+1, err)
+		}
+		if p.Music != nil {
+			if err := e.music(follow(follow(list).Content[p.Was]), ph, p.Music); err != nil {
+				return nil, fmt.Errorf("phase %d: %w", p.Was+1, err)
+			}
 		}
 		now = append(now, ph)
 	}

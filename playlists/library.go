@@ -45,6 +45,8 @@ type LibraryOptions struct {
 	Linked  []string // absolute; folders outside that links in Folder may lead to
 	Measure Measure
 	Moved   Moved // nil: a file that was moved is missing
+	// Known is what is known of a file without a look into it; nil: nothing.
+	Known func(file string) (Track, bool)
 	// Check finds what else is wrong with a playlist as written; nil: nothing.
 	Check func(*Playlist) Problems
 	// CheckMusic finds what is wrong with one whose music is known; nil: nothing.

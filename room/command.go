@@ -305,5 +305,6 @@ type PlaylistView struct {
 	Phases   []PhaseView `json:"phases"`
 	Errors   []string    `json:"errors"` // FILE:LINE:COL: what is wrong (how to write it)
 	Warnings []string    `json:"warnings"`
-	Revision string      `json:"-"` // of its file
+	Revision string      `json:"revision,omitempty"` // of its file
+	File     string      `json:"file,omitempty"`     // below the playlists folder; empty: it is a starter
 }

@@ -48,6 +48,7 @@ func fillStore(t *testing.T, s *journal.Store) (free func()) {
 // TestRoomKeepsWhatTheDiskDoesNotTake fills the disk in mid-session: taps go on, in memory and said to be so, in their
 // order; where there is room again all of them are saved, once.
 func TestRoomKeepsWhatTheDiskDoesNotTake(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "roomd.db")
 	a := openRoom(t, path)
 	a.must(t, Command{ID: "start", Do: Start, Playlist: "journey"})
@@ -101,6 +102,7 @@ func TestRoomKeepsWhatTheDiskDoesNotTake(t *testing.T) {
 
 // TestStoreOnARealDisk fills a real file system, makes it read-only, and opens the store on it.
 func TestStoreOnARealDisk(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		kib  int
@@ -163,6 +165,7 @@ func TestStoreOnARealDisk(t *testing.T) {
 // TestStoreIsTrueToItsWord copies the files, as a kill and a restart would find them, after each of many taps while the
 // disk fills and empties: what was said to be saved is there.
 func TestStoreIsTrueToItsWord(t *testing.T) {
+	t.Parallel()
 	disk := rig.NewDisk(t, 400)
 	path := filepath.Join(disk.Dir, "roomd.db")
 	s, _, err := journal.Open(path)
@@ -262,6 +265,7 @@ func journalOf(t *testing.T, path string, n int, open bool) (marks []MarkView) {
 // TestBrokenJournal tears and scribbles over a journal. The room starts on it whatever it holds, with what is whole, says
 // what happened and sets the file aside; the marks that it shows are those that were tapped, in order.
 func TestBrokenJournal(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	closed, killed := filepath.Join(dir, "closed.db"), filepath.Join(dir, "killed.db")
 	marks := map[string][]MarkView{closed: journalOf(t, closed, 150, false), killed: journalOf(t, killed, 150, true)}
@@ -388,6 +392,7 @@ func TestBrokenJournal(t *testing.T) {
 // TestBrokenLog scribbles over each frame of a log that is not in the file yet: nothing is lost without a word, and what
 // later frames hold is kept.
 func TestBrokenLog(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "roomd.db")
 	s, _, err := journal.Open(path)
@@ -459,6 +464,7 @@ func TestBrokenLog(t *testing.T) {
 
 // TestSessionsAreMadeAgain loses the list of sessions. Their events are left, and tell what they were; the newest one goes on.
 func TestSessionsAreMadeAgain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "roomd.db")
 	a := openRoom(t, path)
@@ -517,6 +523,7 @@ func TestSessionsAreMadeAgain(t *testing.T) {
 
 // A disk that hangs keeps taps waiting. The owner that waits for it is not taken for stuck, and does all once it goes on.
 func TestRoomWaitsForADiskThatHangs(t *testing.T) {
+	t.Parallel()
 	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
 	var conn *sql.Conn // the only one there is
 	if err := a.store.Read(func(db *sql.DB) (err error) { conn, err = db.Conn(t.Context()); return err }); err != nil {

@@ -39,6 +39,7 @@ func refusal(err error) string {
 // What was written to a session is read with it; a later note takes the place of an earlier one. It can be written after
 // the end, and after a restart.
 func TestNotes(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "roomd.db")
 	r := openRoom(t, path)
 	id, mark := ended(t, r)
@@ -71,6 +72,7 @@ func TestNotes(t *testing.T) {
 
 // What is erased is gone from the disk, and what is older than the room keeps erases itself.
 func TestErase(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "roomd.db")
 	r := openRoom(t, path)
 	keep, _ := ended(t, r)
@@ -164,6 +166,7 @@ func TestErase(t *testing.T) {
 
 // A room erases by itself, but never while a session runs.
 func TestRoomErasesWhatIsOld(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "roomd.db")
 	r := openRoom(t, path)
 	ended(t, r)

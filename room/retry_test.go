@@ -75,6 +75,7 @@ func TestRetryGetsTheFirstAnswer(t *testing.T) {
 // TestNoRetryActsTwice sends random commands with random retries, restarts between them, and compares with a room that
 // got each command once.
 func TestNoRetryActsTwice(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -125,6 +126,7 @@ func TestNoRetryActsTwice(t *testing.T) {
 
 // TestTroubleOfACheckIsNoSessions holds that what fails in a sound check is not journaled into the session that has ended.
 func TestTroubleOfACheckIsNoSessions(t *testing.T) {
+	t.Parallel()
 	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
 	a.must(t, Command{Do: Start, Playlist: "journey"})
 	id := a.Snapshot().Session.ID

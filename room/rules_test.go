@@ -30,6 +30,7 @@ type recorded struct {
 // TestEarlierRules replays sessions that began under rules 1: the arc after an upgrade is the arc before. The file was
 // written by the last roomd that had only those rules, from random sessions, and is never written anew.
 func TestEarlierRules(t *testing.T) {
+	t.Parallel()
 	f, err := os.Open("testdata/rules1.json.gz")
 	if err != nil {
 		t.Fatal(err)

@@ -221,6 +221,7 @@ func same(a, b *Session) string {
 
 // TestSessionUnderRandomCommands is the session's promises under random commands, troubles and restarts.
 func TestSessionUnderRandomCommands(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		b := begin(drawPlaylist(t))
 		s, _ := NewSession("s", b)
@@ -355,6 +356,7 @@ func continuous(t *rapid.T, before, after *Session, in Input, now time.Duration)
 // TestDoUndoIsNeverAtEverySecond goes through a session with a boundary within flex, a phase that waits, crossfades and a
 // last phase, second by second and verb by verb.
 func TestDoUndoIsNeverAtEverySecond(t *testing.T) {
+	t.Parallel()
 	db := -3.0
 	var commands []Command
 	for _, c := range []Command{{Do: Hold}, {Do: Next}, {Do: Extend, By: "1m"}, {Do: Extend, By: "-10s"}, {Do: SetLevel, DB: &db}, {Do: Soften},

@@ -79,8 +79,8 @@ type Server struct {
 	o       Options
 	handler http.Handler
 	hub     hub
-	// One at a time: a picture, somebody who listens, a doctor.
-	drawing, listening, examining sync.Mutex
+	// One at a time: a picture, somebody who listens, a doctor, a search for music.
+	drawing, listening, examining, browsing sync.Mutex
 	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
 	codes, links *rate.Limiter
 	uploading    chan struct{} // holds one for each upload under way
@@ -115,6 +115,9 @@ func New(o Options) *Server {
 	steering("GET /api/v1/playlists/{id}/file", s.file)
 	steering("POST /api/v1/playlists/{id}/file", s.found)
 	steering("PUT /api/v1/playlists/{id}/file", s.save)
+	steering("GET /api/v1/playlists/{id}/versions", s.versions)
+	steering("GET /api/v1/playlists/{id}/versions/{number}", s.version)
+	steering("GET /api/v1/music", s.music)
 	private("GET /api/v1/playlists/{id}/arc", s.arc)
 	steering("GET /api/v1/playlists/{id}/audition", s.audition)
 	steering("GET /api/v1/sticks", s.withSticks(s.sticks))
@@ -150,7 +153,7 @@ func New(o Options) *Server {
 	for pattern, allow := range map[string]string{
 		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
 		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
-		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
+		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/playlists/{id}/versions": "GET", "/api/v1/playlists/{id}/versions/{number}": "GET", "/api/v1/music": "GET", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
 		"/api/v1/doctor": "GET", "/api/v1/log": "GET", "/api/v1/sticks": "GET", "/api/v1/sticks/{id}/import": "POST", "/api/v1/sticks/import": "DELETE", "/api/v1/uploads": "POST", "/api/v1/uploads/{id}": "HEAD, PATCH, DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {

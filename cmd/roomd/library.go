@@ -48,7 +48,7 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 	if l.scan != nil {
 		l.scan.Busy = busy
 	}
-	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved,
+	l.Library = playlists.NewLibrary(playlists.LibraryOptions{Busy: busy, Folder: dir, Linked: cfg.Music, Measure: l.measure, Moved: l.moved, Known: l.known,
 		Check: cfg.CheckPlaylist, CheckMusic: cfg.CheckMusic, Log: log})
 	return l
 }
@@ -107,10 +107,8 @@ func (l *library) probe(ctx context.Context, path string, st os.FileInfo) (p dec
 	if l.cache == nil {
 		return decode.Probe(ctx, path)
 	}
-	if text, ok := l.cache.Noted(path, st); ok {
-		if text, ok = strings.CutPrefix(text, probeVersion); ok && json.Unmarshal([]byte(text), &p) == nil {
-			return p, nil
-		}
+	if p, ok := l.noted(path, st); ok {
+		return p, nil
 	}
 	if p, err = decode.Probe(ctx, path); err != nil {
 		return p, err
@@ -152,6 +150,22 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 		l.scan.Add(path)
 	}
 	return t, nil
+}
+
+// known is what is kept of a file's headers and tags.
+func (l *library) known(file string) (t playlists.Track, ok bool) {
+	st, err := os.Stat(file)
+	if err != nil || l.cache == nil {
+		return t, false
+	}
+	p, ok := l.noted(file, st)
+	return playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration}, ok
+}
+
+func (l *library) noted(file string, st os.FileInfo) (p decode.Info, ok bool) {
+	text, _ := l.cache.Noted(file, st)
+	text, ok = strings.CutPrefix(text, probeVersion)
+	return p, ok && json.Unmarshal([]byte(text), &p) == nil
 }
 
 // find is a playlist that can be played: what was saved a moment ago counts.
@@ -198,7 +212,7 @@ func (l *library) List() []room.PlaylistView {
 	out := []room.PlaylistView{}
 	for _, e := range l.Library.List() {
 		pl := e.Playlist
-		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision,
+		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision, File: e.File,
 			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Brief().Strings(), Phases: []room.PhaseView{}}
 		if w := measuring(pl); w != "" {
 			v.Warnings = append(v.Warnings, w)

@@ -16,7 +16,7 @@ import (
 	"roomd/room"
 )
 
-var tracks = flag.Int("tracks", 400, "how many tracks TestLargeLibrary has")
+var tracks = flag.Int("tracks", 100, "how many tracks TestLargeLibrary has")
 
 // TestLargeLibrary has thousands of tracks in a hundred folders: heard through in the background, known at once at the next
 // start, a change seen soon, in little memory.

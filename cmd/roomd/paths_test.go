@@ -1,11 +1,21 @@
 package main
 
 import (
+	"bufio"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"roomd/room"
 )
 
 // TestPaths holds for each command that takes a playlist that it takes every way to name one.
@@ -85,6 +95,63 @@ func TestPaths(t *testing.T) {
 			_ = os.Remove(filepath.Join(other, "album.yaml"))
 		}
 	}
+
+	// A tablet has no command line: a playlist is listened to by its ID, or by its file's name below the folder. No path of the
+	// computer is taken, and an answer does not tell whether there is such a file.
+	inside := func(to, name string) string {
+		if err := os.Symlink(to, filepath.Join(root, name)); err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSuffix(name, ".yaml")
+	}
+	deep := filepath.Join(root, "evening")
+	if err := os.Mkdir(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(deep, "late.yaml"), []byte(strings.Replace(text, "music/", "../music/", 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	heard := map[string]int{
+		"short": 200, "short.yaml": 200, "evening/late": 200, "evening/late.yaml": 200,
+		inside(filepath.Join(root, "short.yaml"), "in.yaml"):   200,
+		inside(filepath.Join(other, "short.yaml"), "out.yaml"): 409,
+		inside("loop.yaml", "loop.yaml"):                       404,
+		"short.yml":                                            404, "gone": 404, "": 404,
+	}
+	for _, way := range ways {
+		if strings.ContainsRune(way.file, '/') {
+			heard[way.file] = 404
+		}
+	}
+	d := daemonIn(t, data, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
+	d.start()
+	d.ready("short")
+	d.ready("evening/late")
+	d.ready("in")
+	for word, want := range heard {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.addr+"/api/v1/playlists/"+url.PathEscape(word)+"/audition?at=0&for=1000", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+d.token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != want || want == 404 && word != "" && !strings.Contains(string(said), "There is no playlist") {
+			t.Errorf("listen to %q: %d %.200s", word, resp.StatusCode, said)
+		}
+		// In the room itself.
+		status, body, err := d.post(room.Command{ID: room.NewID(), Do: room.Audition, Playlist: word})
+		if err != nil || (status == 200) != (want == 200) || want == 404 && status != 422 {
+			t.Errorf("audition of %q: %d %s %v", word, status, body, err)
+		}
+		if status == 200 {
+			d.do(room.Command{Do: room.Silence})
+		}
+	}
 }
 
 // TestVersionsCommand lists, compares and restores a version, and says what is wrong with its number.
@@ -151,9 +218,80 @@ func TestCheckStrict(t *testing.T) {
 	}{
 		{[]string{"x"}, exitOK, "0 errors, "}, {[]string{"x", "--strict"}, exitError, "0 errors, "},
 		{[]string{"--strict", "starter/quiet"}, exitOK, "0 errors, 0 warnings"},
+		{[]string{"x"}, exitOK, "4 more warnings (roomd check --all lists them)"}, {[]string{"x", "--all"}, exitOK, `"gone-14.flac" is not there`},
 	} {
 		if code, out, bad := roomd(t, env, append([]string{"check"}, c.args...)...); code != c.code || !strings.Contains(out, c.says) {
 			t.Errorf("%v: %d %s %s", c.args, code, out, bad)
 		}
 	}
+}
+
+// TestCheckIsWatched holds what somebody sees while check listens: a bar on a terminal, a line a track with --verbose, nothing
+// where all is known; and that it can be stopped, and goes on from there.
+func TestCheckIsWatched(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	tones := map[string]tone{}
+	const tracks = 6
+	for i := range tracks {
+		tones[strconv.Itoa(i)+".flac"] = tone{200 + 30*float64(i), 90, -20}
+	}
+	music(t, filepath.Join(data, "playlists", "evening"), tones)
+	start := func(args ...string) (*exec.Cmd, *os.File) {
+		tty, slave := terminal(t)
+		cmd := exec.CommandContext(t.Context(), theBinary(), append([]string{"check", "evening"}, args...)...)
+		cmd.Env = append(os.Environ(), "ROOMD_DATA="+data)
+		cmd.Stderr = slave
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = slave.Close()
+		return cmd, tty
+	}
+	cmd, tty := start("--verbose")
+	seen := bufio.NewReader(tty)
+	if line, err := seen.ReadString('\n'); err != nil || !strings.HasPrefix(line, "listening to 1 of 6: ") {
+		t.Fatalf("%q %v", line, err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(seen) // a terminal ends with an error
+	if err := cmd.Wait(); cmd.ProcessState.ExitCode() != exitError || !strings.Contains(string(rest), "stopped; the tracks that were listened to are kept") {
+		t.Errorf("%v %s", err, rest)
+	}
+	cmd, tty = start()
+	bar, _ := io.ReadAll(tty)
+	if err := cmd.Wait(); err != nil || !regexp.MustCompile(`\d\.flac .*\(\d/\d`).Match(bar) || !strings.Contains(string(bar), "█") {
+		t.Errorf("%v %q", err, bar)
+	}
+	cmd, tty = start("--verbose")
+	again, _ := io.ReadAll(tty)
+	if err := cmd.Wait(); err != nil || len(again) > 0 {
+		t.Errorf("listened again: %v %s", err, again)
+	}
+	if _, out, bad := roomd(t, []string{"ROOMD_DATA=" + data}, "check", "evening"); bad != "" || !strings.Contains(out, "0 errors") {
+		t.Errorf("%s %s", out, bad)
+	}
+}
+
+// terminal opens a pseudo terminal: what is written to slave is read from tty.
+func terminal(t *testing.T) (tty, slave *os.File) {
+	t.Helper()
+	tty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tty.Close() })
+	if err := unix.IoctlSetPointerInt(int(tty.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slave, err = os.OpenFile("/dev/pts/"+strconv.Itoa(n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	return tty, slave
 }

@@ -113,6 +113,7 @@ func (e excuse) covers(t time.Time) bool { return !t.Before(e.from) && !t.After(
 // A script that breaks a promise is told by its seed: -scripts 1 -script.seed N plays it again.
 func TestScripts(t *testing.T) {
 	rig.Long(t)
+	t.Parallel()
 	// The files are heard once for all rooms.
 	data := t.TempDir()
 	music := filepath.Join(data, "playlists")

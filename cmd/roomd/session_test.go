@@ -120,6 +120,7 @@ scenes:
 // beside it: rooms that want the processors as urgently would make it run dry.
 func TestSession(t *testing.T) {
 	rig.Long(t)
+	t.Parallel()
 	card := rig.SoundCard(t, 1)
 	broker := rig.Mosquitto(t)
 	bulbs := rig.Zigbee(t, broker.URL)

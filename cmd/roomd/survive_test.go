@@ -111,6 +111,7 @@ func TestReconnects(t *testing.T) {
 // another address. The session goes on, the broker is found again, the page is there under both addresses.
 func TestNetworkGoes(t *testing.T) {
 	rig.Long(t)
+	t.Parallel()
 	name := fmt.Sprintf("roomd%d", time.Now().UnixNano()%1e6)
 	ip := func(words string) {
 		t.Helper()

@@ -96,8 +96,19 @@ export function arc() {
 /** file is a playlist's file, with something to mend in it. */
 export const file = () => ({
   file: "evening.yaml", revision: "r1", text: "name: Evening, strings\n", problems: [{ file: "evening.yaml", line: 9, col: 13, source: "    music: [strings/onset.flac]", severity: "warning", says: "“strings/onset.flac” is not there", write: "check its name; it is looked for beside this file" }],
-  phases: laid().map((p, was) => ({ was, name: p.name, stage: p.stage, length_ms: p.end_ms - p.start_ms, level_db: p.level_db, scene: p.scene, fade_ms: 5 * min })),
+  phases: laid().map((p, was) => ({ was, name: p.name, stage: p.stage, length_ms: p.end_ms - p.start_ms, level_db: p.level_db, scene: p.scene, fade_ms: 5 * min,
+    music: [{ was: 0, file: "music/Strings, very slow", tracks: 12, length_ms: 52 * min }, { was: 1, file: "music/03 Spiegel im Spiegel.flac", title: "Spiegel im Spiegel", tracks: 1, length_ms: 9.4 * min }, { was: 2, file: "strings/onset.flac", tracks: 1, problem: "The file is not there." }, { was: 3, bed: "ocean" }] })),
 });
+
+/** music is what a folder of the library holds. */
+export const music = { more: false, files: [
+  { file: "music/Strings, very slow", kind: "folder", tracks: 12 }, { file: "music/Requiem for a very long name that a record company once thought of", kind: "folder", tracks: 4 },
+  { file: "music/03 Spiegel im Spiegel.flac", kind: "track", title: "Spiegel im Spiegel", artist: "Arvo Pärt", length_ms: 9.4 * min }, { file: "music/old.m3u", kind: "list" },
+] };
+
+/** versions are the earlier ones of a playlist's file; one of them is told whole. */
+export const versions = () => [40_000, 5 * min, 26 * 60 * min, 80 * 60 * min].map((ago_ms, k) => ({ number: 9 - k, ago_ms, revision: `v${k}`, phases: k === 3 ? 0 : 8, length_ms: 178 * min }));
+export const version = () => ({ ...versions()[1], diff: "--- version 8\n+++ now\n@@ -4,1 +4,1 @@\n-    length: 30m\n+    length: 40m # as she likes it\n", file: { ...file(), phases: file().phases.slice(1).map((p, k) => ({ ...p, length_ms: p.length_ms + (k % 3) * min, music: p.music.slice(k % 2) })) } });
 
 /** findings are a doctor's. */
 export const findings = [
@@ -191,6 +202,31 @@ export const scenes = {
       await page.locator(".picture").waitFor();
       await page.getByRole("slider").fill("2460000");
       await page.locator("ol li").first().waitFor();
+    },
+  },
+  "music-phase": {
+    snap: () => snapshot(null),
+    then: async (page, line, w) => {
+      if (!(await page.locator(".picture").count())) await tap(page, w.before.music);
+      await page.locator("li.phase").first().waitFor();
+      if (await page.locator(".pick").count()) return;
+      await page.locator(".line .key").first().click();
+      await page.waitForTimeout(450);
+      await page.locator(".more .key").click();
+      await page.locator(".pick li .key").nth(2).click();
+      await page.waitForTimeout(450);
+    },
+  },
+  versions: {
+    snap: () => snapshot(null),
+    then: async (page, line, w) => {
+      if (!(await page.locator(".picture").count())) await tap(page, w.before.music);
+      await page.locator("li.phase").first().waitFor();
+      if (await page.locator(".versions").count()) return;
+      await page.locator(".edit-keys .key").nth(1).click();
+      await page.waitForTimeout(450);
+      await page.locator(".versions li .key").nth(1).click();
+      await page.locator(".versions .tr").nth(3).waitFor();
     },
   },
   room: {

@@ -46,8 +46,12 @@ function unfit() {
     if (e.scrollWidth > e.clientWidth) out.push(`the table “${e.querySelector("h2").innerText}” is cut off`);
   }
   const shown = (e) => {
-    const list = e.closest(".cards, .scrolls")?.getBoundingClientRect(), r = e.getBoundingClientRect();
-    return !list || (r.bottom <= list.bottom + 1 && r.right <= list.right + 1);
+    const r = e.getBoundingClientRect(), bar = e.closest(".save") ? null : document.querySelector(".save")?.getBoundingClientRect(); // which stays at the end of what scrolls
+    for (let list = e.closest(".cards, .scrolls"); list; list = list.parentElement.closest(".cards, .scrolls")) {
+      const l = list.getBoundingClientRect(), end = bar && list.querySelector(".save") ? Math.min(l.bottom, bar.top) : l.bottom;
+      if (r.top < l.top - 1 || r.bottom > end + 1 || r.right > l.right + 1) return false;
+    }
+    return true;
   };
   const keys = [...document.querySelectorAll("button")].filter(shown).map((e) => [text(e), e.getBoundingClientRect()]);
   keys.forEach(([name, a], i) => {

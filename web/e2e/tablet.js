@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
-import { findings, arc, devices, file as playlistFile, past, playlists, record, trust } from "./scenes.js";
+import { findings, arc, devices, file as playlistFile, music, past, playlists, record, trust, version, versions } from "./scenes.js";
 
 export const sizes = [[768, 1024], [1024, 768], [1180, 820], [800, 1280]];
 export const palettes = ["amber", "red", "neutral"];
@@ -60,6 +60,9 @@ export async function show(page, snap) {
     if (path === "/api/v1/log") return route.fulfill({ json: Array.from({ length: 12 }, (_, k) => `time=2026-05-04T08:0${k % 6}:00.000+02:00 level=INFO msg="a device was let in" device="iPad ${k}" role=therapist`) });
     if (path === "/api/v1/doctor") return route.fulfill({ json: findings });
     if (path.endsWith("/arc")) return route.fulfill({ json: arc() });
+    if (path === "/api/v1/music") return route.fulfill({ json: music });
+    if (path.endsWith("/versions")) return route.fulfill({ json: versions() });
+    if (path.includes("/versions/")) return route.fulfill({ json: version() });
     if (path.endsWith("/file")) return route.fulfill({ json: playlistFile() });
     if (out && path === "/api/v1/state") return route.fulfill({ status: 401, json: { reason: "" } });
     if (path === "/api/v1/sessions") return route.fulfill({ json: past });

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-CZIe_mFp.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-BPlzHtHt.js","/assets/Screen-g6gV6xc_.css","/assets/aside-DvnLNTdI.js","/assets/aside-te2NvuBz.css","/assets/de-2-zPwI5c.js","/assets/de-Cuz7pCrb.js","/assets/desk-DPmdw7t_.css","/assets/desk-DmdIwWxS.js","/assets/en-2zYylsPz.js","/assets/en-Bof6CUeH.js","/assets/es-BJdpsHPU.js","/assets/es-BVqfz_zR.js","/assets/fr-B5EptQ8u.js","/assets/fr-Di-YjuGZ.js","/assets/index-C65v617x.css","/assets/index-D4T38cbj.js","/assets/nl-B_zkdarc.js","/assets/nl-CE2MlCAn.js"]; // both are filled in by the build; another build is another worker
-const name = "76a8be31e45977772558228e87f8bed7a9e1277f099e325319d491ef743a4525";
+const files = ["/","/assets/Arc-Bs8ZP4zn.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-g6gV6xc_.css","/assets/Screen-n3N1OW6c.js","/assets/aside-BQzPCmaj.js","/assets/aside-te2NvuBz.css","/assets/de-Cuz7pCrb.js","/assets/de-bsN70uaq.js","/assets/desk-5Z-_K6lx.js","/assets/desk-yRyyAWU1.css","/assets/en-2zYylsPz.js","/assets/en-CWECD4rD.js","/assets/es-BVqfz_zR.js","/assets/es-L7KntJyK.js","/assets/fr-B-DCvvvI.js","/assets/fr-Di-YjuGZ.js","/assets/index-C65v617x.css","/assets/index-NEOvspar.js","/assets/nl-B_zkdarc.js","/assets/nl-C-S7_XD3.js"]; // both are filled in by the build; another build is another worker
+const name = "1543576bc957985fbb67670e4fb2bec6d7f953361e5c7fa56f22b4f18e322368";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();

@@ -112,6 +112,8 @@ export interface Playlist {
   phases: Phase[];
   errors: string[];
   warnings: string[];
+  revision?: string;
+  file?: string;
 }
 
 export interface SessionRecord {

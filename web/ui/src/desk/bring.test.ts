@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { again, chosen, dropped, folderOf, hidden, reason } from "./bring";
+import { again, chosen, dropped, entries, folderOf, hidden, reason, wholeOf, type Item } from "./bring";
 
 test("a file goes where its folder was, on the shelf", () => {
   expect(folderOf("Arvo/01 Spiegel.flac", "new")).toBe("music/Arvo");
@@ -37,4 +37,14 @@ test("what a session, a short line or another upload holds up is tried again; wh
 test("the room's own words, where there are any", () => {
   expect(reason('{"reason":"The disk is full."}')).toBe("The disk is full.");
   expect([reason(undefined), reason("<html>"), reason("{}")]).toEqual(["", "", ""]);
+});
+
+test("what was brought becomes entries of a phase: a folder whole, loose files one by one, no playlists", () => {
+  const item = (name: string, more: Partial<Item>): Item => ({ name, folder: "music/new", size: 1, sent: 1, state: "done", reason: "", ...more });
+  expect(entries([
+    item("1.flac", { folder: "music/A", whole: "music/A" }), item("2.flac", { folder: "music/A/CD2", whole: "music/A", state: "there" }),
+    item("01 x.mp3", { place: "music/new/01 x 2.mp3" }), item("y.mp3", { state: "failed" }), item("evening.yaml", { folder: "" }),
+  ])).toEqual([{ file: "music/A/", title: "A", tracks: 2 }, { file: "music/new/01 x 2.mp3", title: "x 2" }]);
+  expect([wholeOf("/A/b/c.mp3"), wholeOf("A/c.mp3"), wholeOf("c.mp3")]).toEqual(["music/A", "music/A", undefined]);
+  expect(folderOf("evening.yaml", "new")).toBe("");
 });

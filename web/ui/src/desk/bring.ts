@@ -1,10 +1,11 @@
 // Music that is brought to the room: files and folders from this tablet, one after the other. What was interrupted goes on
 // where it stopped, also after the page was closed: choose the same files again.
 import { Upload, type DetailedError } from "tus-js-client";
+import { base, named as nameOf, type Entry } from "./edit";
 
-export interface Brought { file: File; folder: string }
+export interface Brought { file: File; folder: string; whole?: string } // whole: the folder on the shelf that was brought with all in it
 export type State = "waits" | "goes" | "done" | "there" | "failed";
-export interface Item { name: string; folder: string; size: number; sent: number; state: State; reason: string }
+export interface Item { name: string; folder: string; size: number; sent: number; state: State; reason: string; whole?: string; place?: string } // place: where it is in the room
 
 /** shelf is where all that is brought goes, below the playlists folder. */
 export const shelf = "music";
@@ -12,8 +13,28 @@ export const shelf = "music";
 /** folderOf is the folder on the shelf for a file by its path in what was chosen: "Arvo/01 Spiegel.flac". One without a
  * folder goes into the one that is named. */
 export function folderOf(path: string, named: string): string {
+  if (!path.includes("/") && /\.ya?ml$/i.test(path)) return ""; // a playlist lies beside the shelf: its paths begin there
   const parts = path.split("/").filter((s) => s !== "" && s !== "." && s !== "..").slice(0, -1);
   return [shelf, ...(parts.length ? parts : [named])].filter(Boolean).join("/");
+}
+
+/** wholeOf is the folder on the shelf that a path's first folder becomes; none: it has no folder. */
+export function wholeOf(path: string): string | undefined {
+  const first = path.split("/").filter(Boolean);
+  return first.length > 1 ? `${shelf}/${first[0]}` : undefined;
+}
+
+/** entries are what was brought, as entries of a phase's music: a folder where it was brought whole, else file by file. */
+export function entries(items: Item[]): Entry[] {
+  const out = new Map<string, Entry>();
+  for (const i of items) {
+    if ((i.state !== "done" && i.state !== "there") || /\.ya?ml$/i.test(i.name)) continue;
+    const file = i.whole ? i.whole + "/" : i.place || [i.folder, i.name].filter(Boolean).join("/");
+    const had = out.get(file);
+    if (had) had.tracks = (had.tracks ?? 1) + 1;
+    else out.set(file, { file, title: i.whole ? base(file) : nameOf(file) });
+  }
+  return [...out.values()];
 }
 
 /** hidden are files that a computer keeps for itself. */
@@ -21,7 +42,7 @@ export const hidden = (path: string) => path.split("/").some((s) => s.startsWith
 
 /** chosen are the files of a file input. */
 export function chosen(list: Iterable<File>, named: string): Brought[] {
-  return [...list].filter((f) => !hidden(f.webkitRelativePath || f.name)).map((file) => ({ file, folder: folderOf(file.webkitRelativePath || file.name, named) }));
+  return [...list].filter((f) => !hidden(f.webkitRelativePath || f.name)).map((file) => ({ file, folder: folderOf(file.webkitRelativePath || file.name, named), whole: wholeOf(file.webkitRelativePath || file.name) }));
 }
 
 /** dropped are the files of what was dropped, with those in its folders. */
@@ -31,7 +52,7 @@ export async function dropped(items: Iterable<DataTransferItem>, named: string):
     if (hidden(e.name)) return;
     if (e.isFile) {
       const file = await new Promise<File>((yes, no) => (e as FileSystemFileEntry).file(yes, no));
-      out.push({ file, folder: folderOf(e.fullPath, named) });
+      out.push({ file, folder: folderOf(e.fullPath.replace(/^\//, ""), named), whole: wholeOf(e.fullPath) });
       return;
     }
     const reader = (e as FileSystemDirectoryEntry).createReader();
@@ -73,7 +94,7 @@ export class Queue {
 
   add(more: Brought[]): void {
     this.files.push(...more);
-    this.items = [...this.items, ...more.map((b) => ({ name: b.file.name, folder: b.folder, size: b.file.size, sent: 0, state: "waits" as State, reason: "" }))];
+    this.items = [...this.items, ...more.map((b) => ({ name: b.file.name, folder: b.folder, whole: b.whole, size: b.file.size, sent: 0, state: "waits" as State, reason: "" }))];
     this.changed(this.items);
     void this.run();
   }
@@ -131,13 +152,14 @@ export class Queue {
         onProgress: (sent) => this.set(b, { sent, reason: "" }),
         onError: (e) => failed(reason((e as DetailedError).originalResponse?.getBody())),
         onSuccess: ({ lastResponse }) => {
-          let there = false;
+          let there = false, place: string | undefined;
           try {
-            there = (JSON.parse(lastResponse.getBody()) as { there?: boolean }).there === true;
+            const body = JSON.parse(lastResponse.getBody()) as { file?: string; there?: boolean };
+            [there, place] = [body.there === true, body.file];
           } catch {
             // an answer without a body: it was whole already
           }
-          this.set(b, { state: there ? "there" : "done", sent: b.file.size, reason: "" });
+          this.set(b, { state: there ? "there" : "done", sent: b.file.size, reason: "", place });
           done();
         },
       });
