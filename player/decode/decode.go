@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"time"
 
@@ -76,10 +77,11 @@ func open(ctx context.Context, path string, opt Options) (*Stream, error) {
 	}
 	var src source
 	var skip int64
-	if t := tools(); t.ffmpeg != "" && !opt.Native {
-		src, skip, err = openFFmpeg(t, path, opt)
+	frame := int64(math.Round(opt.From.Seconds() * float64(opt.Rate)))
+	if tools().ffmpeg != "" && !opt.Native {
+		src, err = openFFmpeg(path, opt, frame)
 	} else {
-		src, skip, err = openNative(path, opt)
+		src, skip, err = openNative(path, opt, frame)
 	}
 	if err != nil {
 		return nil, err

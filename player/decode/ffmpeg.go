@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -41,19 +42,29 @@ var tools = sync.OnceValue(func() toolset {
 	return t
 })
 
-// stallTimeout is how long a child may give nothing while it is asked to: longer than a disk takes to spin up.
-const stallTimeout = 20 * time.Second
+// formats are ffmpeg's demuxers for what package endings lists. Without a list ffmpeg guesses by a file's first bytes, and a text
+// that it takes for a playlist or a manifest leads it to other files.
+const formats = "aac,ac3,eac3,aiff,ape,asf,au,caf,dsf,flac,iff,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,ogg,tak,tta,w64,wav,wv"
+
+// A child that gives nothing for stallTimeout while it is asked to, or dies, is started again at its place. After maxDeaths
+// within a second of sound the file is at fault, or its disk: together longer than a disk takes to spin up.
+const (
+	stallTimeout = 5 * time.Second
+	maxDeaths    = 4
+)
+
+// errDied: the child was killed, crashed or hung, which says nothing of its file.
+var errDied = errors.New("the decoder died")
 
 // reopening a file somewhere inside it starts at least this early, so that mp3's bit reservoir, opus' and aac's overlap and the
 // resampler have settled at the first frame handed out.
 const preroll = 300 * time.Millisecond
 
-// seekPlan splits a place in a file into whole seconds, where the frames of all rates fall together, and the frames
-// to drop after them. From there on a resampler gives the same frames as from the file's start.
-func seekPlan(opt Options) (seconds, skip int64) {
-	frames := int64(math.Round(opt.From.Seconds() * float64(opt.Rate)))
-	seconds = max(int64((opt.From-preroll)/time.Second), 0)
-	return seconds, frames - seconds*int64(opt.Rate)
+// seekPlan splits a place in a file, in frames at the rate, into whole seconds, where the frames of all rates fall together, and
+// the frames to drop after them. From there on a resampler gives the same frames as from the file's start.
+func seekPlan(frame int64, rate int) (seconds, skip int64) {
+	seconds = max((frame-int64(preroll.Seconds()*float64(rate)))/int64(rate), 0)
+	return seconds, frame - seconds*int64(rate)
 }
 
 // child is a running ffmpeg that writes WAV of 32-bit floats, at the session's rate and with the file's own channels, to a pipe.
@@ -74,9 +85,86 @@ type child struct {
 	lo, hi int // what of buf has been read from the pipe and not yet been handed out
 }
 
-func openFFmpeg(t toolset, path string, opt Options) (source, int64, error) {
-	seconds, skip := seekPlan(opt)
-	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", "1", "-filter_threads", "1", "-protocol_whitelist", "file",
+// reviving is a child that is started again at its place when it dies.
+type reviving struct {
+	path string
+	opt  Options
+
+	// Owned by read.
+	next   int64 // the frame that is given next, from the file's start
+	skip   int64 // frames of the child before it
+	deaths int   // since frame lived
+	lived  int64
+
+	mu      sync.Mutex // guards the rest
+	child   *child
+	stopped bool
+}
+
+func openFFmpeg(path string, opt Options, frame int64) (source, error) {
+	r := &reviving{path: path, opt: opt, next: frame, lived: frame}
+	if err := r.start(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *reviving) start() (err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped {
+		return ErrClosed
+	}
+	r.child, r.skip, err = startFFmpeg(tools(), r.path, r.opt, r.next)
+	return err
+}
+
+// running is the child of the moment.
+func (r *reviving) running() *child {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.child
+}
+
+func (r *reviving) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	r.child.stop()
+}
+
+func (r *reviving) release() { r.running().release() }
+
+func (r *reviving) read(dst [][2]float32) (int, error) {
+	for {
+		n, err := r.running().read(dst)
+		drop := min(r.skip, int64(n))
+		r.skip -= drop
+		n = copy(dst, dst[drop:n])
+		r.next += int64(n)
+		if r.next-r.lived > int64(r.opt.Rate) {
+			r.lived, r.deaths = r.next, 0
+		}
+		switch {
+		case n > 0 || err != nil && !errors.Is(err, errDied):
+			return n, err
+		case err == nil:
+			continue
+		}
+		if r.deaths++; r.deaths >= maxDeaths {
+			return 0, err
+		}
+		r.running().release()
+		if err := r.start(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// startFFmpeg starts a child at a frame of the file: skip frames come before it.
+func startFFmpeg(t toolset, path string, opt Options, frame int64) (c *child, skip int64, err error) {
+	seconds, skip := seekPlan(frame, opt.Rate)
+	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", "1", "-filter_threads", "1", "-protocol_whitelist", "file", "-format_whitelist", formats,
 		"-err_detect:a", "crccheck+explode"} // a frame with a wrong checksum is left out: it would sound as noise
 	if seconds > 0 {
 		args = append(args, "-ss", strconv.FormatInt(seconds, 10))
@@ -88,7 +176,7 @@ func openFFmpeg(t toolset, path string, opt Options) (source, int64, error) {
 	// file: keeps a name with a colon or a leading dash from being read as anything but a name.
 	args = append(args, "-i", "file:"+path, "-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1", "-af", resample,
 		"-c:a", "pcm_f32le", "-bitexact", "-f", "wav", "pipe:1")
-	c := &child{path: path, rate: opt.Rate, place: seconds * int64(opt.Rate), cmd: exec.Command(t.ffmpeg, args...), buf: make([]byte, 256<<10), exited: make(chan struct{})}
+	c = &child{path: path, rate: opt.Rate, place: seconds * int64(opt.Rate), cmd: exec.Command(t.ffmpeg, args...), buf: make([]byte, 256<<10), exited: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, 0, err
@@ -208,7 +296,7 @@ func (c *child) header() error {
 // why turns the end of the pipe into the reason for it.
 func (c *child) why(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("ffmpeg gave nothing for %v: %w", stallTimeout, ErrDamaged)
+		return fmt.Errorf("%w: %w: ffmpeg gave nothing for %v", ErrDamaged, errDied, stallTimeout)
 	}
 	if !errors.Is(err, io.EOF) {
 		return err
@@ -223,12 +311,24 @@ func (c *child) why(err error) error {
 	switch {
 	case exit == nil:
 		return c.whole(said)
+	case died(exit):
+		return fmt.Errorf("%w: %w: ffmpeg: %w: %s", ErrDamaged, errDied, exit, said)
 	case strings.Contains(said, "matches no streams"):
 		return fmt.Errorf("%w: ffmpeg: %w: %s", ErrNoSound, exit, said)
 	case strings.Contains(said, "Decoder (codec"), strings.Contains(said, "Unknown decoder"):
 		return fmt.Errorf("%w: ffmpeg: %w: %s", ErrUnsupported, exit, said)
 	}
 	return fmt.Errorf("%w: ffmpeg: %w: %s", ErrDamaged, exit, said)
+}
+
+// died says whether a signal ended the child. ffmpeg itself leaves with 255 where one asks it to.
+func died(exit error) bool {
+	var e *exec.ExitError
+	if !errors.As(exit, &e) {
+		return false
+	}
+	status, ok := e.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() || e.ExitCode() == 255
 }
 
 // whole says whether all that the file promises has come. ffmpeg ends well where a file is cut off, and grumbles about what

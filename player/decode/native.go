@@ -66,12 +66,12 @@ type nativeSource struct {
 	end     error // why no more comes from dec
 }
 
-func openNative(path string, opt Options) (source, int64, error) {
+func openNative(path string, opt Options, frame int64) (source, int64, error) {
 	in, err := openInput(path)
 	if err != nil {
 		return nil, 0, err
 	}
-	seconds, skip := seekPlan(opt)
+	seconds, skip := seekPlan(frame, opt.Rate)
 	return &nativeSource{in: in, name: path, rate: opt.Rate, from: seconds}, skip, nil
 }
 

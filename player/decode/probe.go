@@ -172,7 +172,7 @@ type ffprobeOut struct {
 func probeFFprobe(ctx context.Context, t toolset, path string) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, t.ffprobe, "-v", "error", "-hide_banner", "-protocol_whitelist", "file", "-select_streams", "a:0",
+	cmd := exec.CommandContext(ctx, t.ffprobe, "-v", "error", "-hide_banner", "-protocol_whitelist", "file", "-format_whitelist", formats, "-select_streams", "a:0",
 		"-show_entries", "stream=codec_name,sample_rate,channels,time_base,duration_ts,duration:stream_tags:format=format_name,duration:format_tags",
 		"-of", "json", "-i", "file:"+path)
 	var said tail
