@@ -42,7 +42,7 @@ var defaultScenes = []struct {
 	{fullScene, lights.Level{L: 100, Kelvin: 4000}, lights.Level{L: 100, Kelvin: 4000}},
 }
 
-// DefaultConfig is the room without a file: an embedded broker, two simulated lights that the page draws, the sound
+// DefaultConfig is the room without a file: no broker, two simulated lights that the page draws, the sound
 // device if there is one.
 func DefaultConfig() Config {
 	c := Config{

@@ -82,7 +82,7 @@ const wrongYear = 2025
 
 // clockProblem is what is wrong with the wall clock. The session does not go by it.
 func clockProblem(wall time.Time) (p Problem, wrong bool) {
-	return problem("clock", "clock-wrong", "date", wall.Format("2 January 2006")), wall.Year() < wrongYear
+	return NewProblem("clock", "clock-wrong", "date", wall.Format("2 January 2006")), wall.Year() < wrongYear
 }
 
 // Look says in sentences whether a session could begin: what does not work, or that everything does. It names lights that

@@ -141,7 +141,7 @@ func New(ctx context.Context, o Options) (*Room, error) {
 	st.Room = Place{Scenes: slices.Sorted(maps.Keys(o.Config.Scenes)), Roles: slices.Sorted(maps.Keys(o.Config.Lights))}
 	if !trusted {
 		o.Log.Warn("wall clock moved backwards across a reboot; resuming from the last saved time")
-		r.damage = append(r.damage, problem("clock", "clock-back"))
+		r.damage = append(r.damage, NewProblem("clock", "clock-back"))
 	}
 	rec, ok, err := o.Store.Unfinished(ctx)
 	if err != nil {
@@ -161,11 +161,11 @@ func (r *Room) resume(ctx context.Context, st *state, rec journal.SessionRow) er
 	s, started, broken, err := r.replay(ctx, rec.ID)
 	if broken > 0 {
 		r.o.Log.Error("skipped corrupt journal events", "session", rec.ID, "events", broken)
-		r.damage = append(r.damage, problem("disk", "record-cut"))
+		r.damage = append(r.damage, NewProblem("disk", "record-cut"))
 	}
 	if err != nil {
 		r.o.Log.Error("the unfinished session can't be read", "session", rec.ID, "err", err)
-		r.damage = append(r.damage, problem("disk", "record-lost"))
+		r.damage = append(r.damage, NewProblem("disk", "record-lost"))
 		return r.o.Store.Finish(ctx, rec.ID, ms(r.clock.Now()), english["ended-unread"])
 	}
 	s, _, _ = s.Step(Input{}, r.now()-started)
@@ -509,7 +509,7 @@ func (r *Room) journal(ctx context.Context, e journal.Event, data any) Ack {
 func (r *Room) save() {
 	if _, warning := r.o.Store.Retry(); warning != "" {
 		r.o.Log.Error("journal", "problem", warning)
-		r.damage = append(r.damage, problem("disk", "disk-warning", "says", warning))
+		r.damage = append(r.damage, NewProblem("disk", "disk-warning", "says", warning))
 	}
 	switch t := r.o.Store.Outage(); {
 	case t != nil && r.outage == nil:
@@ -688,9 +688,9 @@ func outageProblem(t *journal.Outage) Problem {
 		code = "disk-read-only"
 	}
 	if n := len(t.Unsaved); n > 0 {
-		return problem("disk", code+"-taps", "n", n)
+		return NewProblem("disk", code+"-taps", "n", n)
 	}
-	return problem("disk", code)
+	return NewProblem("disk", code)
 }
 
 // weight orders problems: what the client would feel comes first.

@@ -60,10 +60,11 @@ func (r *Refused) of(field string) *Refused {
 	return r
 }
 
-// problem makes a problem of part: code is its sentence, and code-do what to do about it.
-func problem(part, code string, args ...any) Problem {
+// NewProblem makes a problem of part: code is its sentence in english.json, and code-do what to do about it; args are the
+// names and values of both in turn.
+func NewProblem(part, code string, args ...any) Problem {
 	s := say(code, args...)
-	return Problem{Part: part, Says: s.Text, Do: english[code+"-do"], Code: s.Code, Args: s.Args}
+	return Problem{Part: part, Says: s.Text, Do: say(code+"-do", args...).Text, Code: s.Code, Args: s.Args}
 }
 
 // english holds each sentence by its code. What a problem asks for has the code of its sentence and "-do".

@@ -80,7 +80,8 @@ func reach(ctx context.Context, cfg room.Config) (*mqtt.Client, error) {
 	case <-time.After(6 * time.Second):
 		err = errors.New("the broker does not answer")
 		if p := conn.Problem(); p != nil {
-			err = errors.New(p.Says + " " + p.Do)
+			says := room.NewProblem("broker", p.Code, p.Args...)
+			err = errors.New(says.Says + " " + says.Do)
 		}
 	}
 	conn.Close()

@@ -361,7 +361,7 @@ func (h *house) connect(cfg room.Config, data, boot string, who *topics.Identity
 	h.log.Info("the room's topics on the broker", "root", who.Root(cfg))
 	h.also(func() []room.Problem {
 		if p := client.Problem(); p != nil {
-			return []room.Problem{{Part: "broker", Says: p.Says, Do: p.Do}}
+			return []room.Problem{room.NewProblem("broker", p.Code, p.Args...)}
 		}
 		return nil
 	})

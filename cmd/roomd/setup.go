@@ -275,7 +275,7 @@ func (a *asker) broker(ctx context.Context, cfg room.Config) string {
 			fmt.Fprintf(a.out, "\nThere is an MQTT broker on this computer.\n")
 		}
 	}
-	fmt.Fprintf(a.out, "\nThe lamps are reached through an MQTT broker: mqtt://host:1883 or mqtt://user:password@host:1883; embedded is one inside roomd, with simulated lamps.\n")
+	fmt.Fprintf(a.out, "\nThe lamps are reached through an MQTT broker: mqtt://host:1883 or mqtt://user:password@host:1883; embedded is for a room without lamps: the page then shows simulated ones.\n")
 	return a.ask("Which broker?", def, func(s string) error {
 		if err := checkAnswer(room.Answers{Broker: &s}); err != nil {
 			return err

@@ -56,10 +56,11 @@ type Options struct {
 	Log   *slog.Logger
 }
 
-// Problem is what is wrong with the connection, in words for a therapist, and what to do.
+// Problem is what is wrong with the connection: the code of its sentence in room/english.json, and the names and values of
+// its arguments in turn.
 type Problem struct {
-	Says string
-	Do   string
+	Code string
+	Args []any
 }
 
 // Client is one connection to a broker that comes back by itself. Its methods may be called from anywhere and never
@@ -274,16 +275,10 @@ func (c *Client) Problem() *Problem {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.problem == nil && len(c.denied) > 0 {
-		return &Problem{
-			Says: "The light bridge's broker does not let roomd listen to " + strings.Join(c.denied, ", ") + ".",
-			Do:   "Give roomd's user the right to read these topics in the broker's access list.",
-		}
+		return say("broker-denies", "topics", strings.Join(c.denied, ", "))
 	}
 	if c.problem == nil && c.withheld {
-		return &Problem{
-			Says: "The light bridge's broker does not let roomd write or read its own topics.",
-			Do:   "Give roomd's user the right to read and write " + strings.TrimSuffix(c.status, "/status") + "/# in the broker's access list, and the lights' topics.",
-		}
+		return say("broker-withholds", "root", strings.TrimSuffix(c.status, "/status"))
 	}
 	if c.problem == nil && c.claim.problem != nil && time.Since(c.claim.seen) < twinShown {
 		return c.claim.problem
@@ -424,7 +419,7 @@ func (c *Client) notified(from paho.Client, n paho.ConnectionNotification) {
 	case paho.ConnectionNotificationFailed:
 		p := c.explain(n.Reason)
 		c.mu.Lock()
-		news := c.problem == nil || *c.problem != *p
+		news := c.problem == nil || c.problem.Code != p.Code
 		c.problem = p
 		c.mu.Unlock()
 		if news {

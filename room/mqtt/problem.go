@@ -9,9 +9,10 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// explain turns paho's error into a sentence for a therapist. The chain goes to the log, this does not.
+func say(code string, args ...any) *Problem { return &Problem{code, args} }
+
+// explain turns paho's error into a problem. The chain goes to the log, this does not.
 func (c *Client) explain(err error) *Problem {
-	const stay = " The lights stay as they are, and are picked up again by themselves."
 	var (
 		invalid x509.CertificateInvalidError
 		unknown x509.UnknownAuthorityError
@@ -20,29 +21,21 @@ func (c *Client) explain(err error) *Problem {
 	)
 	switch {
 	case err == nil:
-		return &Problem{"The light bridge's broker has not answered yet.", "Wait a moment."}
+		return say("broker-waits")
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
-		return &Problem{"The light bridge's broker refuses roomd's user name or password.",
-			"Correct them in the room file: mqtt: {broker: mqtt://USER:PASSWORD@" + c.host + "}." + stay}
+		return say("broker-password", "host", c.host)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
-		return &Problem{"The certificate of the light bridge's broker is not valid yet.",
-			"Check this computer's date and time." + stay}
+		return say("broker-certificate-early")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return &Problem{"The certificate of the light bridge's broker has expired.",
-			"Put a new certificate on the broker at " + c.host + ", and check this computer's date." + stay}
+		return say("broker-certificate-expired", "host", c.host)
 	case errors.As(err, &unknown):
-		return &Problem{"The certificate of the light bridge's broker is signed by someone this room does not know.",
-			"Name the file of the certificate authority in the room file: mqtt: {ca: FILE}." + stay}
+		return say("broker-certificate-unknown")
 	case errors.As(err, &name):
-		return &Problem{"The certificate of the light bridge's broker is for another name than " + c.host + ".",
-			"Use the name on the certificate in the room file, or a certificate for this name." + stay}
+		return say("broker-certificate-name", "host", c.host)
 	case errors.As(err, &invalid):
-		return &Problem{"The certificate of the light bridge's broker can't be used.",
-			"Put a valid certificate on the broker at " + c.host + "." + stay}
+		return say("broker-certificate-bad", "host", c.host)
 	case errors.As(err, &dns):
-		return &Problem{"The light bridge's broker " + c.host + " is not known on this network.",
-			"Check its name in the room file, and the network." + stay}
+		return say("broker-unknown", "host", c.host)
 	}
-	return &Problem{"The light bridge's broker does not answer.",
-		"Check that " + c.host + " is switched on and on this network." + stay}
+	return say("broker-silent", "host", c.host)
 }

@@ -127,8 +127,7 @@ func (c *Client) hearSelf(topic string, payload []byte, retained bool) {
 		c.log.Warn("somebody else speaks on this room's status topic", "topic", topic, "state", says.State, "boot", says.Boot)
 	}
 	c.claim.seen = time.Now()
-	c.claim.problem = &Problem{"Another computer speaks as this room on the broker.",
-		"Was this room's memory card copied? The copy takes a name of its own by itself. Otherwise look for what writes to " + topic + "."}
+	c.claim.problem = say("broker-copy", "topic", topic)
 	if says.State != "online" || c.stronger(says) {
 		return
 	}

@@ -235,8 +235,7 @@ func (t *Topics) Problems() []room.Problem {
 	if t.retained == "" {
 		return nil
 	}
-	return []room.Problem{{Part: "broker", Says: "The broker holds a retained command. roomd ignored it.",
-		Do: "Remove the retained message on " + t.retained + ", and send commands without the retain flag."}}
+	return []room.Problem{room.NewProblem("broker", "broker-retained", "topic", t.retained)}
 }
 
 // look publishes what has changed.
@@ -426,7 +425,7 @@ func (t *Topics) command(topic string, payload []byte, retained bool) {
 		}
 	}
 	id := idOf(payload)
-	refuse := func(field, reason string) {
+	turnDown := func(field, reason string) {
 		t.refused.Add(1)
 		if id != "" && t.answers.Allow() {
 			t.ack(id, field, reason)
@@ -435,26 +434,26 @@ func (t *Topics) command(topic string, payload []byte, retained bool) {
 	var a ask
 	switch {
 	case !t.cfg.MQTT.Commands:
-		refuse("", "This room takes no commands over MQTT. Allow them in the room file: mqtt: {commands: allowed}.")
+		turnDown("", "This room takes no commands over MQTT. Allow them in the room file: mqtt: {commands: allowed}.")
 		return
 	case retained:
-		refuse("", "The command is retained. Send it without the retain flag.")
+		turnDown("", "The command is retained. Send it without the retain flag.")
 		return
 	case len(payload) > longest:
-		refuse("", "The command is longer than 4096 bytes.")
+		turnDown("", "The command is longer than 4096 bytes.")
 		return
 	case len(id) > 64:
 		id = id[:64]
-		refuse("id", "The id is longer than 64 characters.")
+		turnDown("id", "The id is longer than 64 characters.")
 		return
 	}
 	if err := json.Unmarshal(payload, &a); err != nil {
 		field := ""
 		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
 			field = wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
-			refuse(field, fmt.Sprintf("%s can't be a %s.", field, wrong.Value))
+			turnDown(field, fmt.Sprintf("%s can't be a %s.", field, wrong.Value))
 		} else {
-			refuse("", "The command is not valid JSON.")
+			turnDown("", "The command is not valid JSON.")
 		}
 		return
 	}
@@ -468,12 +467,12 @@ func (t *Topics) command(topic string, payload []byte, retained bool) {
 	}
 	const latest = 1 << 50 // ms; no clock shows more
 	if a.TS == nil || math.Abs(*a.TS) > latest {
-		refuse("ts", "ts is missing or out of range: it is when the command was sent, Unix time in ms.")
+		turnDown("ts", "ts is missing or out of range: it is when the command was sent, Unix time in ms.")
 		return
 	}
 	left := time.Until(time.UnixMilli(int64(*a.TS)).Add(ttl))
 	if left <= 0 || left > ttl+early {
-		refuse("ts", "The command is too old, or the sender's clock is wrong (ts is Unix time in ms).")
+		turnDown("ts", "The command is too old, or the sender's clock is wrong (ts is Unix time in ms).")
 		return
 	}
 	r := request{id: t.who.ID(), cmd: a.Command, answer: true, until: time.Now().Add(min(left, ttl)), value: text(a.Value)}

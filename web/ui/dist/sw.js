@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-1S0w5P0u.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-CLaEp8_k.js","/assets/Screen-g6gV6xc_.css","/assets/aside-kEl_OGAe.js","/assets/aside-te2NvuBz.css","/assets/de-C8E1D0Sq.js","/assets/de-DRcnGlmp.js","/assets/desk-CsOGguJ7.css","/assets/desk-DcQidk9w.js","/assets/en-BdbKJXsr.js","/assets/en-BxkZJKKo.js","/assets/es-CbLlawuZ.js","/assets/es-D5Pkc9f8.js","/assets/fr-B2m_BHZd.js","/assets/fr-pqo-Vmyz.js","/assets/index-C65v617x.css","/assets/index-Die31VEQ.js","/assets/nl-3W8KVg8b.js","/assets/nl-BMAQsdhF.js"]; // both are filled in by the build; another build is another worker
-const name = "70270ca87ebaa24c0c8d470c33aa53f116d382b66857603b52e56d37d1fc87ee";
+const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-jq3QtoP_.js","/assets/Screen-BKdkyBVp.js","/assets/Screen-g6gV6xc_.css","/assets/aside-CjskAELe.js","/assets/aside-te2NvuBz.css","/assets/de-CS3AD1K4.js","/assets/de-Cuz7pCrb.js","/assets/desk-BtktW42B.js","/assets/desk-CsOGguJ7.css","/assets/en-2zYylsPz.js","/assets/en-SlKyLF6-.js","/assets/es-BVqfz_zR.js","/assets/es-GwgrbznN.js","/assets/fr-D0iUMiuO.js","/assets/fr-Di-YjuGZ.js","/assets/index-BQpzH-Aq.js","/assets/index-C65v617x.css","/assets/nl-B_pkSbRC.js","/assets/nl-B_zkdarc.js"]; // both are filled in by the build; another build is another worker
+const name = "c2a4a5336c7afe6505fdcdbdec503a45b2216b81ad923207644df1b3e141bc7a";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
