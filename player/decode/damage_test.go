@@ -335,7 +335,6 @@ func costs(t *testing.T, f func()) time.Duration {
 // A mutated file may sound odd or not at all. It must end, soon, with bounded samples and memory, and never take the
 // process with it.
 func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
-	t.Parallel()
 	names := []string{"vbr.mp3", "16.flac", "q5.ogg", "16.wav", "a.opus", "aac.m4a"}
 	dir := t.TempDir()
 	count := map[string]int{}
