@@ -78,7 +78,7 @@ var httpsKeys = &yamlfile.Map{
 var audioKeys = &yamlfile.Map{
 	Name: "audio", Write: `audio: {output: alsa, device: "", reference: -23, ceiling: 6}`,
 	Keys: []key{
-		{Name: "output", Type: yamlfile.OneOf{Map: commandKeys, Else: yamlfile.Word{"alsa", "none"}}, Doc: "`alsa`, `none`, or `{command: [aplay, …]}`, a program that takes PCM (S32_LE, 2 channels, 48,000 Hz) on standard input", Default: "`alsa` if there is a sound device, else `none`"},
+		{Name: "output", Type: yamlfile.OneOf{Map: commandKeys, Else: yamlfile.Word{"alsa", "none"}}, Doc: "`alsa`, `none`, or `{command: [aplay, …]}`, a program that takes PCM on standard input; `{format}`, `{rate}`, `{channels}` and `{bits}` in its words stand for what it is fed", Default: "`alsa` if there is a sound device, else `none`"},
 		{Name: "device", Type: yamlfile.Text{Max: 200, Empty: true}, Example: `"" for the usual one, or the name that aplay -L shows`, Doc: "an ALSA device by its name (`roomd sound` lists them); never replaced by another", Default: "the system's own"},
 		{Name: "reference", Type: yamlfile.Number{Min: -40, Max: -14}, Doc: "LUFS that a playlist's level 0 sounds at, -40 to -14", Default: "`-23`"},
 		{Name: "ceiling", Type: yamlfile.Number{Min: 0, Max: 12}, Doc: "dB over the reference that nobody gets past, 0 to 12", Default: "`6`"},
