@@ -23,7 +23,7 @@ var tracks = flag.Int("tracks", 100, "how many tracks TestLargeLibrary has")
 func TestLargeLibrary(t *testing.T) {
 	rig.Long(t)
 	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
-	folders := max(1, *tracks/100)
+	folders := max(4, *tracks/100)
 	for i := range *tracks {
 		dir := filepath.Join(d.dir, "playlists", fmt.Sprintf("Folder %d", i%folders), "01 All 1h")
 		if err := os.MkdirAll(dir, 0o755); err != nil {
