@@ -166,6 +166,7 @@ func TestFloodedRoom(t *testing.T) {
 	d.do(room.Command{Do: room.Start, Playlist: "slow"})
 	time.Sleep(2 * time.Second)
 	tb := d.tablet()
+	root := d.root()
 	huge := `{"state":"` + strings.Repeat("x", 230_000) + `"}`
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -185,7 +186,7 @@ func TestFloodedRoom(t *testing.T) {
 				case 0:
 					p.Publish("zigbee2mqtt/room1/hue1/availability", 0, false, "{")
 				case 1:
-					p.Publish("roomd/willow/cmd/hold", 0, false, `{"id":"old","ts":1000}`)
+					p.Publish(root+"/cmd/hold", 0, false, `{"id":"old","ts":1000}`)
 				case 2:
 					p.Publish("zigbee2mqtt/room1/ikea1", 0, false, `{"linkquality":1,"brightness":`)
 				case 3:
@@ -196,7 +197,7 @@ func TestFloodedRoom(t *testing.T) {
 			if i%50 == 0 {
 				p.Publish("zigbee2mqtt/bridge/devices", 0, false, huge)
 				p.Publish("zigbee2mqtt/room1/hue1", 0, false, huge)
-				p.Publish("roomd/willow/cmd/start", 0, false, huge)
+				p.Publish(root+"/cmd/start", 0, false, huge)
 			}
 		}
 	})
@@ -233,7 +234,7 @@ func TestFloodedRoom(t *testing.T) {
 	p := rig.Dial(t, broker.URL)
 	var mu sync.Mutex
 	answers := 0
-	p.Hear("roomd/willow/ack", func(_ string, payload []byte, _ bool) {
+	p.Hear(root+"/ack", func(_ string, payload []byte, _ bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		if string(payload) == `{"id":"again","ok":true}` {
@@ -241,7 +242,7 @@ func TestFloodedRoom(t *testing.T) {
 		}
 	})
 	for range 3 {
-		p.Say("roomd/willow/cmd/mark", fmt.Sprintf(`{"id":"again","ts":%d,"name":"Note"}`, time.Now().UnixMilli()), false)
+		p.Say(root+"/cmd/mark", fmt.Sprintf(`{"id":"again","ts":%d,"name":"Note"}`, time.Now().UnixMilli()), false)
 	}
 	rig.Eventually(t, 5*time.Second, "three answers", func() bool { mu.Lock(); defer mu.Unlock(); return answers == 3 })
 	n := 0
