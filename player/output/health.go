@@ -29,7 +29,7 @@ type Health struct {
 	Rate       int    // Hz that the device takes
 	Format     string // as ALSA names it: S32_LE, S24_3LE, S24_LE, S16_LE
 	Resampled  bool   // the device plays at another rate than Rate, and ALSA converts
-	Underruns  uint64 // times the device ran dry
+	Underruns  uint64 // times the device ran dry and it could be heard
 	Reopenings uint64
 	Latency    time.Duration // from writing to hearing
 	Hanging    int           // handles that were given up and have not returned

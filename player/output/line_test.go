@@ -301,6 +301,20 @@ func TestEachOpeningIsANewGeneration(t *testing.T) {
 			t.Errorf("after an underrun: gen %d, %v, %+v", gen, ok, l.Health())
 		}
 
+		// In silence nobody hears it.
+		for range 60 {
+			step()
+		}
+		made[0].fail = errUnderrun
+		for range 12 {
+			gen, ok = step()
+		}
+		if !ok || gen != 3 || l.Health().Underruns != 1 {
+			t.Errorf("after an underrun in silence: gen %d, %v, %+v", gen, ok, l.Health())
+		}
+		block[0] = [2]float64{0.1, 0.1}
+		step()
+
 		there = false
 		made[0].fail = syscall.ENODEV
 		step()
@@ -318,7 +332,7 @@ func TestEachOpeningIsANewGeneration(t *testing.T) {
 		for !ok || len(made) < 2 {
 			gen, ok = step()
 		}
-		if d := time.Since(back); gen != 3 || l.Delay() > 20*time.Millisecond || d > 300*time.Millisecond || l.Health().Reopenings != 1 || l.Health().Says != "" {
+		if d := time.Since(back); gen != 4 || l.Delay() > 20*time.Millisecond || d > 300*time.Millisecond || l.Health().Reopenings != 1 || l.Health().Says != "" {
 			t.Errorf("back as gen %d after %v, %+v", gen, d, l.Health())
 		}
 		select {

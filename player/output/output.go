@@ -458,6 +458,9 @@ func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
 			l.gen++
 			l.waited = time.Time{}
 			l.clock.restart(now)
+			if lazy {
+				return nil // nobody hears a gap between silence and silence
+			}
 			l.mu.Lock()
 			l.health.Underruns++
 			n := l.health.Underruns
