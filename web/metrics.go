@@ -94,10 +94,24 @@ func (s *Server) local(next http.Handler) http.Handler {
 		host, _, _ := net.SplitHostPort(r.RemoteAddr)
 		addr, err := netip.ParseAddr(strings.TrimPrefix(host, "::ffff:"))
 		// What a proxy on this computer passes on is somebody else's.
-		if err == nil && addr.IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get("Forwarded") == "" {
+		if err == nil && addr.IsLoopback() && !proxied(r.Header) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		private.ServeHTTP(w, r)
 	})
+}
+
+// proxied reports any sign that a request came through a proxy: then its address is the proxy's, not the asker's.
+func proxied(h http.Header) bool {
+	for name := range h {
+		switch name {
+		case "Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip":
+			return true
+		}
+		if strings.HasPrefix(name, "X-Forwarded") || strings.HasPrefix(name, "X-Original-") {
+			return true
+		}
+	}
+	return false
 }

@@ -9,7 +9,6 @@ import (
 	"math/big"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // Pairing lets one device in, once, by its code or its link, whichever is used first. It is shown on the room's computer
@@ -30,8 +29,9 @@ var ErrNoPairing = errors.New("no such pairing")
 // Offer makes a pairing for a device of this role, valid for so long. A name is what the device will be called; empty: as
 // it calls itself.
 func (t *Tokens) Offer(ctx context.Context, name string, role Role, valid time.Duration) (p Pairing, err error) {
-	if name = strings.TrimSpace(name); utf8.RuneCountInString(name) > maxName {
-		return p, fmt.Errorf("a name has at most %d letters", maxName)
+	name = strings.TrimSpace(name)
+	if err := nameable(name); err != nil {
+		return p, err
 	}
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
 	if err != nil {
@@ -122,7 +122,7 @@ func (t *Tokens) wrong(ctx context.Context) error {
 
 // freeName is name, with a number behind it where that is taken.
 func freeName(ctx context.Context, tx *sql.Tx, name string) (string, error) {
-	if name = strings.TrimSpace(name); name == "" {
+	if name = strings.TrimSpace(readable(name)); strings.Trim(name, ". ") == "" {
 		name = "Tablet"
 	}
 	if letters := []rune(name); len(letters) > maxName-4 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -213,5 +214,31 @@ func TestObserver(t *testing.T) {
 	}
 	if !websocket.IsCloseError(err, websocket.ClosePolicyViolation) || time.Since(sent) > time.Second {
 		t.Errorf("after %v: %v", time.Since(sent), err)
+	}
+}
+
+// TestADeviceCanBeNamed lets in devices with names that nobody could read or remove again.
+func TestADeviceCanBeNamed(t *testing.T) {
+	h := open(t)
+	for _, name := range []string{".", "..", ". .", "a\u202eb", "a\u200fb", "a\x00b", "\ufeffa", strings.Repeat("x", maxName+1)} {
+		if _, err := h.tokens.Create(t.Context(), name, Therapist); err == nil {
+			t.Errorf("a token called %q", name)
+		}
+		if _, err := h.tokens.Offer(t.Context(), name, Therapist, time.Minute); err == nil {
+			t.Errorf("a pairing for %q", name)
+		}
+		_, is, err := h.tokens.Redeem(t.Context(), offer(t, h.tokens, "", Therapist).Link, name, "")
+		if err != nil || nameable(is.Name) != nil {
+			t.Errorf("%q is let in as %q, %v", name, is.Name, err)
+		}
+		status, _ := h.ask(t, "DELETE", "/api/v1/devices/"+url.PathEscape(is.Name), "", h.bearer()...)
+		if status.StatusCode/100 != 2 {
+			t.Errorf("%q can't be sent away: %d", is.Name, status.StatusCode)
+		}
+	}
+	for _, name := range []string{"診察室", "Ada's iPad", "Süd", "🌿"} {
+		if _, err := h.tokens.Create(t.Context(), name, Therapist); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
 	}
 }

@@ -68,10 +68,13 @@ type Options struct {
 
 // Limits.
 const (
-	maxBody    = 8 << 10 // of a command, and of a websocket message
-	maxSockets = 16      // of one tablet; twice as many of all
-	cookieName = "roomd"
-	cookieAge  = 180 * 24 * time.Hour
+	maxBody = 8 << 10 // of a command, and of a websocket message
+	// Sockets of one tablet; twice as many of all. Those that watch have places of their own, so that they take none of those
+	// that steer.
+	maxSockets      = 16
+	observerSockets = 4 // of one observer; maxSockets of all
+	cookieName      = "roomd"
+	cookieAge       = 180 * 24 * time.Hour
 )
 
 // Server is the handler of everything.
@@ -95,7 +98,7 @@ func New(o Options) *Server {
 		o.Hosts = append(slices.Clone(o.Hosts), name)
 	}
 	s := &Server{o: o, codes: rate.NewLimiter(rate.Every(2*time.Second), 5), links: rate.NewLimiter(10, 10), uploading: make(chan struct{}, uploadsAtOnce)}
-	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[string]int{}, gone: map[string]chan struct{}{}, dropped: noneEnded()}
+	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[you]int{}, gone: map[string]chan struct{}{}, dropped: noneEnded()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.local(newMetrics(s)))

@@ -791,7 +791,8 @@ func TestMetrics(t *testing.T) {
 		want int
 	}{
 		{"127.0.0.1:5", nil, 200}, {"[::1]:5", nil, 200}, {"[::ffff:127.0.0.1]:5", nil, 200}, {"192.168.1.9:5", nil, 401}, {"[fe80::1%eth0]:5", nil, 401},
-		{"127.0.0.1:5", []string{"X-Forwarded-For", "192.168.1.9"}, 401}, {"", nil, 401}, {"192.168.1.9:5", h.bearer(), 200},
+		{"127.0.0.1:5", []string{"X-Forwarded-For", "192.168.1.9"}, 401}, {"127.0.0.1:5", []string{"X-Real-IP", "192.168.1.9"}, 401},
+		{"127.0.0.1:5", []string{"via", "1.1 proxy"}, 401}, {"127.0.0.1:5", []string{"X-Forwarded-Host", "room"}, 401}, {"", nil, 401}, {"192.168.1.9:5", h.bearer(), 200},
 	} {
 		code, body := ask(c.from, c.head...)
 		if code != c.want {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -68,8 +69,11 @@ func hash(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) 
 // Create makes a token under a name of its own. It is on the disk when Create returns, unless the disk takes nothing, and
 // can't be read again.
 func (t *Tokens) Create(ctx context.Context, name string, role Role) (token string, err error) {
-	if name = strings.TrimSpace(name); name == "" || utf8.RuneCountInString(name) > maxName {
+	if name = strings.TrimSpace(name); name == "" {
 		return "", fmt.Errorf("a token needs a name of 1 to %d letters, such as the tablet's", maxName)
+	}
+	if err := nameable(name); err != nil {
+		return "", err
 	}
 	token = secret(32)
 	h := hash(token)
@@ -81,6 +85,30 @@ func (t *Tokens) Create(ctx context.Context, name string, role Role) (token stri
 		return "", fmt.Errorf("there is a token called %q already (roomd token revoke %q ends it)", name, name)
 	}
 	return token, nil
+}
+
+// nameable reports why a device can't have this name: it is too long, can't stand in an address, or shows otherwise than it is
+// written.
+func nameable(name string) error {
+	switch {
+	case utf8.RuneCountInString(name) > maxName:
+		return fmt.Errorf("a name has at most %d letters", maxName)
+	case readable(name) != name:
+		return fmt.Errorf("the name %q holds characters that can't be seen: leave them out", name)
+	case name != "" && strings.Trim(name, ". ") == "":
+		return fmt.Errorf("%q is not a name: add a letter or a digit", name)
+	}
+	return nil
+}
+
+// readable is a name without what nobody sees: control characters, and those that turn the direction of a text.
+func readable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, name)
 }
 
 // secret is so many random bytes, as they can stand in an address.

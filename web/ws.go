@@ -32,7 +32,7 @@ type hub struct {
 	all  sync.WaitGroup
 
 	mu      sync.Mutex               // guards the rest
-	open    map[string]int           // by the token's name
+	open    map[you]int              // by the token
 	gone    map[string]chan struct{} // closed to have the sockets of that name look whether they are still wanted
 	dropped map[string]uint64        // by reason
 }
@@ -44,9 +44,9 @@ func (s *Server) Dropped() map[string]uint64 {
 	return maps.Clone(s.hub.dropped)
 }
 
-// enter counts a socket of who; it refuses one too many of the same tablet, and one too many of all. gone is closed when
+// enter counts a socket of who. It refuses one too many of the same device, and one too many of its role. gone is closed when
 // who was sent away.
-func (h *hub) enter(who string) (gone chan struct{}, ok bool) {
+func (h *hub) enter(who you) (gone chan struct{}, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	select {
@@ -54,15 +54,19 @@ func (h *hub) enter(who string) (gone chan struct{}, ok bool) {
 		return nil, false
 	default:
 	}
-	if h.open[who] >= maxSockets || h.sum() >= 2*maxSockets {
+	own, all := maxSockets, 2*maxSockets
+	if who.Role == Observer {
+		own, all = observerSockets, maxSockets
+	}
+	if h.open[who] >= own || h.sum(func(y you) bool { return y.Role == who.Role }) >= all {
 		return nil, false
 	}
 	h.open[who]++
 	h.all.Add(1)
-	if h.gone[who] == nil {
-		h.gone[who] = make(chan struct{})
+	if h.gone[who.Name] == nil {
+		h.gone[who.Name] = make(chan struct{})
 	}
-	return h.gone[who], true
+	return h.gone[who.Name], true
 }
 
 // drop has the sockets of who look whether they are still wanted.
@@ -79,7 +83,7 @@ func (h *hub) drop(who string) {
 func (h *hub) of(who string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.open[who]
+	return h.sum(func(y you) bool { return y.Name == who })
 }
 
 // Bye tells all tablets that the room is about to be started again, and returns when their sockets have ended or ctx does.
@@ -102,22 +106,25 @@ func (s *Server) Bye(ctx context.Context) {
 func (h *hub) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.sum()
+	return h.sum(func(you) bool { return true })
 }
 
-func (h *hub) sum() (n int) {
-	for _, k := range h.open {
-		n += k
+// sum is how many sockets those have that are meant. The caller holds mu.
+func (h *hub) sum(of func(you) bool) (n int) {
+	for who, k := range h.open {
+		if of(who) {
+			n += k
+		}
 	}
 	return n
 }
 
-func (h *hub) leave(who string, why error) {
+func (h *hub) leave(who you, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.open[who]--; h.open[who] == 0 {
 		delete(h.open, who)
-		delete(h.gone, who)
+		delete(h.gone, who.Name)
 	}
 	h.dropped[why.Error()]++
 	h.all.Done()
@@ -180,21 +187,21 @@ func sameOrigin(r *http.Request) bool {
 
 func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	token, whose, _ := s.who(r)
-	name := whose.Name
-	left, ok := s.hub.enter(name)
+	device := you{whose.Name, whose.Role}
+	left, ok := s.hub.enter(device)
 	if !ok {
 		s.fail(w, r, http.StatusServiceUnavailable, "too many tablets are connected")
 		return
 	}
 	why := errRefused
-	defer func() { s.hub.leave(name, why) }()
+	defer func() { s.hub.leave(device, why) }()
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	c := &socket{conn: conn, room: s.o.Room, is: you{name, whose.Role}, revoked: left, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel, bye: s.hub.bye,
+	c := &socket{conn: conn, room: s.o.Room, is: device, revoked: left, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel, bye: s.hub.bye,
 		valid: func() bool { _, ok := s.o.Tokens.Check(token); return ok }}
 	var jobs sync.WaitGroup
 	jobs.Go(c.write)

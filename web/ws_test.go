@@ -190,6 +190,35 @@ func TestSocketsThatMisbehave(t *testing.T) {
 	}
 }
 
+// TestObserversTakeNoTherapistsPlace has observers open all that they can: the therapist still gets in.
+func TestObserversTakeNoTherapistsPlace(t *testing.T) {
+	h := open(t)
+	got := 0
+	for k := range 8 {
+		watch, err := h.tokens.Create(t.Context(), fmt.Sprint("watcher ", k), Observer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range maxSockets {
+			c, _, err := h.dial("Cookie", "roomd="+watch, "Origin", h.URL)
+			if err != nil {
+				break
+			}
+			defer c.Close()
+			got++
+		}
+		if got > observerSockets*(k+1) {
+			t.Fatalf("%d sockets of %d observers", got, k+1)
+		}
+	}
+	if got != maxSockets {
+		t.Errorf("%d sockets of observers", got)
+	}
+	for range maxSockets {
+		h.tablet(t)
+	}
+}
+
 // TestDeadTabletsDoNotDelayALiveOne: five that never read, and one that sees each change.
 func TestDeadTabletsDoNotDelayALiveOne(t *testing.T) {
 	h := open(t)
