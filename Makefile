@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser bench bars bars-lights faults soak fuzz ui dist dist-test setup clean
+.PHONY: build run test check browser pictures bench bars bars-lights faults soak fuzz ui dist dist-test setup clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
@@ -40,6 +40,11 @@ browser: build
 	cd web/ui && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
 	git diff --exit-code --stat web/ui/dist
 	cd web/e2e && npm ci --silent && npm test --silent
+
+# The pictures in docs, as the browser tests see this version.
+pictures: browser
+	cd web/e2e/shots && cp before-amber-1180x820.png ../../../docs/before.png && cp journey-amber-1180x820.png ../../../docs/session.png && \
+		cp music-amber-1180x820.png ../../../docs/desk.png
 
 bench:
 	@rig/setup bench
