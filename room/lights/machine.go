@@ -254,6 +254,9 @@ func (m *machine) take(in any) {
 	case aim:
 		m.plan, m.rush.on = in.plan, false
 		for u := range m.each() {
+			if u.urged && !u.reached {
+				m.recover(u, strayed) // nobody knows whether the urgent move came through
+			}
 			u.urged = false
 			u.away = away{}
 			if u.known {

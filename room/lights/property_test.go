@@ -60,6 +60,8 @@ func TestNeverStartlesAgain(t *testing.T) {
 	}{
 		{"a lost command of colour had a lamp at its lowest light believed full", []mishap{{6, 2, 0, 3, 26}, {5, 0, 0, 11, 6}, {0, 0, 0, 44, 7},
 			{3, 2, 0.3, 110, 17}, {9, 3, 0.3, 31, 8}, {1, 1, 0.7, 117, 14}, {9, 0, -1.9, 44, 30}}, []float64{100, 12.65, 0, 27.5, 65}, 40},
+		{"an urgent move was lost, and the fade that followed at once began where it would have led", []mishap{{4, 1, 1.151562045837636, 3, 0}, {5, 4, 2.3e-08, 3, 0}, {0, 0, -0.0026, 0, 25}},
+			[]float64{0, 3.65, 51.004, 0.89, 4.625}, 40},
 	} {
 		var faults []string
 		synctest.Test(t, func(t *testing.T) { faults = session(t, x.script, x.start, x.loss) })
