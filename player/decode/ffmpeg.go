@@ -115,7 +115,10 @@ func (r *reviving) start() (err error) {
 	if r.stopped {
 		return ErrClosed
 	}
-	r.child, r.skip, err = startFFmpeg(tools(), r.path, r.opt, r.next)
+	c, skip, err := startFFmpeg(tools(), r.path, r.opt, r.next)
+	if err == nil {
+		r.child, r.skip = c, skip // else the dead one stays, to be released
+	}
 	return err
 }
 

@@ -22,7 +22,7 @@ func TestATextIsNoMusic(t *testing.T) {
 	}
 	for _, ending := range []string{".m4a", ".mp3", ".wav"} {
 		dir := t.TempDir()
-		// Somebody who opens the pipe for reading lets it be opened for writing.
+		// The pipe can be opened for writing only while somebody has it open for reading.
 		pipe := filepath.Join(dir, "secret.wav")
 		if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 			t.Fatal(err)

@@ -306,6 +306,22 @@ func TestChildThatAlwaysDiesEndsTheSound(t *testing.T) {
 	}
 }
 
+// A child that can't be started again, as the computer has no process or no memory left, ends the sound and nothing else.
+func TestChildThatCannotBeStartedAgainEndsTheSound(t *testing.T) {
+	s, err := Open(t.Context(), sample(t, "long.flac"), Options{Rate: 48000, Ahead: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := tools
+	tools = func() toolset { return toolset{ffmpeg: filepath.Join(t.TempDir(), "gone")} }
+	defer func() { tools = was }()
+	_ = syscall.Kill(s.src.(*reviving).running().cmd.Process.Pid, syscall.SIGKILL)
+	if total := drain(s); s.Err() == nil || total >= 11*48000/2 {
+		t.Errorf("%d frames and %v", total, s.Err())
+	}
+	s.Close()
+}
+
 // A child that hangs, on a dead disk say, is ended too.
 func TestCloseEndsAHangingChild(t *testing.T) {
 	s, err := Open(t.Context(), sample(t, "long.flac"), Options{Rate: 48000, Ahead: 100 * time.Millisecond})
