@@ -37,7 +37,7 @@ type Shelf struct {
 	mu   sync.Mutex                                      // held while a file gets its name
 }
 
-// OpenShelf makes the shelf of a playlists folder, which may be absent for now. What an earlier process was copying when it
+// OpenShelf makes the shelf of a playlists folder, which need not exist yet. What an earlier process was copying when it
 // was killed is removed.
 func OpenShelf(folder string) (*Shelf, error) {
 	root, err := filepath.Abs(folder)

@@ -27,8 +27,8 @@ func (m MusicEdit) text(name string) (string, error) {
 	case m.Silence && m.Bed == "" && m.File == "":
 		return "silence", nil
 	case m.Bed != "" && !m.Silence && m.File == "":
-		if !slices.Contains([]Bed{Drone, Ocean, Rain}, m.Bed) {
-			return "", fmt.Errorf("%q is not a bed: choose drone, ocean or rain", m.Bed)
+		if !slices.Contains(beds, m.Bed) {
+			return "", fmt.Errorf("%q is not a bed: choose %s", m.Bed, orList(bedWord))
 		}
 		return "{bed: " + string(m.Bed) + "}", nil
 	case m.File == "" || m.Bed != "" || m.Silence:

@@ -453,16 +453,17 @@ func (p *configReader) job(f yamlfile.Fields) (j Job, ok bool) {
 	if !is {
 		return j, false
 	}
-	does := ""
+	var what []string
 	for _, o := range jobOptions {
-		if f.Has(o.does) && does != "" || !f.Has(o.does) && does == "" && o.does == "backup" {
-			f.Error("an entry does one thing", "write one of scene, play, check, backup")
-			return j, false
-		}
 		if f.Has(o.does) {
-			does = o.does
+			what = append(what, o.does)
 		}
 	}
+	if len(what) != 1 {
+		f.Error("an entry does one thing", "write one of scene, play, check, backup")
+		return j, false
+	}
+	does := what[0]
 	for _, o := range jobOptions {
 		for _, option := range o.options {
 			if f.Has(option) && o.does != does {

@@ -439,17 +439,18 @@ var brokerText = yamlfile.Rule{
 
 var (
 	hostForm     = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$`)
+	hostNameForm = regexp.MustCompile(hostPattern)
 	endsInNumber = regexp.MustCompile(`(^|\.)[0-9]+$`)
 )
 
-// nameForm is a name that a certificate can hold, and a browser does not take for an address.
-const nameForm = `^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`
+// hostPattern matches a name that a certificate can hold, and that a browser does not take for an address.
+const hostPattern = `^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`
 
 var hostName = yamlfile.Rule{
 	Type: yamlfile.Text{Max: 253},
 	Check: func(v value, got any) bool {
 		s := got.(string)
-		good := regexp.MustCompile(nameForm).MatchString(s) && !endsInNumber.MatchString(s)
+		good := hostNameForm.MatchString(s) && !endsInNumber.MatchString(s)
 		if net.ParseIP(s) != nil {
 			v.Error(fmt.Sprintf("%q is an address; the certificate covers the room's addresses already", s), "leave it out, or write names: [room.clinic.example]")
 		} else if !good {
@@ -457,7 +458,7 @@ var hostName = yamlfile.Rule{
 		}
 		return good
 	},
-	Says: object{"type": "string", "pattern": nameForm, "not": object{"pattern": `(^|\.)[0-9]+$`}},
+	Says: object{"type": "string", "pattern": hostPattern, "not": object{"pattern": `(^|\.)[0-9]+$`}},
 }
 
 // address is where something is served, such as ":8080".

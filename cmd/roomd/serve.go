@@ -314,7 +314,7 @@ func (h *house) identity(cfg room.Config, data, boot string) *topics.Identity {
 	return who
 }
 
-// lampsFile is where simulated lamps keep their light over a restart: in memory, apart for each data folder.
+// lampsFile is where simulated lamps keep their level across restarts: in memory, one file for each data folder.
 func lampsFile(data string) string {
 	dir := "/dev/shm"
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {

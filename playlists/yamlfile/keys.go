@@ -125,19 +125,19 @@ func (m *Map) Fields(v Value) Fields {
 // What names the map in messages: phase "Arrival", or else the phase.
 func (f Fields) What() string { return f.what }
 
-// Exists says whether there was a map to read.
+// Exists reports whether there was a map to read.
 func (f Fields) Exists() bool { return f.of.Exists() && !f.of.r.spent }
 
-// Odd says whether the map has a key that is unknown.
+// Odd reports whether the map has an unknown key.
 func (f Fields) Odd() bool { return f.odd }
 
-// Meant says whether an unknown key was probably meant to be this one.
+// Meant reports whether an unknown key looks like a misspelling of this one.
 func (f Fields) Meant(key string) bool { return f.meant[key] }
 
-// Error reports that the map can't be used.
+// Error reports a problem with the map as a whole.
 func (f Fields) Error(says, write string) { f.of.Error(says, write) }
 
-// Has says whether the key is there, whatever its value.
+// Has reports whether the key is present, whatever its value.
 func (f Fields) Has(key string) bool { return f.m[key].Exists() }
 
 // Value is a key's value as written.

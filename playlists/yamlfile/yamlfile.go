@@ -358,7 +358,7 @@ func Clip(s string) string {
 	return s
 }
 
-// Name is what messages call the value: its key, mostly.
+// Name is the value's name in messages, usually its key.
 func (v Value) Name() string { return v.name }
 
 // IsMap says whether the value has keys.

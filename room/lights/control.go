@@ -78,7 +78,7 @@ type pending struct {
 	until time.Time
 }
 
-// entry is where a lamp of the room file is kept.
+// entry is one lamp of the room file, with its bridge.
 type entry struct {
 	lamp
 	bridge  *bridge   // nil: none, or not known yet

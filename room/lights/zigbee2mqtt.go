@@ -17,7 +17,7 @@ var _ = register(kind{name: "simulated", rank: 9, options: []string{"fade"}, dri
 type zigbee struct{ simulated bool }
 
 func (z zigbee) caps(l Lamp) Caps {
-	// Until bridge/devices says more: what every lamp takes.
+	// What every lamp takes, until bridge/devices lists what this one does.
 	c := Caps{Fade: FadeOne, MaxFade: 5 * time.Minute, Min: 1, Max: 254, MinMired: 250, MaxMired: 454, ReadBack: true}
 	if z.simulated {
 		c = Caps{Fade: FadeBoth, MaxFade: 5 * time.Minute, Min: 1, Max: 254, MinMired: 153, MaxMired: 500, Color: true, ReadBack: true}

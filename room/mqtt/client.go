@@ -37,8 +37,8 @@ const (
 	outQueue   = 256                    // commands that wait for the connection's writer
 	echoWithin = 3 * time.Second        // our own status comes back from the broker within it
 	quietFor   = time.Second            // after it came back: nobody else claims it
-	correctIn  = 100 * time.Millisecond // what others say on our status topic is corrected, ten times a second at most
-	twinShown  = 10 * time.Minute       // how long somebody else on our status topic is told
+	correctIn  = 100 * time.Millisecond // between two corrections of what another client says on our status topic
+	twinShown  = 10 * time.Minute       // how long the page mentions another client on our status topic
 	commandAge = 500 * time.Millisecond // a command that waited longer is stale and is dropped
 )
 

@@ -100,7 +100,7 @@ type Topics struct {
 
 type request struct {
 	cmd    room.Command
-	value  string   // what a control was set to
+	value  string   // the text that a control sent
 	to     *float64 // level: dB to reach
 	answer bool
 	until  time.Time

@@ -1,7 +1,7 @@
 // Keeps the page itself at hand, so that a reload while the wifi is away shows the page, dark, and not the browser's own
 // error. It keeps nothing of the room: no API, no state.
-const files = ["/","/assets/Arc-Cgme-w2c.css","/assets/Arc-jq3QtoP_.js","/assets/Screen-BKdkyBVp.js","/assets/Screen-g6gV6xc_.css","/assets/aside-CjskAELe.js","/assets/aside-te2NvuBz.css","/assets/de-CS3AD1K4.js","/assets/de-Cuz7pCrb.js","/assets/desk-BtktW42B.js","/assets/desk-CsOGguJ7.css","/assets/en-2zYylsPz.js","/assets/en-SlKyLF6-.js","/assets/es-BVqfz_zR.js","/assets/es-GwgrbznN.js","/assets/fr-D0iUMiuO.js","/assets/fr-Di-YjuGZ.js","/assets/index-BQpzH-Aq.js","/assets/index-C65v617x.css","/assets/nl-B_pkSbRC.js","/assets/nl-B_zkdarc.js"]; // both are filled in by the build; another build is another worker
-const name = "c2a4a5336c7afe6505fdcdbdec503a45b2216b81ad923207644df1b3e141bc7a";
+const files = ["/","/assets/Arc-51CW4Ivv.js","/assets/Arc-Cgme-w2c.css","/assets/Screen-BrrB5lh9.js","/assets/Screen-g6gV6xc_.css","/assets/aside-DvrVbkd1.js","/assets/aside-te2NvuBz.css","/assets/de-Cuz7pCrb.js","/assets/de-DRGb4yYp.js","/assets/desk-CsOGguJ7.css","/assets/desk-D3Jwwohq.js","/assets/en-2zYylsPz.js","/assets/en-SlKyLF6-.js","/assets/es-BVqfz_zR.js","/assets/es-GwgrbznN.js","/assets/fr-D0iUMiuO.js","/assets/fr-Di-YjuGZ.js","/assets/index-C65v617x.css","/assets/index-sDgZAweg.js","/assets/nl-B_pkSbRC.js","/assets/nl-B_zkdarc.js"]; // both are filled in by the build; another build is another worker
+const name = "022ce64474ef88d7c731bd3b248b02df4d0628ab8ba70725092cc82e2df77d36";
 
 self.addEventListener("install", (e) => {
   self.skipWaiting();
