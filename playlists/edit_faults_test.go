@@ -325,6 +325,15 @@ func TestEditProperty(t *testing.T) {
 			}
 		}
 	}
+	manyEdits(t, one)
+	if refused > total/5+5 {
+		t.Errorf("%d of %d edits were refused", refused, total)
+	}
+	t.Logf("%d edits, %d refused", total, refused)
+}
+
+// manyEdits tries random seeds, or in a long run so many as ROOMD_EDITS says.
+func manyEdits(t *testing.T, one func(seed uint64, fatalf func(string, ...any))) {
 	if n, err := strconv.Atoi(os.Getenv("ROOMD_EDITS")); err == nil {
 		for seed := range n {
 			one(uint64(seed), t.Fatalf)
@@ -332,8 +341,4 @@ func TestEditProperty(t *testing.T) {
 	} else {
 		rapid.Check(t, func(rt *rapid.T) { one(rapid.Uint64().Draw(rt, "seed"), rt.Fatalf) })
 	}
-	if refused > total/5+5 {
-		t.Errorf("%d of %d edits were refused", refused, total)
-	}
-	t.Logf("%d edits, %d refused", total, refused)
 }

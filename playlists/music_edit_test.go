@@ -3,16 +3,12 @@ package playlists
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 )
 
 // TestMusicEditWays changes music that is written in each way that a file can.
@@ -226,13 +222,7 @@ func TestMusicEditProperty(t *testing.T) {
 			}
 		}
 	}
-	if n, err := strconv.Atoi(os.Getenv("ROOMD_EDITS")); err == nil {
-		for seed := range n {
-			one(uint64(seed), t.Fatalf)
-		}
-	} else {
-		rapid.Check(t, func(rt *rapid.T) { one(rapid.Uint64().Draw(rt, "seed"), rt.Fatalf) })
-	}
+	manyEdits(t, one)
 	if refused > total/20+5 {
 		t.Errorf("%d of %d edits were refused", refused, total)
 	}
