@@ -214,8 +214,17 @@ func TestObserversTakeNoTherapistsPlace(t *testing.T) {
 	if got != maxSockets {
 		t.Errorf("%d sockets of observers", got)
 	}
+	second, err := h.tokens.Create(t.Context(), "second", Therapist)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range maxSockets {
 		h.tablet(t)
+		c, _, err := h.dial("Cookie", "roomd="+second, "Origin", h.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
 	}
 }
 
