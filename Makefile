@@ -1,12 +1,17 @@
 # roomd: make run starts a room on embedded defaults; make test passes every test. Both install what they need.
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser pictures bench bars bars-lights faults soak fuzz ui dist dist-test setup clean
+.PHONY: build run test check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
+
+# Without cgo, as roomd is shipped: then build, vet, staticcheck and the tests have one compilation of everything between them. Only
+# the race detector needs cgo.
+export CGO_ENABLED := 0
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/roomd ./cmd/roomd
 
 run:
 	@rig/setup run
@@ -16,48 +21,57 @@ run:
 setup:
 	@rig/setup test
 
-# What listens to real sound, or plays sessions in real time, runs when no other tests keep the processors busy. Sessions mostly
-# wait, so they run side by side.
-SESSIONS := ^Test(Scripts|Session|NetworkGoes)$$
-# The race detector makes arithmetic ten times as long: what computes sound and has no goroutines runs without it.
-ARITHMETIC := ^Test(Guard|APairHas|Analysis|Silence|Curve|MeterAgrees|Gates|TruePeak|Tech33|Weighting|Quiet)
+# First everything that is quick, under the race detector; then, without it, what takes long, only computes or runs roomd as a process
+# of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves). Real sound and real lamps have the processors to themselves; they
+# mostly wait, so they run side by side. check has vetted the tests. SQLite, which is C made into Go and the most there is to
+# compile, is not watched for races; what calls it is.
+REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
+RACE := CGO_ENABLED=1 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
+LONG := ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -parallel 4
 
 test: setup check
-	ROOMD_LONG=1 go test -race -shuffle=on -parallel 4 -skip '$(ARITHMETIC)' $$(go list ./... | grep -v -e cmd/roomd -e player/output -e player/beds)
-	ROOMD_LONG=1 go test -shuffle=on ./player ./player/loudness ./player/beds
-	ROOMD_LONG=1 go test -race -shuffle=on ./player/output
-	go test -race -c -o bin/roomd.test ./cmd/roomd
-	cd cmd/roomd && ROOMD_LONG=1 ../../bin/roomd.test -test.shuffle=on -test.timeout 30m -test.parallel 8 -test.run '$(SESSIONS)'
-	cd cmd/roomd && ROOMD_LONG=1 ../../bin/roomd.test -test.shuffle=on -test.timeout 30m -test.parallel 4 -test.skip '$(SESSIONS)' -kills 50
+	$(RACE) $$(go list ./... | grep -v player/output)
+	$(RACE) ./player/output
+	$(LONG) -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
+	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
 	$(MAKE) browser
 
 check:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change: $$out"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
+	@rig/vulncheck
+	go run $(ACTIONLINT)
 
 browser: build
 	cd web/ui && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
 	git diff --exit-code --stat web/ui/dist
 	cd web/e2e && npm ci --silent && npm test --silent
 
-# The pictures in docs, as the browser tests see this version.
-pictures: browser
-	cd web/e2e/shots && cp before-amber-1180x820.png ../../../docs/before.png && cp journey-amber-1180x820.png ../../../docs/session.png && \
-		cp music-amber-1180x820.png ../../../docs/desk.png
+# Every screen in web/e2e/shots, to be looked at; those in docs are among them.
+pictures: build
+	cd web/e2e && npm ci --silent && ROOMD_PICTURES=1 node --test --test-concurrency=2 scenes.test.js narrow.test.js clinic.test.js
+	cd web/e2e/shots && for p in before=before session=held emergency=emergency summary=ended desk=music steer=steer-coming; do \
+		cp $${p#*=}-amber-1180x820.png ../../../docs/$${p%=*}.png; done && cp journey-en-390x844.png ../../../docs/phone.png && cp clinic-twenty-desk.png ../../../docs/clinic.png
 
 bench:
 	@rig/setup bench
-	go test -run '^$$' -bench . -benchmem ./...
+	go test -run '^$$' -bench . -benchmem -timeout 2h ./...
 
 # What takes too long for every change.
 bars: setup
-	ROOMD_LONG=1 go test ./cmd/roomd -run Corpus -corpus 30 -v -timeout 30m
+	for to in windows/amd64 darwin/arm64; do GOOS=$${to%/*} GOARCH=$${to#*/} go build ./... || exit 1; done
+	ROOMD_LONG=1 go test ./cmd/roomd -run Corpus -corpus 30 -steered 30 -v -timeout 60m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
+	ROOMD_BARS=1 go test ./cmd/roomd -run SyncthingLibrary -v -timeout 60m
 	ROOMD_BARS=1 go test ./cmd/roomd -run LargeLibrary -tracks 10000 -v -timeout 120m
 	ROOMD_EDITS=100000 go test ./playlists -run EditProperty -v -timeout 60m
-	go test ./cmd/roomd -run 'ErasedSession|RoomsOnOneBroker' -raw 1h -two-rooms 10m -v -timeout 90m
-	go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
+	ROOMD_LONG=1 go test ./cmd/roomd -run 'ErasedSession|RoomsOnOneBroker' -raw 1h -two-rooms 10m -v -timeout 90m
+	ROOMD_LONG=1 go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
+	ROOMD_BARS=1 ROOMD_LONG=1 go test ./room -run TestCourse -rapid.checks=500 -v -timeout 60m
+	go test ./player -run NothingSudden -places 1000 -v -timeout 30m
+	ROOMD_BARS=1 go test ./cmd/roomd -run 'SlowConnections|MemoryIsShort' -v -timeout 30m
+	cd web/e2e && npm ci --silent && ROOMD_BARS=1 node --test scenes.test.js && ROOMD_BARS=1 node --test --test-name-pattern='a thousand rooms|thousand: dark' clinic.test.js
 
 # The faults of docs/lights.md at their full length: an hour, a line for each figure.
 bars-lights: setup
@@ -71,6 +85,20 @@ ROOMS ?= 6
 faults: setup
 	ROOMD_LONG=1 go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -parallel $(ROOMS) -timeout 0
 
+# A clinic's desk: DESK_ROOMS rooms with a change a second each and two pages; then the desk killed KILLS times for a minute, links cut at
+# random for CUTS (as root, half of them by the cable), a thousand reconnects at once, wrong clocks. A line for each figure.
+bench-desk: DESK_ROOMS ?= $(if $(filter command% environment%,$(origin ROOMS)),$(ROOMS),1000)
+bench-desk: setup
+	ROOMD_BARS=1 go test ./room/clinic -run TestDeskBars -rooms $(DESK_ROOMS) -v -timeout 30m
+
+KILLS ?= 3
+CUTS ?= 2m
+faults-desk: DESK_ROOMS ?= $(if $(filter command% environment%,$(origin ROOMS)),$(ROOMS),1000)
+faults-desk: setup
+	ROOMD_BARS=1 go test ./room/clinic -run 'TestDesk[^B]' -rooms $(DESK_ROOMS) -desk-kills $(KILLS) -cuts $(CUTS) -v -timeout 0
+	ROOMD_LONG=1 go test ./cmd/roomd -run TestClinicDeskGone -v -timeout 10m
+	ROOMD_BARS=1 go test ./web/desk -run HundredRooms -v -timeout 30m
+
 # Sessions of ten minutes on a sound card, one after the other: nothing grows.
 HOURS ?= 1
 soak: setup
@@ -83,6 +111,22 @@ dist:
 # The package in a Debian of its own under systemd: installed, paired, a session, upgraded in the middle of it, purged. As root.
 dist-test:
 	@rig/dist-test
+
+# A release in bin/release, signed by RELEASE_KEY: docs/release.md. release-test builds one twice and compares.
+release:
+	@RELEASE_KEY='$(RELEASE_KEY)' rig/release
+
+release-test:
+	@rig/release-test
+
+# What a card needs to become a room by itself, and a sheet to print: make card ROOM=Willow. CARD has further options of roomd card.
+CARD ?=
+card: dist build
+	@bin/roomd card "$(ROOM)" --packages bin/dist $(CARD)
+
+# A card's first boot under cloud-init, in a Debian of its own, up to the first session. As root.
+card-test:
+	@rig/card-test
 
 # Each fuzz target for FUZZTIME, one after the other. What it finds is kept under testdata/fuzz and run by every test.
 FUZZTIME ?= 30s

@@ -13,6 +13,8 @@ const (
 	underFloor = -12.0 // LU against the target that those 5 s count for at least
 	guardInner = 0.1   // LU that the guard stays inside of these
 	guardRise  = 4.0   // dB a second that it lets go at, at least
+	overPeaks  = 14.0  // dB that a sudden peak may be over the peak of the 5 s before it
+	peakFloor  = -14.0 // dB against the target that those peaks count for at least, in dBFS
 )
 
 // Guard is the last stage before the output: whatever comes in, what goes out does not startle. It holds
@@ -20,12 +22,15 @@ const (
 //   - the true peak at -1 dBTP (see limiter);
 //   - each moment (EBU R128 momentary loudness, 400 ms) at 6 LU over the target at most, and at 8 LU over the loudest moment of
 //     the 5 s before it, where target - 12 LU counts if those were softer;
-//   - each moment at the ceiling at most, whatever the target.
+//   - each moment at the ceiling at most, whatever the target;
+//   - what comes at once, within a tenth of a second, at 14 dB over the peak of the 5 s before it, where target - 14 dBFS
+//     counts if that was lower: a click, a scratch, a plug that is pulled (see limiter);
+//   - no DC and no infrasound (see dcBlocker).
 //
-// What keeps all this goes through with its very bits, Delay frames later. Out of silence the first 400 ms are held at target - 4 LU,
+// What keeps all this goes through with its very bits, guardDelay frames later. Out of silence the first 400 ms are held at target - 4 LU,
 // and then what follows may be 8 LU louder.
 //
-// How a window of 400 ms is held with a look-ahead of 80: sound is taken in hops of 5 ms, and a hop is let in at a gain
+// How a window of 400 ms is held with a look-ahead of 70: sound is taken in hops of 5 ms, and a hop is let in at a gain
 // with which every window that ends with it keeps its limit, given what has gone out. That alone would let a sudden
 // sound spend a window's energy in its first moments and leave a hole; so once the guard acts it also asks
 // what the rest of the window would hold if the sound went on as the look-ahead hears it. The gain then goes down evenly in dB, to
@@ -42,10 +47,11 @@ type Guard struct {
 	target, ceiling float64 // LUFS
 	limits          limits  // of target and ceiling
 	w               loudness.Weighting
-	in              int64 // hops that came in
-	fill            int   // frames of the hop that is coming in
+	in              int64        // hops that came in
+	fill            int          // frames of coming
+	coming          [][2]float64 // the hop being filled
 	audio           [slots][][2]float64
-	out             [][2]float64 // the hop that goes out
+	out             [][2]float64 // the hop being handed on
 	heard           [slots]loudness.Weighting
 	peaks           [slots]float64
 
@@ -56,6 +62,8 @@ type Guard struct {
 	gain   float64       // at the end of the last hop that got one
 	budget float64       // energy of a window, as of the last hop
 
+	dc      dcBlocker
+	first   *limiter // of what is sudden, so that the loudness is not held down for it
 	limiter *limiter
 	changed [slots]bool // the hop's bits are not what came in
 
@@ -66,11 +74,13 @@ type Guard struct {
 	least    float64
 	moments  int // in least
 	buckets  [buckets]float64
+	peak     float64 // in the bucket that is being filled
+	tops     [buckets]float64
 	nBuckets int64
 }
 
 const (
-	guardAhead = 16  // hops of look-ahead: 80 ms
+	guardAhead = 14  // hops of look-ahead: 70 ms
 	slots      = 32  // hops under way, a power of two
 	hops       = 128 // more than window + those under way, a power of two
 	buckets    = 64
@@ -78,11 +88,11 @@ const (
 )
 
 // limits are the target's and the ceiling's as powers.
-type limits struct{ floor, target, ceiling float64 }
+type limits struct{ floor, target, ceiling, peak float64 }
 
 // NewGuard is a guard at rest, after silence. target and ceiling are in LUFS; rate is 8000 to 192000 Hz.
 func NewGuard(rate int, target, ceiling float64) *Guard {
-	hop := (rate + 100) / 200
+	hop := hopOf(rate)
 	wide := 0.4 * float64(rate) / float64(hop)
 	g := &Guard{
 		rate: rate, hop: hop,
@@ -91,7 +101,8 @@ func NewGuard(rate int, target, ceiling float64) *Guard {
 		memory:  int(4.9 * float64(rate) / float64(hop)),
 		ceiling: ceiling,
 		w:       loudness.NewWeighting(rate), gain: 1, least: math.Inf(1),
-		out: make([][2]float64, hop), limiter: newLimiter(rate, hop),
+		out: make([][2]float64, hop), dc: newDCBlocker(rate, hop), coming: make([][2]float64, hop),
+		first: newLimiter(rate, hop, math.Inf(1)), limiter: newLimiter(rate, hop, linear(peakCeiling)),
 	}
 	for i := range g.audio {
 		g.audio[i] = make([][2]float64, hop)
@@ -104,8 +115,11 @@ func NewGuard(rate int, target, ceiling float64) *Guard {
 	return g
 }
 
-// Delay is how many frames later a frame goes out: 95 ms, always.
-func (g *Guard) Delay() int { return g.hop * (1 + guardAhead + limiterHops) }
+// hopOf is how many frames a hop has.
+func hopOf(rate int) int { return (rate + 100) / 200 }
+
+// guardDelay is how many frames later a frame goes out of a guard: 95 ms, always.
+func guardDelay(rate int) int { return hopOf(rate) * (1 + guardAhead + 2*limiterHops) }
 
 // SetTarget sets the target for the frames that come in from now on. A lower one counts for every moment from then
 // on, so that an abrupt one is met by an abrupt fall: let it glide ahead of where it is due.
@@ -118,11 +132,9 @@ func (g *Guard) SetTarget(lufs float64) {
 		floor:   loudness.Power(lufs + underFloor),
 		target:  loudness.Power(lufs + overTarget - guardInner),
 		ceiling: loudness.Power(g.ceiling - guardInner),
+		peak:    linear(lufs + peakFloor),
 	}
 }
-
-// Reduction is how far the guard holds down what goes out now, in dB, 0 or more, without the peak limiter.
-func (g *Guard) Reduction() float64 { return max(0, -20*math.Log10(g.gain)) }
 
 // Reset forgets what is under way and what was heard: from now on it is after silence.
 func (g *Guard) Reset() { *g = *NewGuard(g.rate, g.target, g.ceiling) }
@@ -130,7 +142,7 @@ func (g *Guard) Reset() { *g = *NewGuard(g.rate, g.target, g.ceiling) }
 // Process lets block in and puts what goes out in its place. It does not allocate.
 func (g *Guard) Process(block [][2]float64) {
 	for len(block) > 0 {
-		in := g.audio[g.in&(slots-1)][g.fill:]
+		in := g.coming[g.fill:]
 		n := min(len(in), len(block))
 		copy(in, block[:n])
 		copy(block[:n], g.out[g.fill:])
@@ -147,19 +159,21 @@ func (g *Guard) Process(block [][2]float64) {
 func (g *Guard) turn() {
 	k := g.in
 	g.in++
-	in := g.audio[k&(slots-1)]
-	peak := loudness.Peak(in)
+	peak := loudness.Peak(g.coming)
 	if !(peak <= absurd) {
-		peak = mend(in)
+		peak = mend(g.coming)
 	}
-	g.peaks[k&(slots-1)] = peak
+	in := g.audio[k&(slots-1)]
+	g.first.process(g.coming, peak, g.sudden(k)/g.most[(k-1)&(hops-1)], in)
+	g.peaks[k&(slots-1)] = loudness.Peak(in)
 	g.heard[k&(slots-1)] = g.w
 	g.energy[k&(hops-1)] = g.w.Energy(in)
+	g.dc.listen(in)
 	g.admit(k)
 
 	o := k - guardAhead
 	g.apply(o)
-	held := g.limiter.process(g.audio[o&(slots-1)], g.peaks[o&(slots-1)]*g.most[o&(hops-1)], g.out)
+	held := g.limiter.process(g.audio[o&(slots-1)], g.peaks[o&(slots-1)]*g.most[o&(hops-1)], g.sudden(o), g.out)
 	g.measure(o-limiterHops, held)
 }
 
@@ -318,14 +332,18 @@ func (g *Guard) apply(o int64) {
 		}
 	}
 	g.gain = b
+	audio := g.audio[slot]
 	g.changed[slot] = a != 1 || b != 1
 	top := max(a, b)
 	g.most[o&(hops-1)] = top
 	g.spent[o&(hops-1)] = top * top * g.energy[o&(hops-1)]
+	if g.dc.process(audio) {
+		g.peaks[slot] = loudness.Peak(audio)
+		defer func() { g.changed[slot] = true }()
+	}
 	if !g.changed[slot] {
 		return
 	}
-	audio := g.audio[slot]
 	step := (b - a) / float64(len(audio))
 	for i := range audio {
 		a += step
@@ -362,9 +380,25 @@ func (g *Guard) measure(h int64, held bool) {
 		sum += g.spent[j&(hops-1)]
 	}
 	g.least = min(g.least, sum/(0.4*float64(g.rate)))
+	g.peak = max(g.peak, loudness.Peak(g.out))
 	if g.moments++; g.moments == g.bucket {
 		g.buckets[g.nBuckets&(buckets-1)] = g.least
+		g.tops[g.nBuckets&(buckets-1)] = g.peak
 		g.nBuckets++
-		g.least, g.moments = math.Inf(1), 0
+		g.least, g.peak, g.moments = math.Inf(1), 0, 0
 	}
 }
+
+// sudden is the peak that hop h may have, by what went out in the 5 s before it. The last tenth of a second does not count,
+// or a scratch would open the way for its own second half.
+func (g *Guard) sudden(h int64) float64 {
+	before := g.limits.peak
+	n := int64(g.bucket)
+	oldest := h - int64(g.memory)
+	for b := min(g.nBuckets, h/n-1) - 1; b >= 0 && b*n >= oldest; b-- {
+		before = max(before, g.tops[b&(buckets-1)])
+	}
+	return before * overPeaksGain
+}
+
+var overPeaksGain = linear(overPeaks)

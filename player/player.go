@@ -12,15 +12,18 @@ import (
 
 // Line is where live sound goes. Its methods are called by the player's loop alone.
 type Line interface {
+	// Wait returns when the device has played so much that it is time to give it more, and says how many frames it
+	// takes then; 0 where woken has a word before that. It keeps the pace of real time, with a device and without one.
+	Wait(woken <-chan struct{}) (frames int)
 	// Prepare tries, without waiting, to have the device open. gen changes whenever what is written next will not join
 	// what was heard before; ok is false while there is no device.
 	Prepare() (gen uint64, ok bool)
-	// Write hands a block over, with one for each of Options.Pairs, and keeps the pace of real time, with a device and without one.
-	Write(block [][2]float64, more ...[][2]float64) error
+	// Write hands frames over, and as many for each of Options.Pairs.
+	Write(frames [][2]float64, more ...[][2]float64) error
 	// Delay is how long from now the next frame written will be heard.
 	Delay() time.Duration
-	// Stir says that sound will come, before the silence up to it is written.
-	Stir()
+	// Rest gives the device back, until Prepare is called again.
+	Rest()
 	// SetRate asks for another rate, in Hz, while nothing sounds. Rate is the one that is taken, once Prepare is ok.
 	SetRate(hz int)
 	Rate() int
@@ -35,8 +38,6 @@ type Options struct {
 	Line Line
 	// Open is called in a goroutine of its own; ctx ends when the track is no longer wanted.
 	Open Open
-	// OpenSoon is Open for a track that is due already: with it the first frames come sooner. nil: Open.
-	OpenSoon Open
 	// Now is the clock that a session's anchor is told by; nil is time.Now, whose monotonic part counts.
 	Now func() time.Time
 	// Ceiling is the most that a Master may ask for, in dB.
@@ -55,19 +56,14 @@ type Pair struct {
 	Loudest float64 // as Options.Loudest, for this pair
 }
 
-// pair is what a pair plays.
-type pair struct {
-	Pair
-	last last
-	gain float64
-}
-
 const (
 	blocks   = 50                     // a second
 	astray   = 250 * time.Millisecond // a position further off than this is a gap, not a drift
 	maxSlew  = 1000                   // one frame in so many is the fastest that a drift is made up for
-	waiting  = 64                     // events kept for a slow owner
+	kept     = 64                     // events kept for a slow owner
 	shutdown = 120 * time.Millisecond // the fade when the player is ended
+	drowse   = time.Minute            // without a session, a sound check or a page, before the device is given back
+	relook   = 30 * time.Second       // for a device that was not there
 )
 
 // Player plays scores on a line. Its methods may be called from any goroutine and never wait for sound.
@@ -78,28 +74,39 @@ type Player struct {
 	score  atomic.Pointer[wish]
 	master atomic.Pointer[Master]
 
+	woken    chan struct{} // holds a word when there is a newer wish
+	attended atomic.Bool
+	roused   atomic.Bool
+	asleep   atomic.Bool
+	lent     atomic.Bool
+	ready    atomic.Pointer[Score]
+
 	dropped atomic.Uint64
 	beats   atomic.Uint64
 	rate    atomic.Int64 // o.Rate, for those who make plans
 
 	// Owned by Run, as o.Rate is.
 	inner    context.Context
-	wished   wish // the last that was taken
-	tuning   bool // the line was asked for another rate, and has not answered
-	mix      *mixer
-	level    master
-	last     last
+	wished   wish   // the last that was taken
+	tuning   bool   // the line was asked for another rate, and has not answered
+	base     int    // Options.Rate, of what has no rate of its own
+	asked    int    // the rate that the line was asked for last
+	held     *Score // what was made ready
+	path     *chain
 	anchor   time.Time
-	running  bool    // there is a score
-	gen      uint64  // of the line
-	up       bool    // the line had a device
-	lost     bool    // it had one once, and DeviceLost was said
-	written  int64   // frames
-	drift    float64 // frames that the position is behind, smoothed
-	residual float64 // of the slew
-	buf      [][2]float64
-	pairs    []pair
-	more     [][][2]float64 // a block for each of pairs
+	running  bool           // there is a score
+	gen      uint64         // of the line
+	up       bool           // the line had a device
+	lost     bool           // it had one once, and DeviceLost was said
+	gap      bool           // what is rendered next does not join what was heard
+	written  int64          // frames
+	drift    float64        // frames that the position is behind, smoothed
+	residual float64        // of the slew
+	buf      [][2]float64   // a burst
+	more     [][][2]float64 // as much for each of Options.Pairs
+	cut      [][][2]float64 // of more, what is written
+	block    int            // frames that are mixed at once
+	idle     time.Time      // since when nobody needs the sound; zero: somebody does
 
 	mu     sync.Mutex // never held while anything else is done
 	status Status     // guarded by mu
@@ -139,26 +146,66 @@ func New(o Options) *Player {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	p := &Player{o: o, events: make(chan Event, waiting), level: master{rate: o.Rate, ceiling: o.Ceiling}}
+	p := &Player{o: o, base: o.Rate, asked: o.Rate, events: make(chan Event, kept), woken: make(chan struct{}, 1)}
 	p.rate.Store(int64(o.Rate))
-	for _, q := range o.Pairs {
-		p.pairs = append(p.pairs, pair{Pair: q, gain: linear(q.Level)})
-		p.more = append(p.more, nil)
-	}
 	return p
 }
 
 // SetScore goes over to a score whose time 0 is (or was) at anchor. The newest call wins.
 func (p *Player) SetScore(s Score, anchor time.Time) {
 	p.score.Store(&wish{score: s, plan: newPlan(s, int(p.rate.Load())), anchor: anchor})
+	p.wake()
 }
 
 // Stop fades everything out over 3 s and leaves the line open.
-func (p *Player) Stop() { p.score.Store(&wish{plan: newPlan(Score{}, int(p.rate.Load())), stop: true}) }
+func (p *Player) Stop() {
+	p.score.Store(&wish{plan: newPlan(Score{}, int(p.rate.Load())), stop: true})
+	p.wake()
+}
 
 // SetMaster asks for a level. Up, it is reached at 3 dB a second at most; it never passes the ceiling. Before a
 // score sounds it is set at once.
-func (p *Player) SetMaster(m Master) { p.master.Store(&m) }
+func (p *Player) SetMaster(m Master) {
+	p.master.Store(&m)
+	p.wake()
+}
+
+// Attend says whether somebody is there who may ask for sound at any moment. A minute after nobody is, and nothing is to sound,
+// the player gives its device back and sleeps until it is needed.
+func (p *Player) Attend(yes bool) {
+	if p.attended.Swap(yes) != yes {
+		p.wake()
+	}
+}
+
+// Lend has the player give its device back as soon as nothing sounds nor is to sound, whoever is there, until it is called with
+// false. A score that is set meanwhile takes the device again.
+func (p *Player) Lend(yes bool) {
+	if p.lent.Swap(yes) != yes {
+		p.wake()
+	}
+}
+
+// Rouse has the player awake for the next minute: sound may be asked for soon.
+func (p *Player) Rouse() {
+	p.roused.Store(true)
+	p.wake()
+}
+
+// Ready makes ready for a score that may be asked for at any moment: the device goes over to its rate, and the first clip is
+// opened and held, so that it sounds at once. It counts while the player is attended and nothing is to sound. The newest call
+// wins.
+func (p *Player) Ready(s Score) {
+	p.ready.Store(&s)
+	p.wake()
+}
+
+func (p *Player) wake() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
+	}
+}
 
 // Events tells what happens to the sound. Where nobody fetches them the oldest are dropped, and counted in Status.
 func (p *Player) Events() <-chan Event { return p.events }
@@ -178,9 +225,15 @@ func (p *Player) emit(e Event) {
 	}
 }
 
-// Beats is how many blocks of sound or silence, of a 50th of a second each, have been handed to the line. It grows in real
-// time, also while the line has no device; where it stands still the player is stuck.
-func (p *Player) Beats() uint64 { return p.beats.Load() }
+// Beats grows as the player hands sound or silence to the line, in real time, also while the line has no device, and while it
+// sleeps after each call. Where it stands still from one call to a later one the player is stuck.
+func (p *Player) Beats() uint64 {
+	n := p.beats.Load()
+	if p.asleep.Load() {
+		p.wake()
+	}
+	return n
+}
 
 // Status is how the sound is now.
 func (p *Player) Status() Status {
@@ -202,9 +255,14 @@ func (p *Player) Run(ctx context.Context) error {
 	defer cancel()
 	p.inner = inner
 	p.tune()
-	defer func() { p.mix.close() }()
+	defer func() { p.path.mix.close() }()
+	defer context.AfterFunc(ctx, p.wake)()
 	for ctx.Err() == nil {
-		if err := p.step(); err != nil {
+		if p.drowsy() {
+			p.sleep(ctx)
+			continue
+		}
+		if err := p.step(p.o.Line.Wait(p.woken)); err != nil {
 			return err
 		}
 		p.beats.Add(1)
@@ -214,18 +272,71 @@ func (p *Player) Run(ctx context.Context) error {
 	}
 	out := ramp{p.written, p.written + frames(shutdown, p.o.Rate), quarter, 0}
 	for p.written < out.to {
-		p.render(0)
-		p.fade(out)
-		if err := p.o.Line.Write(p.buf, p.more...); err != nil {
+		n := p.o.Line.Wait(nil)
+		p.render(n, func() int64 { return 0 })
+		p.fade(n, out)
+		if err := p.write(n); err != nil {
 			return err
 		}
-		p.written += int64(len(p.buf))
 	}
 	return nil
 }
 
-// step plays one block.
-func (p *Player) step() error {
+// drowsy reports whether nobody has needed the sound for a while, or the device is lent.
+func (p *Player) drowsy() bool {
+	if p.lent.Load() && p.score.Load() == nil && !p.busy() {
+		return true
+	}
+	if p.roused.Swap(false) || p.attended.Load() || p.score.Load() != nil || p.busy() {
+		p.idle = time.Time{}
+		return false
+	}
+	if p.idle.IsZero() {
+		p.idle = p.o.Now()
+	}
+	return p.o.Now().Sub(p.idle) >= drowse
+}
+
+// busy reports whether anything sounds or is still to sound.
+func (p *Player) busy() bool {
+	m := p.path.mix
+	return m.audible() || p.running && slices.ContainsFunc(m.plan.clips, func(c part) bool { return c.end > m.pos })
+}
+
+// sleep gives the device back until somebody needs the sound. A device that was not there is looked for now and then, so
+// that what is said of it stays true.
+func (p *Player) sleep(ctx context.Context) {
+	p.asleep.Store(true)
+	defer p.asleep.Store(false)
+	line := p.o.Line
+	missing := !p.up
+	p.up, p.lost = false, false
+	p.path.mix.hold(nil)
+	p.report()
+	line.Rest()
+	t := time.NewTimer(relook)
+	defer t.Stop()
+	for ctx.Err() == nil && p.drowsy() {
+		select {
+		case <-p.woken:
+			p.take(p.elapsed())
+			p.beats.Add(1)
+			continue
+		case <-t.C:
+		}
+		if missing && !p.lent.Load() {
+			line.Prepare()
+			line.Wait(p.woken) // for the opening
+			_, ok := line.Prepare()
+			missing = !ok
+			line.Rest()
+		}
+		t.Reset(relook)
+	}
+}
+
+// step plays a burst of n frames.
+func (p *Player) step(n int) error {
 	gen, ok := p.o.Line.Prepare()
 	if !ok {
 		if p.up {
@@ -233,40 +344,58 @@ func (p *Player) step() error {
 			p.emit(Event{Kind: DeviceLost, At: p.elapsed()})
 		}
 		p.take(p.elapsed())
-		clear(p.buf)
-		for _, b := range p.more {
-			clear(b)
-		}
+		p.grow(n)
+		p.hush(0, n)
 		p.report()
-		return p.o.Line.Write(p.buf, p.more...)
+		return p.write(n)
 	}
 	if hz := p.o.Line.Rate(); hz != p.o.Rate || p.tuning {
+		n = int(int64(n) * int64(hz) / int64(p.o.Rate))
 		p.retune(hz)
 	}
 	cut := !p.up || gen != p.gen
+	p.gap = p.gap || cut
 	if p.lost {
 		p.lost = false
 		p.emit(Event{Kind: DeviceBack, At: p.elapsed()})
 	}
 	p.up, p.gen = true, gen
-
 	if cut {
-		p.last.reset() // what is on its way in it belongs to before the gap
-		for k := range p.pairs {
-			p.pairs[k].last.reset()
-		}
+		p.path.reset()
 	}
 	at := p.elapsed() + p.delay()
 	if taken := p.take(at); taken {
 		at = p.elapsed() + p.delay()
 	}
-	slew := p.follow(frames(at, p.o.Rate), cut)
-	p.render(slew)
+	if p.tuning {
+		return nil // what was rendered at the old rate would come before the first frame at the new one
+	}
+	if n == 0 {
+		if !p.gap { // else the next burst is elsewhere
+			p.path.mix.prepare()
+		}
+		return nil
+	}
+	target := frames(at, p.o.Rate)
+	p.render(n, func() int64 {
+		slew := p.follow(target, p.gap)
+		target, p.gap = target+int64(p.block), false
+		return slew
+	})
 	p.report()
-	if err := p.o.Line.Write(p.buf, p.more...); err != nil {
+	return p.write(n)
+}
+
+// write hands n frames of what was rendered to the line.
+func (p *Player) write(n int) error {
+	more := p.cut[:0]
+	for _, b := range p.more {
+		more = append(more, b[:n])
+	}
+	if err := p.o.Line.Write(p.buf[:n], more...); err != nil {
 		return err
 	}
-	p.written += int64(len(p.buf))
+	p.written += int64(n)
 	return nil
 }
 
@@ -280,9 +409,12 @@ func (p *Player) elapsed() time.Duration {
 // take goes over to what the owner wishes. It reports whether the score has changed.
 func (p *Player) take(at time.Duration) bool {
 	if m := p.master.Swap(nil); m != nil {
-		p.level.ask(*m, !p.running && !p.audible() || !p.up)
+		p.path.level.ask(*m, !p.running && !p.path.mix.audible() || !p.up)
 	}
 	w := p.score.Swap(nil)
+	if r := p.ready.Swap(nil); r != nil && w == nil && !p.busy() {
+		return p.prepare(r)
+	}
 	if w == nil {
 		return false
 	}
@@ -291,40 +423,81 @@ func (p *Player) take(at time.Duration) bool {
 	}
 	if w.stop {
 		p.running = false
-		p.mix.setPlan(w.plan)
+		p.path.mix.setPlan(w.plan)
 		return true
 	}
-	p.o.Line.Stir()
 	shift := p.anchor.Sub(w.anchor)
 	fresh := p.anchor.IsZero() || shift > astray || shift < -astray
 	if fresh {
 		p.anchor = w.anchor
-		p.mix.seek(frames(p.o.Now().Sub(w.anchor)+p.delay(), p.o.Rate), true)
+		p.path.mix.seek(frames(p.o.Now().Sub(w.anchor)+p.delay(), p.o.Rate), true)
 		p.drift = 0
 	}
-	tune := w.score.Rate != 0 && w.score.Rate != p.o.Rate && fresh && !p.audible()
 	p.anchor, p.running, p.wished = w.anchor, true, *w
-	if tune {
-		p.o.Line.SetRate(w.score.Rate)
-		p.up, p.tuning = false, true // no loss: what comes next is an opening
+	if fresh && !p.path.mix.audible() && p.wantRate(w.score.Rate) {
 		return true
 	}
-	p.mix.setPlan(w.plan)
+	p.path.mix.setPlan(w.plan)
 	return true
+}
+
+// wantRate asks the line for the rate of a score, while nothing sounds. It reports whether that is another one.
+func (p *Player) wantRate(hz int) bool {
+	if hz == 0 {
+		hz = p.base
+	}
+	if hz == p.asked {
+		return false
+	}
+	p.asked = hz
+	p.o.Line.SetRate(hz)
+	p.up, p.tuning = false, true // no loss: what comes next is an opening
+	return true
+}
+
+// prepare makes ready for a score.
+func (p *Player) prepare(s *Score) bool {
+	p.running = false
+	p.held = nil
+	if len(s.Clips) > 0 && s.Clips[0].File != "" {
+		p.held = s
+	}
+	if p.wantRate(s.Rate) {
+		return true
+	}
+	p.holdFirst()
+	return false
+}
+
+func (p *Player) holdFirst() {
+	if p.held == nil {
+		p.path.mix.hold(nil)
+		return
+	}
+	p.path.mix.hold(&newPlan(*p.held, p.o.Rate).clips[0])
 }
 
 // tune makes what depends on the rate.
 func (p *Player) tune() {
-	p.buf = make([][2]float64, p.o.Rate/blocks)
-	p.last = newLast(p.o)
-	for k := range p.pairs {
-		o := p.o
-		o.Loudest = p.pairs[k].Loudest
-		p.pairs[k].last, p.more[k] = newLast(o), make([][2]float64, len(p.buf))
+	p.block = p.o.Rate / blocks
+	p.buf, p.more = nil, make([][][2]float64, len(p.o.Pairs))
+	p.cut = make([][][2]float64, 0, len(p.o.Pairs))
+	old := p.path
+	p.path = newChain(p.inner, p.o, p.block, p.emit)
+	if old != nil {
+		old.mix.close()
+		p.path.level.db, p.path.level.to, p.path.level.speed = old.level.db, old.level.to, old.level.speed
 	}
-	p.mix = newMixer(p.inner, p.o.Rate, len(p.buf), p.o.Open, p.emit)
-	if p.o.OpenSoon != nil {
-		p.mix.openSoon = p.o.OpenSoon
+}
+
+// grow makes room for bursts of n frames.
+func (p *Player) grow(n int) {
+	if n <= len(p.buf) {
+		return
+	}
+	p.buf = make([][2]float64, n)
+	for k := range p.more {
+		p.more[k] = make([][2]float64, n)
 	}
 }
 
@@ -332,12 +505,12 @@ func (p *Player) tune() {
 func (p *Player) retune(hz int) {
 	p.o.Rate, p.tuning = hz, false
 	p.rate.Store(int64(hz))
-	p.mix.close()
 	p.tune()
-	p.level.rate = hz
 	p.written, p.drift, p.residual = 0, 0, 0
 	if p.running {
-		p.mix.setPlan(newPlan(p.wished.score, hz))
+		p.path.mix.setPlan(newPlan(p.wished.score, hz))
+	} else {
+		p.holdFirst()
 	}
 }
 
@@ -345,11 +518,7 @@ func (p *Player) delay() time.Duration {
 	if !p.up {
 		return 0
 	}
-	return p.o.Line.Delay() + duration(p.last.delay(), p.o.Rate)
-}
-
-func (p *Player) audible() bool {
-	return slices.ContainsFunc(p.mix.decks, (*deck).audible)
+	return p.o.Line.Delay() + duration(p.path.late(), p.o.Rate)
 }
 
 // follow keeps the position with the session's clock: by a slew where the device's clock drifts, anew after a gap.
@@ -357,10 +526,10 @@ func (p *Player) follow(target int64, cut bool) (slew int64) {
 	if p.anchor.IsZero() {
 		return 0
 	}
-	off := target - p.mix.pos
+	off := target - p.path.mix.pos
 	if limit := frames(astray, p.o.Rate); cut || off > limit || off < -limit {
 		// Behind, the line has run dry meanwhile, so that nothing is left to fade out.
-		p.mix.seek(target, off < 0 && !cut)
+		p.path.mix.seek(target, off < 0 && !cut)
 		p.drift, p.residual = 0, 0
 		if p.running {
 			p.seeks()
@@ -368,7 +537,7 @@ func (p *Player) follow(target int64, cut bool) (slew int64) {
 		return 0
 	}
 	p.drift += (float64(off) - p.drift) / 32
-	limit := float64(len(p.buf)) / maxSlew
+	limit := float64(p.block) / maxSlew
 	p.residual += max(min(p.drift/64, limit), -limit)
 	whole := math.Trunc(p.residual)
 	p.residual -= whole
@@ -381,26 +550,36 @@ func (p *Player) seeks() {
 	p.mu.Unlock()
 }
 
-// render fills buf with the next block.
-func (p *Player) render(slew int64) {
-	p.mix.mix(p.buf, slew)
-	p.level.process(p.buf)
-	for k := range p.pairs {
-		q, buf := &p.pairs[k], p.more[k]
-		for i, f := range p.buf {
-			buf[i] = [2]float64{f[0] * q.gain, f[1] * q.gain}
+// render fills buf with the next n frames, block by block. Before each the position is moved by what slew says.
+func (p *Player) render(n int, slew func() int64) {
+	p.grow(n)
+	for from := 0; from < n; from += p.block {
+		s := slew()
+		to := min(from+p.block, n)
+		if p.path.rests() {
+			p.hush(from, to)
+			p.path.mix.pos += int64(to - from)
+		} else {
+			p.path.Stream(p.buf[from:to])
+			for k, pair := range p.path.pairs {
+				pair.Stream(p.more[k][from:to])
+			}
 		}
-		q.last.process(buf, p.mix.plan, p.mix.pos, p.level.db+q.Level)
+		p.path.mix.pos += s
 	}
-	p.last.process(p.buf, p.mix.plan, p.mix.pos, p.level.db)
 }
 
-func (p *Player) fade(r ramp) {
-	n := int64(len(p.buf))
-	if g, flat := r.flat(p.written, p.written+n); flat && g == 1 {
-		return
+// hush makes silence of frames from to to.
+func (p *Player) hush(from, to int) {
+	clear(p.buf[from:to])
+	for _, b := range p.more {
+		clear(b[from:to])
 	}
-	env := p.mix.unit(n)
+}
+
+// fade fades n frames that were rendered.
+func (p *Player) fade(n int, r ramp) {
+	env := unit(make([]float64, n), int64(n))
 	r.mul(env, p.written)
 	for i, g := range env {
 		p.buf[i][0] *= g
@@ -419,11 +598,11 @@ func (p *Player) report() {
 	}
 	defer p.mu.Unlock()
 	s := &p.status
-	s.Running, s.anchor, s.Master, s.Device = p.running, p.anchor, p.level.level(), p.up
+	s.Running, s.anchor, s.Master, s.Device = p.running, p.anchor, p.path.level.told(), p.up
 	s.Sounding = s.Sounding[:0]
-	for _, d := range p.mix.decks {
+	for _, d := range p.path.mix.decks {
 		if d.audible() {
-			s.Sounding = append(s.Sounding, Sounding{d.id(), d.clip.Title, !d.sounding, d.retired})
+			s.Sounding = append(s.Sounding, Sounding{d.id(), d.clip.Title, !d.track.heard, d.state == leaving})
 		}
 	}
 }

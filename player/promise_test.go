@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"roomd/player/loudness"
+	"roomd/rig"
 )
 
 // wild is a source that does all that startles: bursts of full scale out of near silence, clicks, squares whose true
@@ -56,6 +57,7 @@ func (w *wild) Stream(s [][2]float64) (int, bool) {
 
 // TestNothingStartles holds promise 1 on what leaves a render, whatever the files hold and however wrong their gains.
 func TestNothingStartles(t *testing.T) {
+	rig.Arithmetic(t)
 	const target = -23.0
 	for seed := range uint64(3) {
 		r := rand.New(rand.NewPCG(seed, 1))

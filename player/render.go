@@ -40,12 +40,12 @@ func Render(ctx context.Context, s Score, o Options, from, to time.Duration, sin
 	}
 	go func() {
 		defer close(full)
-		m := newMixer(ctx, o.Rate, renderBlock, o.Open, notify)
+		path := newChain(ctx, o, renderBlock, notify)
+		m := path.mix
 		defer m.close()
 		m.offline = true
 		m.pos = first
-		guard := newLast(o)
-		late := guard.delay() // frames that the guard still holds when the last ones are mixed
+		late := path.late() // frames that the guard still holds when the last ones are mixed
 		m.setPlan(newPlan(s, o.Rate))
 		for m.pos < last+late {
 			var block [][2]float64
@@ -56,8 +56,7 @@ func Render(ctx context.Context, s Score, o Options, from, to time.Duration, sin
 			}
 			block = block[:min(renderBlock, last+late-m.pos)]
 			at := m.pos - late
-			m.mix(block, 0)
-			guard.process(block, m.plan, m.pos, 0)
+			path.Stream(block)
 			if at < first {
 				block = block[:copy(block, block[min(first-at, int64(len(block))):])]
 			}

@@ -20,15 +20,17 @@ type Score struct {
 
 // Clip is one stretch of one source.
 type Clip struct {
-	ID      string        `json:"id"`
-	File    string        `json:"file,omitempty"` // absolute path of a track, or
-	Bed     string        `json:"bed,omitempty"`  // the name of a generated bed
-	Title   string        `json:"title"`
-	Start   time.Duration `json:"start"`    // session time of its first frame
-	End     time.Duration `json:"end"`      // session time just after its last
-	From    time.Duration `json:"from"`     // place in the file that sounds at Start
-	FadeIn  time.Duration `json:"fade_in"`  // from Start, equal-power (sin); 0: at once
-	FadeOut time.Duration `json:"fade_out"` // up to End, equal-power (cos); 0: the source's own ending
+	ID   string `json:"id"`
+	File string `json:"file,omitempty"` // absolute path of a track, or
+	Bed  string `json:"bed,omitempty"`  // the name of a generated bed
+	// Intensity is a bed's, 1 (calm) to 5 (intense); 0: as it always was.
+	Intensity float64       `json:"intensity,omitempty"`
+	Title     string        `json:"title"`
+	Start     time.Duration `json:"start"`    // session time of its first frame
+	End       time.Duration `json:"end"`      // session time just after its last
+	From      time.Duration `json:"from"`     // place in the file that sounds at Start
+	FadeIn    time.Duration `json:"fade_in"`  // from Start, equal-power (sin); 0: at once
+	FadeOut   time.Duration `json:"fade_out"` // up to End, equal-power (cos); 0: the source's own ending
 	// Gain is in dB, fixed for the clip: target minus the track's loudness. Beds sound at -23 LUFS where Gain is 0.
 	Gain float64 `json:"gain"`
 	// Curve is further gain over the source's own time, by At, linear in dB between its points: what the analysis

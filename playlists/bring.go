@@ -3,6 +3,7 @@ package playlists
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -162,7 +163,7 @@ func (s *Shelf) Shelve(ctx context.Context, part, place string) (file string, th
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := os.MkdirAll(s.root, 0o755); err != nil {
+	if err := os.MkdirAll(s.root, 0o700); err != nil {
 		return wrap(err)
 	}
 	f, err := openFolder(s.root)
@@ -184,23 +185,49 @@ func (s *Shelf) Shelve(ctx context.Context, part, place string) (file string, th
 		}
 		return file, true, nil
 	}
-	to := f.abs(file)
-	if err := os.Rename(part, to); err == nil {
-		return file, false, syncDir(filepath.Dir(to))
+	to, name, err := f.within(file)
+	if err != nil {
+		return wrap(err)
+	}
+	defer to.Close()
+	if err := moveInto(part, to, name); err == nil {
+		return file, false, syncDir(to)
 	}
 	// Another file system: a copy gets its name when it is whole and on the disk.
 	whole, err := s.copied(ctx, part)
 	if err != nil {
 		return wrap(err)
 	}
-	if err := os.Rename(whole, to); err != nil {
+	if err := moveInto(whole, to, name); err != nil {
 		return wrap(errors.Join(err, os.Remove(whole)))
 	}
-	return file, false, errors.Join(syncDir(filepath.Dir(to)), os.Remove(part))
+	return file, false, errors.Join(syncDir(to), os.Remove(part))
+}
+
+// moveInto moves a file into a folder on the same file system, and gives it to the folder's group.
+func moveInto(file string, to *os.Root, name string) error {
+	group, err := groupOf(to)
+	if err != nil {
+		return err
+	}
+	from, err := os.OpenRoot(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := from.Chmod(filepath.Base(file), 0o600|group&0o060); err != nil {
+		return err
+	}
+	return renameAt(from, filepath.Base(file), to, name)
 }
 
 // folders is a folder as it is on the disk, made where it is not there.
 func (f *folder) folders(rel string) (string, error) {
+	root, err := os.OpenRoot(f.root)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
 	at := "."
 	for _, part := range strings.Split(rel, "/") {
 		next := path.Join(at, part)
@@ -213,10 +240,15 @@ func (f *folder) folders(rel string) (string, error) {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		// A link that leads nowhere has the name: Mkdir does not follow it.
-		if err := os.Mkdir(f.abs(next), 0o755); err != nil {
+		// A link that leads nowhere has the name: it is not followed.
+		if _, err := root.Lstat(next); err == nil {
+			return "", fmt.Errorf("%s is a link that leads nowhere", next)
+		}
+		dir, err := makeFolder(root, next)
+		if err != nil {
 			return "", err
 		}
+		dir.Close()
 		at = next
 	}
 	return at, nil
@@ -290,28 +322,41 @@ func sameContent(ctx context.Context, a, b string) (bool, error) {
 
 // copied is a copy of a file on the playlists folder's file system, under a name that no library reads. It is on the disk.
 func (s *Shelf) copied(ctx context.Context, file string) (name string, err error) {
-	dir := filepath.Join(s.root, bringing)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(s.root, 0o700); err != nil {
 		return "", err
 	}
-	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
+	root, err := os.OpenRoot(s.root)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	if err := root.Mkdir(bringing, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	if info, err := root.Lstat(bringing); err != nil || !info.IsDir() {
 		return "", errors.Join(errLeaves, err)
 	}
+	dir, err := root.OpenRoot(bringing)
+	if err != nil {
+		return "", err
+	}
+	defer dir.Close()
 	from, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
 	defer from.Close()
-	to, err := os.CreateTemp(dir, "part-")
+	part := "part-" + rand.Text()
+	to, err := dir.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", err
 	}
 	_, err = io.Copy(to, stopping{ctx, from})
-	err = errors.Join(err, to.Chmod(0o644), to.Sync(), to.Close())
+	err = errors.Join(err, to.Sync(), to.Close())
 	if err != nil {
-		return "", errors.Join(err, os.Remove(to.Name()))
+		return "", errors.Join(err, dir.Remove(part))
 	}
-	return to.Name(), nil
+	return filepath.Join(s.root, bringing, part), nil
 }
 
 // stopping reads until ctx ends.

@@ -2,6 +2,7 @@ package playlists
 
 import (
 	"cmp"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -16,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/renameio/v2"
 	"github.com/rogpeppe/go-internal/diff"
 )
 
@@ -58,7 +58,12 @@ func Load(root, name string, linked ...string) (Document, error) {
 	if _, err := folder.stat(name); err != nil {
 		return Document{}, err
 	}
-	f, err := os.Open(folder.abs(name))
+	dir, base, err := folder.within(name)
+	if err != nil {
+		return Document{}, err
+	}
+	defer dir.Close()
+	f, err := dir.Open(base)
 	if err != nil {
 		return Document{}, err
 	}
@@ -92,7 +97,16 @@ func (d Document) Save(was string) error {
 	if err := now.keep(); err != nil {
 		return fmt.Errorf("keep the earlier version: %w", err)
 	}
-	return replaceFile(filepath.Join(d.root, filepath.FromSlash(d.Name)), d.Text)
+	folder, err := openFolder(d.root, d.linked...)
+	if err != nil {
+		return err
+	}
+	dir, name, err := folder.within(d.Name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return replaceFile(dir, name, d.Text)
 }
 
 // keptVersions is how many earlier versions of a file are kept.
@@ -105,16 +119,16 @@ type Version struct {
 	Revision string    `json:"revision"`
 }
 
-// versionFile is where a version lies; as a pattern with the number "*".
+// versionFile is the path of a version, below the playlists folder. With "*" for the number it is a pattern for all of them.
 func (d Document) versionFile(number string) string {
 	end := path.Ext(d.Name)
-	return filepath.Join(d.root, ".versions", filepath.FromSlash(strings.TrimSuffix(d.Name, end)+"."+number+end))
+	return filepath.Join(".versions", filepath.FromSlash(strings.TrimSuffix(d.Name, end)+"."+number+end))
 }
 
-// numbers are those of the versions, the oldest first.
-func (d Document) numbers() ([]int, error) {
+// numbers are those of the versions below the playlists folder, the oldest first.
+func (d Document) numbers(root *os.Root) ([]int, error) {
 	pre, end, _ := strings.Cut(filepath.Base(d.versionFile("*")), "*")
-	entries, err := os.ReadDir(filepath.Dir(d.versionFile("*")))
+	entries, err := fs.ReadDir(root.FS(), path.Dir(filepath.ToSlash(d.versionFile("*"))))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -132,15 +146,20 @@ func (d Document) numbers() ([]int, error) {
 
 // Versions are the earlier texts of the file, the latest first. There are at most 20.
 func (d Document) Versions() ([]Version, error) {
-	numbers, err := d.numbers()
+	root, err := os.OpenRoot(d.root)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	numbers, err := d.numbers(root)
 	out := []Version{}
 	for _, n := range slices.Backward(numbers) {
 		file := d.versionFile(strconv.Itoa(n))
-		info, err := os.Stat(file)
+		info, err := root.Stat(file)
 		if err != nil {
 			return nil, err
 		}
-		text, err := os.ReadFile(file)
+		text, err := root.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +171,12 @@ func (d Document) Versions() ([]Version, error) {
 // Restore is the document with the text of a version. Saving it makes the present text a version in turn. The error is
 // fs.ErrNotExist where there is no such version.
 func (d Document) Restore(number int) (Document, error) {
-	text, err := os.ReadFile(d.versionFile(strconv.Itoa(number)))
+	root, err := os.OpenRoot(d.root)
+	if err != nil {
+		return d, err
+	}
+	defer root.Close()
+	text, err := root.ReadFile(d.versionFile(strconv.Itoa(number)))
 	if err != nil {
 		return d, err
 	}
@@ -167,59 +191,62 @@ func (d Document) Compare(number int) (string, error) {
 
 // keep makes the text a version.
 func (d Document) keep() error {
-	numbers, err := d.numbers()
+	root, err := os.OpenRoot(d.root)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(d.versionFile("*")), 0o755); err != nil {
+	defer root.Close()
+	numbers, err := d.numbers(root)
+	if err != nil {
 		return err
 	}
+	dir, err := makeFolder(root, filepath.Dir(d.versionFile("*")))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
 	next := 1
 	if len(numbers) > 0 {
 		next = numbers[len(numbers)-1] + 1
 	}
-	if err := replaceFile(d.versionFile(strconv.Itoa(next)), d.Text); err != nil {
+	if err := replaceFile(dir, filepath.Base(d.versionFile(strconv.Itoa(next))), d.Text); err != nil {
 		return err
 	}
 	for _, n := range numbers[:max(0, len(numbers)+1-keptVersions)] {
-		_ = os.Remove(d.versionFile(strconv.Itoa(n)))
+		_ = root.Remove(d.versionFile(strconv.Itoa(n)))
 	}
 	return nil
 }
 
-// replaceFile writes a file whole or not at all. Its rights stay, and so does a link to it.
-func replaceFile(name string, text []byte) error {
-	if real, err := filepath.EvalSymlinks(name); err == nil {
-		name = real
-	}
-	return renameio.WriteFile(name, text, 0o644, renameio.WithExistingPermissions())
-}
-
 // createFile writes a playlist file that was not there, with a line that leads editors to the schema: whole or not at
 // all, and never over another. The error is then fs.ErrExist.
-func createFile(root, name string, text []byte) error {
+func createFile(root, name string, text []byte, linked ...string) error {
 	if err := writeSchema(root); err != nil {
 		return err
 	}
-	text = append([]byte("# yaml-language-server: $schema="+strings.Repeat("../", strings.Count(name, "/"))+schemaFile+"\n"), text...)
-	to := filepath.Join(root, filepath.FromSlash(name))
-	aside, err := os.CreateTemp(filepath.Dir(to), ".new-*")
+	folder, err := openFolder(root, linked...)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(aside.Name())
-	_, err = aside.Write(text)
-	if err = cmp.Or(err, aside.Chmod(0o644), aside.Sync(), aside.Close()); err != nil {
+	dir, base, err := folder.within(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	text = append([]byte("# yaml-language-server: $schema="+strings.Repeat("../", strings.Count(name, "/"))+schemaFile+"\n"), text...)
+	aside := ".new-" + rand.Text()
+	defer func() { _ = dir.Remove(aside) }()
+	if err := replaceFile(dir, aside, text); err != nil {
 		return err
 	}
 	// A link takes a name only if it is free. A stick's file system has none.
-	if err := os.Link(aside.Name(), to); err == nil || errors.Is(err, fs.ErrExist) {
+	if err := dir.Link(aside, base); err == nil || errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := dir.Lstat(base); !errors.Is(err, fs.ErrNotExist) {
 		return cmp.Or(err, fs.ErrExist)
 	}
-	return os.Rename(aside.Name(), to)
+	return dir.Rename(aside, base)
 }
 
 // Document is the file of a playlist. The error is ErrNoFile where the playlist is a folder, a list or a starter, and
@@ -283,7 +310,7 @@ func (l *Library) Found(id string) (string, error) {
 	case !s.drafted:
 		return "", fs.ErrExist
 	}
-	if err := createFile(l.o.Folder, name, text); err != nil {
+	if err := createFile(l.o.Folder, name, text, l.o.Linked...); err != nil {
 		return "", err
 	}
 	l.scan()

@@ -408,7 +408,7 @@ func WriteNew(ctx context.Context, root, from string, measure Measure, linked ..
 		return "", problems, err
 	}
 	file = draftFile(path.Clean(from))
-	return file, problems, createFile(root, file, text)
+	return file, problems, createFile(root, file, text, linked...)
 }
 
 // draftFile is where the file of a folder or list stands: beside it.

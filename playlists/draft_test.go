@@ -256,7 +256,7 @@ func TestLibraryOfFolders(t *testing.T) {
 		"evening/02 Journey 40m/x.m3u8": "b.mp3",
 	})
 	l := run(t, LibraryOptions{Folder: root})
-	want := []string{"broken", "empty", "evening", "music/Album", "own/own", "own/spare", "pl", "usb/STICK", "walk", "starter/three-hours", "starter/quiet", "starter/tour"}
+	want := []string{"broken", "empty", "evening", "music/Album", "own/own", "own/spare", "pl", "usb/STICK", "walk", "starter/three-hours", "starter/quiet", "starter/steered", "starter/tour"}
 	until(t, l, "all is read", func() bool { e, ok := l.Get("walk"); return ok && e.Ready })
 	if got := l.ids(); !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

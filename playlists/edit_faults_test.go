@@ -141,6 +141,10 @@ func (d draw) document() (text string, comments int) {
 			keys = append(keys, "music:\n"+in+"- a.flac "+note()+"\n"+in+"- >-\n"+in+"    folded\n"+in+"    # name")
 		case 2:
 			keys = append(keys, "music: 'a"+wrap+"  b.flac'")
+		case 3:
+			keys = append(keys, "pool: ["+wrap+"{file: deep/, intensity: 2.5}, "+note()+wrap+"{bed: ocean, intensity: 4},\n"+in+"]", "intensity: "+d.one("2..4", "3", "'4..2'"))
+		case 4:
+			keys = append(keys, "menu:"+maybeNote(" ", "")+"\n"+in+"  'Open up': [open/, {file: a.flac, intensity: 1}] "+note()+"\n"+in+"  Still: silence")
 		}
 		if d.in(4) {
 			keys = append(keys, "level: "+d.one("-2.50", "3", "0"))
@@ -205,7 +209,16 @@ func bare(ph Phase) Phase {
 		s.Place = Place{}
 		music = append(music, s)
 	}
-	ph.Written = &Written{Music: music}
+	var words []WrittenChoice
+	for _, c := range ph.Written.Menu {
+		word := WrittenChoice{Name: c.Name}
+		for _, s := range c.Music {
+			s.Place = Place{}
+			word.Music = append(word.Music, s)
+		}
+		words = append(words, word)
+	}
+	ph.Written = &Written{Music: music, Menu: words}
 	return ph
 }
 

@@ -71,6 +71,36 @@ func openFolder(root string, linked ...string) (*folder, error) {
 
 func (f *folder) abs(rel string) string { return filepath.Join(f.root, filepath.FromSlash(rel)) }
 
+// within opens the folder that rel lies in, with links followed: below the root, or below a folder that links may lead to.
+// name is rel's in it. rel need not be there.
+func (f *folder) within(rel string) (dir *os.Root, name string, err error) {
+	real, err := filepath.EvalSymlinks(f.abs(rel))
+	if errors.Is(err, fs.ErrNotExist) {
+		real, err = filepath.EvalSymlinks(f.abs(path.Dir(rel)))
+		real = filepath.Join(real, path.Base(rel))
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	for _, base := range append([]string{f.real}, f.also...) {
+		if !inside(base, real) {
+			continue
+		}
+		top, err := os.OpenRoot(base)
+		if err != nil {
+			return nil, "", err
+		}
+		defer top.Close()
+		below, err := filepath.Rel(base, real)
+		if err != nil {
+			return nil, "", err
+		}
+		dir, err := top.OpenRoot(filepath.Dir(below))
+		return dir, filepath.Base(below), err
+	}
+	return nil, "", f.linked(rel)
+}
+
 // fold makes names equal that differ in case or in their Unicode form only.
 func fold(s string) string { return norm.NFC.String(strings.ToLower(norm.NFC.String(s))) }
 

@@ -2,7 +2,9 @@ package playlists
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path"
@@ -16,8 +18,12 @@ const idsFile = ".ids.json"
 // keptIDs are the IDs that files have had, by file.
 func (l *Library) keptIDs() map[string]string {
 	kept := map[string]string{}
-	if text, err := os.ReadFile(filepath.Join(l.o.Folder, idsFile)); err == nil && json.Unmarshal(text, &kept) != nil {
-		l.o.Log.Warn("IDs of playlists can't be read", "file", idsFile)
+	if dir, err := os.OpenRoot(l.o.Folder); err == nil {
+		text, err := dir.ReadFile(idsFile)
+		if err == nil && json.Unmarshal(text, &kept) != nil {
+			l.o.Log.Warn("IDs of playlists can't be read", "file", idsFile)
+		}
+		dir.Close()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -44,21 +50,31 @@ func (l *Library) keepIDs(files []string, ids map[string]string) {
 		return
 	}
 	l.sharedIDs = shared
-	file := filepath.Join(l.o.Folder, idsFile)
-	var err error
+	if err := writeIDs(l.o.Folder, shared); err != nil {
+		l.o.Log.Warn("IDs of playlists can't be kept", "file", filepath.Join(l.o.Folder, idsFile), "err", err)
+	}
+}
+
+// writeIDs writes the file of IDs; none: it removes it.
+func writeIDs(folder string, shared map[string]string) error {
+	dir, err := os.OpenRoot(folder)
+	if len(shared) == 0 && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer dir.Close()
 	if len(shared) == 0 {
-		if err = os.Remove(file); os.IsNotExist(err) {
-			err = nil
+		if err := dir.Remove(idsFile); !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
-	} else {
-		var text []byte
-		if text, err = json.MarshalIndent(shared, "", "  "); err == nil {
-			err = replaceFile(file, append(text, '\n'))
-		}
+		return nil
 	}
+	text, err := json.MarshalIndent(shared, "", "  ")
 	if err != nil {
-		l.o.Log.Warn("IDs of playlists can't be kept", "file", file, "err", err)
+		return err
 	}
+	return replaceFile(dir, idsFile, append(text, '\n'))
 }
 
 // called is the ID that a playlist is named by: its ID, or else its file. Call it with l.mu held.
@@ -79,5 +95,5 @@ func renamed(id, rel string) Problems {
 	if id == base || strings.ContainsRune(id, '?') {
 		return nil
 	}
-	return Problems{problem(Place{File: rel}, Warning, fmt.Sprintf("another playlist is already called %q, so this one is called %q", base, id), "rename the file")}
+	return Problems{problem(Place{File: rel}, Warning, fmt.Sprintf("another playlist is already called %q, so this one is called %q", base, id), "rename the file").About("playlist-renamed", id)}
 }

@@ -21,6 +21,7 @@ const (
 	maxPhases    = 200
 	maxMusic     = 10_000 // entries of a phase
 	maxReminders = 200
+	maxMenu      = 5 // words: one thumb, nothing to read
 )
 
 // The words of a file.
@@ -65,11 +66,21 @@ var phaseKeys = &yamlfile.Map{
 		{Name: "flex", Type: yamlfile.Length{}, Example: "2m", Doc: "how far its end may move, earlier or later, to meet a track's own ending; less than its length", Default: "it ends on the minute"},
 		{Name: "until", Type: nameText, Example: "Lozenge", Doc: "the mark that ends it: the phase stays open until that button is tapped, and what follows counts from there. Its `length` is then a guess. List the mark in `marks` too", Default: "it ends by the clock"},
 		{Name: "music", Type: musicList, Example: "[arrival/, {bed: ocean}], or music: silence", Doc: "files, folders, patterns, lists and beds, or `silence`", Default: "the playlist's bed plays"},
+		{Name: "pool", Type: poolList, Example: "[deep/, open/]", Doc: "in place of `music`: more music than the phase needs. roomd chooses from it by the `intensity`, and the therapist may steer it", Default: "the `menu` is the pool, if there is one"},
+		{Name: "menu", Type: menu{}, Example: "{Ground: ground/, Open: [open/, more.flac], Still: silence}", Doc: "one to five words that the therapist may choose, and the music of each or `silence`; what it names belongs to the pool", Default: "no words"},
+		{Name: "intensity", Type: courseText{}, Example: "2..4", Doc: "how intense the music from the pool is, 1 (calm) to 5 (intense): `3`, rising `2..4` or falling `4..2`", Default: "whatever the pool has"},
 		{Name: "order", Type: yamlfile.Words(orders), Doc: "`listed`: as written, from the beginning again while a track fits. `shuffle`: each track once before one comes again, also across sessions. `fit`: the tracks that fit the length best", Default: "`listed`"},
 		{Name: "level", Type: yamlfile.Number{Min: -40, Max: 12}, Doc: "dB against the room's reference loudness, -40 to 12; the room's ceiling holds whatever is written here", Default: "`0`"},
 		{Name: "crossfade", Type: crossfade, Example: "8s", Doc: "the phase's own; shorter than the phase", Default: "the playlist's"},
 		{Name: "lights", Type: lightKeys, Doc: "the scene that the light fades to from the phase's start, and how long that takes", Default: "the light stays"},
 		{Name: "marks", Type: markList, Example: "[Lozenge, Vitals]", Doc: "the buttons that the tablet offers in this phase; at most 24", Default: "none"},
+	},
+	Rules: object{
+		"dependentSchemas": object{
+			"pool":      object{"not": object{"anyOf": []object{{"required": []string{"music"}}, {"required": []string{"order"}}}}},
+			"menu":      object{"not": object{"anyOf": []object{{"required": []string{"music"}}, {"required": []string{"order"}}}}},
+			"intensity": object{"anyOf": []object{{"required": []string{"pool"}}, {"required": []string{"menu"}}}},
+		},
 	},
 }
 
@@ -109,9 +120,10 @@ var entryKeys = &yamlfile.Map{
 		{Name: "bed", Type: bedWord, Doc: "a bed: `drone`, `ocean` or `rain`", Default: "the entry has a `file`"},
 		{Name: "from", Type: clock{}, Doc: "where in the file it begins: `0:30`, `1:02:30` or `90s`", Default: "at its first sound"},
 		{Name: "to", Type: clock{}, Doc: "where in the file it ends; later than `from`", Default: "at its last sound"},
+		{Name: "intensity", Type: yamlfile.Number{Min: 1, Max: 5}, Doc: "1 (calm) to 5 (intense), for a pool; a folder gives it to all its files", Default: "the file's tag INTENSITY, a folder named `4 …`, or as measured"},
 		{Name: "crossfade", Type: crossfade, Example: "30s", Doc: "from what plays before into this entry; `0s` for none", Default: "the phase's"},
 	},
-	Rules: object{"oneOf": []object{{"required": []string{"file"}}, {"required": []string{"bed"}, "propertyNames": object{"enum": []string{"bed", "crossfade"}}}}},
+	Rules: object{"oneOf": []object{{"required": []string{"file"}}, {"required": []string{"bed"}, "propertyNames": object{"enum": []string{"bed", "intensity", "crossfade"}}}}},
 }
 
 var fileText = yamlfile.Rule{
@@ -128,7 +140,31 @@ var fileText = yamlfile.Rule{
 var musicList = yamlfile.Rule{
 	Type: yamlfile.List{Of: source{}, Name: "music entries", Max: maxMusic, More: "name folders instead of files", Single: true,
 		Empty: "name a file, a folder or {bed: drone}; without the key music the playlist's bed plays"},
-	Says: object{"if": object{"type": "array", "minItems": 2}, "then": object{"not": object{"contains": object{"const": "silence"}}}},
+	Says: aloneSilence,
+}
+
+// aloneSilence says that silence is not mixed with other music.
+var aloneSilence = object{"if": object{"type": "array", "minItems": 2}, "then": object{"not": object{"contains": object{"const": "silence"}}}}
+
+// choiceList is the music of a menu's word.
+var choiceList = yamlfile.Rule{
+	Type: yamlfile.List{Of: source{}, Name: "music entries", Max: maxMusic, More: "name folders instead of files", Single: true, Empty: "name a folder, files or silence"},
+	Says: aloneSilence,
+}
+
+// poolList is the music of a pool.
+var poolList = yamlfile.Rule{
+	Type: yamlfile.List{Of: source{}, Name: "pool entries", Max: maxMusic, More: "name folders instead of files", Single: true, Empty: "name a file, a folder or {bed: drone, intensity: 2}"},
+	Check: func(v Value, got any) bool {
+		for _, e := range got.([]yamlfile.Entry) {
+			if e.Got.(Source).Silence {
+				e.Value.Error("a pool can't hold silence", "offer it as a word: menu: {Still: silence}")
+				return false
+			}
+		}
+		return true
+	},
+	Says: object{"not": object{"anyOf": []object{{"const": "silence"}, {"type": "array", "contains": object{"const": "silence"}}}}},
 }
 
 // source is an entry of music. It reads as a Source.

@@ -68,6 +68,7 @@ type Library struct {
 	o       LibraryOptions
 	changed chan struct{}
 	kick    chan struct{} // something may have to be measured
+	turned  chan struct{} // a file was added, removed or written
 
 	saving sync.Mutex // held while a playlist's file is written
 
@@ -82,6 +83,7 @@ type Library struct {
 	absent   bool     // the folder can't be read
 	music    uint64   // a sum of all music files' names, sizes and times
 	dirs     []string // absolute
+	files    []seen   // all that count, in the order of the last look
 }
 
 // shelved is one playlist as last read. Guarded by Library.mu; the playlists it points to are never changed.
@@ -119,7 +121,7 @@ func NewLibrary(o LibraryOptions) *Library {
 	if abs, err := filepath.Abs(o.Folder); err == nil {
 		o.Folder = abs
 	}
-	l := &Library{o: o, changed: make(chan struct{}, 1), kick: make(chan struct{}, 1), shelf: map[string]*shelved{}}
+	l := &Library{o: o, changed: make(chan struct{}, 1), kick: make(chan struct{}, 1), turned: make(chan struct{}, 1), shelf: map[string]*shelved{}}
 	for _, pl := range Starters() {
 		l.starters = append(l.starters, pl.ID)
 		l.shelf[pl.ID] = &shelved{raw: pl, resolved: resolveStarter(pl), heard: l.check(pl)}
@@ -329,6 +331,7 @@ type found struct {
 	infos     map[string]fs.FileInfo
 	music     uint64
 	dirs      []string
+	files     []seen
 	problems  Problems
 }
 
@@ -375,7 +378,7 @@ func (l *Library) walk() (*found, error) {
 				return err
 			}
 			if !errors.Is(err, fs.ErrNotExist) {
-				f.problems = append(f.problems, problem(Place{File: rel}, Warning, "this folder can't be read", "check that roomd's user may read it"))
+				f.problems = append(f.problems, problem(Place{File: rel}, Warning, "this folder can't be read", "check that roomd's user may read it").About("playlists-folder-part", rel))
 			}
 			return nil
 		}
@@ -386,7 +389,7 @@ func (l *Library) walk() (*found, error) {
 			return nil
 		}
 		if n++; n > maxWalked {
-			f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("the playlists folder holds more than %d files", maxWalked), "keep only the music of playlists in it"))
+			f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("the playlists folder holds more than %d files", maxWalked), "keep only the music of playlists in it").About("playlists-many-files", fmt.Sprint(maxWalked)))
 			return fs.SkipAll
 		}
 		if d.IsDir() {
@@ -407,9 +410,10 @@ func (l *Library) walk() (*found, error) {
 		if err != nil || !info.Mode().IsRegular() {
 			return nil // gone meanwhile, or nothing that can be read
 		}
+		f.files = append(f.files, seen{rel, info.Size(), info.ModTime().UnixNano(), !isAudio(rel)})
 		if isPlaylist {
 			if len(f.playlists) == maxPlaylists {
-				f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("there are more than %d playlists", maxPlaylists), "move some out of the folder"))
+				f.problems = append(f.problems, problem(Place{File: l.o.Folder}, Warning, fmt.Sprintf("there are more than %d playlists", maxPlaylists), "move some out of the folder").About("playlists-many", fmt.Sprint(maxPlaylists)))
 			}
 			if len(f.playlists) < maxPlaylists {
 				f.playlists = append(f.playlists, rel)
@@ -443,9 +447,10 @@ func (l *Library) scan() {
 	defer l.look.Unlock()
 	f, err := l.walk()
 	if err != nil {
-		p := problem(Place{File: l.o.Folder}, Warning, "the playlists folder is not there", "make it and put playlists into it; until then there are the starter playlists")
+		p := problem(Place{File: l.o.Folder}, Warning, "the playlists folder is not there", "make it and put playlists into it; until then there are the starter playlists").About("playlists-no-folder", l.o.Folder)
 		if !errors.Is(err, fs.ErrNotExist) {
 			p.Says, p.Write = "the playlists folder can't be read", "check that it is a folder and that roomd's user may read it; until then there are the starter playlists"
+			p.Code = "playlists-folder-unreadable"
 		}
 		f = &found{problems: Problems{p}}
 	}
@@ -525,6 +530,10 @@ func (l *Library) scan() {
 		l.o.Log.Warn("the playlists folder can't be read", "folder", l.o.Folder, "err", err)
 	}
 	l.absent, l.problems, l.music, l.dirs = err != nil, f.problems, f.music, f.dirs
+	if !slices.Equal(l.files, f.files) {
+		l.files = f.files
+		poke(l.turned)
+	}
 	poke(l.kick)
 	if change {
 		poke(l.changed)
@@ -539,7 +548,7 @@ func (l *Library) unwritten(f *found, read map[string]*shelved) []string {
 			if ph.Written == nil {
 				continue
 			}
-			for _, src := range ph.Written.Music {
+			for _, src := range ph.Written.Sources() {
 				if src.Path != "" {
 					p := path.Join(path.Dir(s.file), strings.ReplaceAll(src.Path, `\`, "/"))
 					if strings.ContainsAny(p, "*?[{") {
@@ -587,7 +596,7 @@ func (l *Library) unwritten(f *found, read map[string]*shelved) []string {
 func (l *Library) draft(ctx context.Context, id, rel string, measure Measure) ([]byte, *Playlist, Problems) {
 	text, problems, err := Draft(ctx, l.o.Folder, rel, measure, l.o.Linked...)
 	if err != nil {
-		return nil, &Playlist{ID: id, Name: id}, append(problems, problem(Place{File: rel}, Error, err.Error(), "put music into it"))
+		return nil, &Playlist{ID: id, Name: id}, append(problems, problem(Place{File: rel}, Error, err.Error(), "put music into it").About("playlist-no-music", ""))
 	}
 	pl, wrong := Parse(id, draftFile(rel), text)
 	pl.Revision = "" // its text changes with whatever is found out of the music
@@ -612,10 +621,10 @@ func (l *Library) readFile(id, rel, stamp string) *shelved {
 	d, err := Load(l.o.Folder, rel, l.o.Linked...)
 	switch {
 	case errors.Is(err, errLeaves):
-		s.problems = Problems{problem(Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself")}
+		s.problems = Problems{problem(Place{File: rel}, Error, "the file is a link that leads out of the playlists folder", "copy the file itself").About("playlist-outside", "")}
 	case err != nil:
 		l.o.Log.Warn("a playlist can't be read", "file", rel, "err", err)
-		s.problems = Problems{problem(Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it")}
+		s.problems = Problems{problem(Place{File: rel}, Error, "the file can't be read", "check that roomd's user may read it").About("playlist-unreadable", "")}
 	default:
 		s.raw, s.problems = d.Playlist, d.Problems
 		s.raw.ID = id

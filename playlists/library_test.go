@@ -70,7 +70,7 @@ func (l *Library) ids() (ids []string) {
 	return ids
 }
 
-var starterIDs = []string{"starter/three-hours", "starter/quiet", "starter/tour"}
+var starterIDs = []string{"starter/three-hours", "starter/quiet", "starter/steered", "starter/tour"}
 
 func TestLibraryLists(t *testing.T) {
 	outside := files(t, map[string]string{"x.yaml": playlistText("Outside", "silence")})
@@ -224,7 +224,7 @@ func TestLibraryMeasuresLazily(t *testing.T) {
 		}
 		return m.measure(ctx, p)
 	}})
-	if got := l.ids(); len(got) != 5 {
+	if got := l.ids(); len(got) != 2+len(starterIDs) {
 		t.Fatal(got)
 	}
 	if e, ok := l.Resolve(context.Background(), "b"); !ok || !e.Ready {

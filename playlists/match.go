@@ -156,6 +156,7 @@ func (r *resolver) guess(at Place, dir, p string, e listEntry, near []string) (r
 	}
 	take := func(rel, why string) (string, string, string) {
 		r.say(at, Warning, fmt.Sprintf("%q is not there; roomd plays %s, %s", shown, rel, why), "write "+display(rel))
+		r.about("track-moved", shown)
 		return rel, "", ""
 	}
 	m := r.folder.match(dir, p)

@@ -59,12 +59,19 @@ func (d Document) Entry(s Source) string {
 }
 
 // music notes the splices that make a phase's music the entries, and changes what the phase must say. An entry that stays
-// keeps its text, and in a list of lines the comments above and behind it; those above the first entry stay where they are.
+// keeps its text, and in a list of lines the comments above and behind it; those above the first entry stay where they are. The
+// music of a phase with a pool is the pool.
 func (e *editor) music(m *yaml.Node, ph map[string]any, entries []MusicEdit) error {
 	if len(entries) == 0 {
 		return errors.New("music is an empty list: choose a file, a folder, a bed or silence")
 	}
-	value := valueOf(m, "music")
+	key := "music"
+	if valueOf(m, "pool") != nil {
+		key = "pool"
+	} else if valueOf(m, "menu") != nil {
+		return errors.New("the music of this phase is a menu: change it in a text editor")
+	}
+	value := valueOf(m, key)
 	list := follow(value)
 	var old []*yaml.Node
 	switch {
@@ -104,8 +111,8 @@ func (e *editor) music(m *yaml.Node, ph map[string]any, entries []MusicEdit) err
 		return nil
 	}
 	one := len(entries) == 1 && (list == nil || list.Kind != yaml.SequenceNode)
-	if ph["music"] = want; one {
-		ph["music"] = want[0]
+	if ph[key] = want; one {
+		ph[key] = want[0]
 	}
 	inBraces := m.Style&yaml.FlowStyle != 0
 	switch {
@@ -121,7 +128,7 @@ func (e *editor) music(m *yaml.Node, ph map[string]any, entries []MusicEdit) err
 			text = "[" + strings.Join(texts, ", ") + "]"
 		}
 		if value == nil {
-			return e.add(m, valueOf(m, "length"), "music: "+text)
+			return e.add(m, valueOf(m, "length"), key+": "+text)
 		}
 		from, to, err := e.extent(value)
 		e.splices = append(e.splices, splice{from, to, text})
@@ -131,7 +138,7 @@ func (e *editor) music(m *yaml.Node, ph map[string]any, entries []MusicEdit) err
 	below := strings.Repeat(" ", m.Content[0].Column+1) + "- "
 	lines := below + strings.Join(texts, e.eol()+below)
 	if value == nil {
-		return e.add(m, valueOf(m, "length"), "music:"+e.eol()+lines)
+		return e.add(m, valueOf(m, "length"), key+":"+e.eol()+lines)
 	}
 	from, to, err := e.extent(value)
 	if err != nil {

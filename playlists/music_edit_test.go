@@ -52,6 +52,9 @@ func TestMusicEditWays(t *testing.T) {
 		"an anchor that others use":     {"x.yaml", head + "  - {name: A, stage: preparation, length: 1m, music: &m [a.flac, b.flac]}\n  - {name: B, stage: preparation, length: 1m, music: *m}\n", file("c.flac"), ""},
 		"a folded name":                 {"x.yaml", phase("    music:\n      - >-\n        a.flac\n      - b.flac\n"), keep(1, 0), ""},
 		"silence beside music":          {"x.yaml", phase("    music: a.flac\n"), append(keep(0), MusicEdit{Silence: true}), phase("    music: \n      - a.flac\n      - silence\n")}, // Save refuses it
+		"a pool":                        {"x.yaml", phase("    pool: [a.flac, {file: b/, intensity: 4}]\n    menu: {Open: open/}\n"), append(keep(1), file("c/")...), phase("    pool: [{file: b/, intensity: 4}, c/]\n    menu: {Open: open/}\n")},
+		"a menu":                        {"x.yaml", phase("    menu: {Open: open/}\n"), file("c/"), ""},
+		"silence in a pool":             {"x.yaml", phase("    pool: a/\n"), []MusicEdit{{Silence: true}}, phase("    pool: silence\n")}, // Save refuses it
 		"nothing":                       {"x.yaml", phase("    music: a.flac\n"), []MusicEdit{}, ""},
 		"twice":                         {"x.yaml", lines, keep(1, 1), ""},
 		"not there":                     {"x.yaml", lines, keep(3), ""},
@@ -86,7 +89,7 @@ func (d draw) withMusic() (text string, notes []string) {
 	b.WriteString("name: X " + note("") + "\nphases:\n")
 	for i := range 1 + d.IntN(3) {
 		entry := func() string {
-			return d.one("a.flac", "'it''s.flac'", `"b \"c\".flac"`, "Übung 01.mp3", "folder/", "{bed: ocean}", "{file: d.flac, from: 0:30}", "{ file: 'e, f.flac', to: 6:10, crossfade: 30s }", "'#1.flac'", "a b: c.flac")
+			return d.one("a.flac", "'it''s.flac'", `"b \"c\".flac"`, "Übung 01.mp3", "folder/", "{bed: ocean}", "{file: d.flac, from: 0:30}", "{file: d/, intensity: 2.5}", "{ file: 'e, f.flac', to: 6:10, crossfade: 30s }", "'#1.flac'", "a b: c.flac")
 		}
 		if d.in(5) {
 			fmt.Fprintf(&b, "  - {name: P%d, stage: preparation, length: 10m%s} %s\n", i, d.one("", ", music: silence", ", music: [rain/, {bed: drone}]", ", music: {file: a.flac, to: 90s}"), note(""))
@@ -138,7 +141,12 @@ func (d draw) withMusic() (text string, notes []string) {
 				}
 			}
 		}
-		keys := []string{"    stage: preparation\n", "    length: " + d.one("10m", "'10m'") + "\n", music, d.maybe("    level: -3\n")}
+		course := ""
+		if strings.HasPrefix(music, "    music:") && !strings.Contains(music, "silence") && d.in(3) {
+			music = strings.Replace(music, "    music:", "    pool:", 1)
+			course = d.maybe("    intensity: 2..4\n") + d.maybe("    menu: {Open: [open/, {bed: rain, intensity: 2}], Still: silence}\n")
+		}
+		keys := []string{course, "    stage: preparation\n", "    length: " + d.one("10m", "'10m'") + "\n", music, d.maybe("    level: -3\n")}
 		d.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
 		b.WriteString(fmt.Sprintf("  - name: P%d\n", i) + strings.Join(keys, ""))
 	}
@@ -174,7 +182,7 @@ func TestMusicEditProperty(t *testing.T) {
 			}
 			if !d.in(3) {
 				was := ph.Written.Music
-				ph.Written = &Written{}
+				ph.Written = &Written{Menu: ph.Written.Menu}
 				for _, k := range d.Perm(len(was)) {
 					if was[k].Silence || d.in(3) {
 						gone[fmt.Sprint(w, " ", k)] = true
@@ -240,6 +248,6 @@ func timeless(ph Phase) Phase {
 		}
 		music = append(music, s)
 	}
-	ph.Written = &Written{Music: music}
+	ph.Written = &Written{Music: music, Menu: ph.Written.Menu}
 	return ph
 }

@@ -19,7 +19,8 @@ const (
 type Written struct {
 	Name, Length, Level, Lights, Until Place // where each is written; the phase's own place where it is not
 	Marks                              []Place
-	Music                              []Source
+	Music                              []Source        // of music, or else of pool
+	Menu                               []WrittenChoice // in the order of the file
 }
 
 // Source is one entry of a phase's music as written. Exactly one of Path, Bed and Silence is set.
@@ -29,6 +30,8 @@ type Source struct {
 	Bed     Bed
 	Silence bool
 	Part    *Part // nil: the whole file, and the phase's crossfade
+	// Intensity is what the entry gives its music, 1 to 5; 0: nothing.
+	Intensity float64
 }
 
 // Parse reads a playlist's file. It reports all that is wrong with it at once, in the order of the file; without an
@@ -126,6 +129,7 @@ func (p *parser) phase(f yamlfile.Fields) Phase {
 		}
 		w.Music = append(w.Music, src)
 	}
+	p.pooled(f, &ph)
 	return ph
 }
 

@@ -83,6 +83,7 @@ func readEntry(f yamlfile.Fields) (src Source, ok bool) {
 	if f.Set("crossfade", &join) {
 		part.Join = &join
 	}
+	intensity := f.Set("intensity", &src.Intensity)
 	isFile, isBed := f.Set("file", &src.Path), f.Set("bed", &src.Bed)
 	switch {
 	case f.Has("file") && f.Has("bed"):
@@ -100,7 +101,7 @@ func readEntry(f yamlfile.Fields) (src Source, ok bool) {
 	if part != (Part{}) {
 		src.Part = &part
 	}
-	bad := f.Odd() || f.Has("bed") && part.At != nil || f.Has("from") && !from || f.Has("to") && !to || f.Has("crossfade") && part.Join == nil
+	bad := f.Odd() || f.Has("bed") && part.At != nil || f.Has("from") && !from || f.Has("to") && !to || f.Has("crossfade") && part.Join == nil || f.Has("intensity") && !intensity
 	return src, (isFile || isBed) && !bad
 }
 

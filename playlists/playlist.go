@@ -29,6 +29,7 @@ const (
 	Listed  Order = "listed"  // as written
 	Shuffle Order = "shuffle" // seeded, no repeat until all were heard
 	BestFit Order = "fit"     // the subset that lands best on the phase's end
+	Pooled  Order = "pool"    // from a pool, by the phase's course; the phase has pool: or menu: in place of music:
 )
 
 // Bed names a generated sound that never ends.
@@ -75,12 +76,27 @@ type Phase struct {
 	Until     string        `json:"until,omitempty"` // the mark it waits for; its length is then a guess
 	Music     []Item        `json:"music,omitempty"` // what was written, resolved, in order; empty: the playlist's bed
 	Order     Order         `json:"order"`
-	Level     float64       `json:"level"`     // dB against the room's reference loudness
-	Crossfade time.Duration `json:"crossfade"` // the phase's own, or else the playlist's
+	Course    *Course       `json:"course,omitempty"` // Pooled: the intensity that is asked; nil: whatever the pool has
+	Menu      []Choice      `json:"menu,omitempty"`   // Pooled: the curator's words
+	Level     float64       `json:"level"`            // dB against the room's reference loudness
+	Crossfade time.Duration `json:"crossfade"`        // the phase's own, or else the playlist's
 	Lights    *Light        `json:"lights,omitempty"`
 	Marks     []string      `json:"marks,omitempty"` // the buttons offered in this phase
 	// Written is the phase as its file says it, until the playlist is resolved; then nil, and Music holds the music.
 	Written *Written `json:"-"`
+}
+
+// Course is the intensity that a pool is laid to, 1 (calm) to 5 (intense): From at the phase's start, To at its end, in a straight line.
+type Course struct {
+	From float64 `json:"from"`
+	To   float64 `json:"to"`
+}
+
+// Choice is a word of a phase's menu and the music that it stands for.
+type Choice struct {
+	Name    string `json:"name"`
+	Items   []int  `json:"items,omitempty"` // indices in the phase's Music
+	Silence bool   `json:"silence,omitempty"`
 }
 
 // Item is one piece of a phase's music: a track, a bed, or planned silence. Exactly one of Track, Bed and Silence is set.
@@ -90,9 +106,19 @@ type Item struct {
 	Track   *Track `json:"track,omitempty"`
 	Bed     Bed    `json:"bed,omitempty"`
 	Silence bool   `json:"silence,omitempty"`
+	// Intensity is what the playlist gives a bed, 1 (calm) to 5 (intense); 0: nothing. A track has its own.
+	Intensity float64 `json:"intensity,omitempty"`
 	// Crossfade is the one from what plays before into a bed; nil: the phase's. A track has its own.
 	Crossfade *time.Duration `json:"crossfade,omitempty"`
 	At        Place          `json:"-"` // where it is named
+}
+
+// Rating is the item's intensity, 1 to 5; 0: not known.
+func (it Item) Rating() float64 {
+	if it.Track != nil {
+		return it.Track.Intensity
+	}
+	return it.Intensity
 }
 
 // Join is the crossfade from what plays before into the item; nil: the phase's.
@@ -119,18 +145,21 @@ type Track struct {
 	// Crossfade is the one from what plays before into this track; nil: the phase's.
 	Crossfade *time.Duration `json:"crossfade,omitempty"`
 	// Loudness is the integrated loudness in LUFS (EBU R128); HasLoudness is false until something is known of it.
-	Loudness    float64       `json:"loudness,omitempty"`
-	HasLoudness bool          `json:"has_loudness,omitempty"`
-	TruePeak    float64       `json:"true_peak,omitempty"` // dBTP
-	Measured    bool          `json:"measured,omitempty"`  // it was heard through: the figures are its own, not its tags'
-	Rate        int           `json:"rate,omitempty"`      // of the file, Hz; 0: not known
-	Joined      bool          `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album, or the next part of its file)
-	Voice       bool          `json:"voice,omitempty"`     // its tags say that somebody speaks or sings
-	Levelled    float64       `json:"levelled,omitempty"`  // dB that its steepest rise is taken down by, so that it does not startle
-	LevelledAt  time.Duration `json:"-"`                   // where that is, in the track
-	Damaged     bool          `json:"damaged,omitempty"`   // not all of it can be heard
-	Copying     bool          `json:"copying,omitempty"`   // it changed a moment ago and is not whole: it is looked at again
-	Problem     string        `json:"problem,omitempty"`   // why it can't be played, as a sentence for a therapist
+	Loudness    float64 `json:"loudness,omitempty"`
+	HasLoudness bool    `json:"has_loudness,omitempty"`
+	TruePeak    float64 `json:"true_peak,omitempty"` // dBTP
+	Measured    bool    `json:"measured,omitempty"`  // it was heard through: the figures are its own, not its tags'
+	Rate        int     `json:"rate,omitempty"`      // of the file, Hz; 0: not known
+	Joined      bool    `json:"joined,omitempty"`    // belongs to the track before it without a gap (one live album, or the next part of its file)
+	// Intensity is 1 (calm) to 5 (intense): the curator's, else as measured; 0: not known yet.
+	Intensity  float64       `json:"intensity,omitempty"`
+	Rated      bool          `json:"rated,omitempty"`    // Intensity is the curator's, by its tag, its folder or the playlist; not measured
+	Voice      bool          `json:"voice,omitempty"`    // its tags say that somebody speaks or sings
+	Levelled   float64       `json:"levelled,omitempty"` // dB that its steepest rise is taken down by, so that it does not startle
+	LevelledAt time.Duration `json:"-"`                  // where that is, in the track
+	Damaged    bool          `json:"damaged,omitempty"`  // not all of it can be heard
+	Copying    bool          `json:"copying,omitempty"`  // it changed a moment ago and is not whole: it is looked at again
+	Problem    string        `json:"problem,omitempty"`  // why it can't be played, as a sentence for a therapist
 }
 
 // Light is the scene a phase fades to, from its start.

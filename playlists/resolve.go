@@ -54,7 +54,7 @@ func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measu
 	named := make([][]named, len(out.Phases))
 	for i, ph := range out.Phases {
 		if ph.Written != nil && ctx.Err() == nil {
-			named[i] = r.name(ph.Written.Music)
+			named[i] = r.name(ph.Written.Sources())
 		}
 	}
 	r.run(named)
@@ -63,7 +63,11 @@ func Resolve(ctx context.Context, root, file string, pl *Playlist, measure Measu
 		if ph.Written == nil {
 			continue
 		}
-		ph.Music = r.items(named[i], ph.Stage)
+		if ph.Order == Pooled {
+			r.pool(ph, named[i])
+		} else {
+			ph.Music = r.items(named[i], ph.Stage)
+		}
 		r.enough(ph)
 		ph.Written = nil
 	}
@@ -91,6 +95,9 @@ type named struct {
 	item  Item
 	rel   string // relative to the root; empty: not a file, or not there
 	entry listEntry
+	of    int // which of the phase's sources names it
+	// intensity is what its entry gives it; 0: nothing.
+	intensity float64
 	Part
 }
 
@@ -99,6 +106,12 @@ func (r *resolver) say(at Place, s Severity, says, write string) {
 }
 
 func (r *resolver) warn(at Place, says, write string) { r.say(at, Warning, says, write) }
+
+// about gives the last problem a sentence of its own for who does not write files; of is the file, as the playlist names it.
+func (r *resolver) about(code, of string) {
+	p := &r.problems[len(r.problems)-1]
+	*p = p.About(code, clip(path.Base(of)))
+}
 
 func (r *resolver) name(sources []Source) []named {
 	var out []named
@@ -115,11 +128,12 @@ func (r *resolver) name(sources []Source) []named {
 		if part == nil {
 			part = &Part{}
 		}
+		begin := len(out)
 		switch {
 		case s.Silence:
 			out = append(out, named{Place: s.Place, item: Item{Silence: true}})
 		case s.Bed != "":
-			out = append(out, named{Place: s.Place, item: Item{Bed: s.Bed, Crossfade: part.Join}})
+			out = append(out, named{Place: s.Place, item: Item{Bed: s.Bed, Intensity: s.Intensity, Crossfade: part.Join}})
 		default:
 			ns := r.path(s, neighbors(dirs, i))
 			if len(ns) == 1 && isAudio(s.Path) {
@@ -131,6 +145,9 @@ func (r *resolver) name(sources []Source) []named {
 				ns[0].Join = part.Join
 			}
 			out = append(out, ns...)
+		}
+		for k := range out[begin:] {
+			out[begin+k].of, out[begin+k].intensity = i, s.Intensity
 		}
 	}
 	return out
@@ -198,6 +215,7 @@ func (r *resolver) path(s Source, near []string) []named {
 		return r.file(named{Place: s.Place, rel: rel}, 0, nil)
 	case errors.Is(err, fs.ErrPermission):
 		r.warn(s.Place, fmt.Sprintf("%q may not be read", clip(p)), "give everyone the right to read it")
+		r.about("track-forbidden", p)
 		return []named{r.missing(s.Place, r.base, p, "The file may not be read.")}
 	}
 	if strings.ContainsAny(p, "*?[{") {
@@ -212,6 +230,7 @@ func (r *resolver) path(s Source, near []string) []named {
 			return r.files(s.Place, files)
 		}
 		r.warn(s.Place, fmt.Sprintf("no music file matches %q", clip(p)), "write arrival/*.flac or deep/**/*.mp3")
+		r.about("tracks-missing", p)
 		return []named{r.missing(s.Place, r.base, p, "No file matches.")}
 	}
 	if by := r.elsewhere(path.Join(r.base, p)); by != "" {
@@ -220,6 +239,7 @@ func (r *resolver) path(s Source, near []string) []named {
 			near = by
 		}
 		r.warn(s.Place, fmt.Sprintf("%q is not there; roomd plays %s, which has the same content", clip(p), by), "write "+filepath.ToSlash(near))
+		r.about("track-moved", p)
 		return r.file(named{Place: s.Place, rel: by}, 0, nil)
 	}
 	by, says, how := r.guess(s.Place, r.base, p, listEntry{}, near)
@@ -228,6 +248,7 @@ func (r *resolver) path(s Source, near []string) []named {
 	}
 	if says != "" {
 		r.warn(s.Place, says, how)
+		r.about("track-missing", p)
 		return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
 	}
 	write := "check its name; it is looked for beside this file"
@@ -237,6 +258,7 @@ func (r *resolver) path(s Source, near []string) []named {
 		write = "did you mean " + path.Join(path.Dir(p), near) + "?"
 	}
 	r.warn(s.Place, fmt.Sprintf("%q is not there", clip(p)), write)
+	r.about("track-missing", p)
 	return []named{r.missing(s.Place, r.base, p, "The file is not there.")}
 }
 
@@ -272,6 +294,7 @@ func (r *resolver) dir(s Source, rel string) []named {
 	files := r.folder.under(rel)
 	if len(files) == 0 {
 		r.warn(s.Place, fmt.Sprintf("there is no music in %q", clip(s.Path)), "put music files into it")
+		r.about("tracks-missing", s.Path)
 		return []named{r.missing(s.Place, r.base, s.Path, "The folder holds no music.")}
 	}
 	return r.files(s.Place, files)
@@ -381,6 +404,9 @@ func (r *resolver) listedAt(dir, entry string) (string, fs.FileInfo, error) {
 func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []string, near []string) []named {
 	gone := func(says, write, problem string) []named {
 		r.warn(at, says, write)
+		if problem == "The file is not there." {
+			r.about("track-missing", e.Path)
+		}
 		n := r.missing(at, dir, e.Path, problem)
 		if e.Title != "" {
 			n.item.Track.Title, n.item.Track.Artist = e.Title, e.Artist
@@ -399,6 +425,7 @@ func (r *resolver) listed(at Place, dir string, e listEntry, depth int, lists []
 		if by := r.elsewhere(path.Join(dir, p)); by != "" {
 			if rel, info, err = r.folder.find(by); err == nil {
 				r.warn(at, fmt.Sprintf("%q is not there; roomd plays %s, which has the same content", clip(e.Path), by), "export the list anew")
+				r.about("track-moved", e.Path)
 			}
 		}
 	}
@@ -502,24 +529,32 @@ func (r *resolver) items(ns []named, stage Stage) []Item {
 		if n.entry.Album != "" {
 			t.Album = n.entry.Album
 		}
+		if n.intensity > 0 {
+			t.Intensity, t.Rated = n.intensity, true
+		}
 		wrong := t.Problem // of the file, not of the part
 		r.part(n, &t)
 		if t.Copying {
 			r.warn(n.Place, fmt.Sprintf("%q is still being copied", clip(path.Base(n.rel))), "wait; roomd looks at it again by itself")
+			r.about("track-copying", n.rel)
 		} else if wrong != "" {
 			says := fmt.Sprintf("%q can't be played", clip(path.Base(n.rel)))
 			if t.Problem != noDecode {
 				says += ": " + strings.TrimSuffix(lowerFirst(t.Problem), ".")
 			}
 			r.warn(n.Place, says, "replace the file or leave it out; until then the next track or the bed covers it")
+			r.about("track-broken", n.rel)
 		} else if t.Damaged {
 			r.warn(n.Place, fmt.Sprintf("%q is damaged: parts of it can't be heard", clip(path.Base(n.rel))), "copy it again; until then roomd plays what is left of it")
+			r.about("track-damaged", n.rel)
 		}
 		if t.Problem == "" && t.Voice && stage == Administration {
 			r.warn(n.Place, fmt.Sprintf("%q has vocals, according to its tags", clip(path.Base(n.rel))), "vocals may guide the client here; choose an instrumental, or correct the tag")
+			r.about("track-vocals", n.rel)
 		}
 		if t.Problem == "" && t.Levelled >= MuchLevelled {
 			r.warn(n.Place, fmt.Sprintf("%q gets loud suddenly at %s, so roomd lowers it by %.0f dB there", clip(path.Base(n.rel)), formatClock(t.LevelledAt.Truncate(time.Second)), t.Levelled), "listen to it there, or choose another")
+			r.about("track-sudden", n.rel)
 		}
 		if t.Problem == "" && len(out) > 0 {
 			t.Joined = t.Crossfade == nil && joined(out[len(out)-1].Track, &t)
@@ -555,7 +590,9 @@ func (r *resolver) enough(ph *Phase) {
 		tracks++
 	}
 	if tracks > 0 {
-		r.say(ph.Written.Music[0].Place, Warning, fmt.Sprintf("phase %q has no music that can be played, so the bed covers it", ph.Name), "repair its files, or write {bed: ocean}")
+		r.say(ph.Written.Sources()[0].Place, Warning, fmt.Sprintf("phase %q has no music that can be played, so the bed covers it", ph.Name), "repair its files, or write {bed: ocean}")
+		p := &r.problems[len(r.problems)-1]
+		*p = p.About("phase-no-music", ph.Name)
 	}
 }
 

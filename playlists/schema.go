@@ -3,7 +3,7 @@ package playlists
 import (
 	"bytes"
 	"os"
-	"path/filepath"
+	"path"
 )
 
 // schemaFile is where the schema lies in a playlists folder, for the files that roomd writes there.
@@ -11,12 +11,19 @@ const schemaFile = ".schema/playlist.json"
 
 // writeSchema puts the schema there, unless it is there already.
 func writeSchema(root string) error {
-	schema, file := Schema(), filepath.Join(root, filepath.FromSlash(schemaFile))
-	if was, err := os.ReadFile(file); err == nil && bytes.Equal(was, schema) {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	top, err := os.OpenRoot(root)
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, schema, 0o644)
+	defer top.Close()
+	dir, err := makeFolder(top, path.Dir(schemaFile))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	schema := Schema()
+	if was, err := dir.ReadFile(path.Base(schemaFile)); err == nil && bytes.Equal(was, schema) {
+		return nil
+	}
+	return replaceFile(dir, path.Base(schemaFile), schema)
 }

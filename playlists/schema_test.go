@@ -81,7 +81,7 @@ func jsonOf(n *yaml.Node) (any, bool) {
 
 // crossRules are broken files that no schema can see: one value is wrong because of another, or of how it is written.
 var crossRules = []string{
-	"too-long-together.yaml", "stage-order.yaml", "same-name.yaml", "crossfade-phase.yaml", "crossfade-playlist.yaml", "until-not-offered.yaml", "boost.yaml", "part-order.yaml",
+	"too-long-together.yaml", "stage-order.yaml", "same-name.yaml", "crossfade-phase.yaml", "crossfade-playlist.yaml", "until-not-offered.yaml", "boost.yaml", "part-order.yaml", "menu-twice.yaml",
 	"two-documents.yaml", // an editor looks at each by itself
 	"tag.yaml",           // it is text, in a way that nobody writes
 }
@@ -132,15 +132,18 @@ func TestSchemaAgrees(t *testing.T) {
 		"about": {"Slow", strings.Repeat("x", 600), strings.Repeat("x", 601), "|\n  a\n  b"},
 		"keep":  {"end", "lengths", "End", "1"}, "crossfade": {"8s", "0s", "8", "1m", "-1s", "s"}, "bed": {"rain", "wind", "~"},
 		"stage": {"preparation", "integration", "x"}, "length": {"30m", "1h", "30", "0m", "00s", "1h30", "3 m", "~", "[1m]"}, "flex": {"0s", "10s", "x"},
-		"music": {"a.flac", "silence", "[silence]", "[a, silence]", "{bed: rain}", "[{bed: rain}, b]", "[]", "{}", "{bed: x}", "{file: a}", "[[a]]", "~", "7", "[~]"},
-		"order": {"listed", "fit", "random"}, "level": {"0", "-4.5", "12", "12.1", "-41", `"3"`, "x", "~"},
+		"music":     {"a.flac", "silence", "[silence]", "[a, silence]", "{bed: rain}", "[{bed: rain}, b]", "[]", "{}", "{bed: x}", "{file: a}", "[[a]]", "~", "7", "[~]"},
+		"pool":      {"a/", "[a/, {bed: rain, intensity: 2}]", "[{file: b, intensity: 4.5}]", "silence", "[silence]", "[a, silence]", "[]", "{}", "[{file: b, intensity: 6}]", "~"},
+		"menu":      {"{Open: a/}", "{Open: [a, b], Still: silence}", "{A: a, B: b, C: c, D: d, E: e}", "{A: a, B: b, C: c, D: d, E: e, F: f}", "{}", "{Open: []}", "{Open: [a, silence]}", "a/", "[a]", "{Open: ~}", `{" ": a}`, "{7: a}"},
+		"intensity": {"3", "2..4", "4.5..1", "1.25", "5.0", "5.1", "0", "6..7", "2-4", "2..", "..4", "2..4..5", `"3"`, "[2, 4]", "~", "high"},
+		"order":     {"listed", "fit", "random"}, "level": {"0", "-4.5", "12", "12.1", "-41", `"3"`, "x", "~"},
 		"lights":   {"{scene: dusk}", "{scene: dusk, fade: 10s}", "{fade: 5m}", "dusk", "{scene: dusk, fade: 0s}", "{scene: dusk, x: 1}"},
 		"marks":    {"[A]", "[]", "[A, A]", "A", "[~]", "[7, x]"},
 		"remind":   {"[]", "[{in: 1s, say: x}]", "[{in: 1s}]", "[{in: 1s, marks: [A]}]", "[{in: 1s, marks: []}]", "[{say: x}]", "{in: 1s}", "[x]"},
 		"nonsense": {"1"},
 	}
 	top := []string{"name", "about", "keep", "crossfade", "bed", "remind", "nonsense"}
-	phase := []string{"name", "stage", "length", "flex", "music", "order", "level", "lights", "marks", "nonsense"}
+	phase := []string{"name", "stage", "length", "flex", "music", "pool", "menu", "intensity", "order", "level", "lights", "marks", "nonsense"}
 	agree := func(text string, fatalf func(string, ...any)) {
 		_, problems := Parse("x", "x.yaml", []byte(text))
 		valid, ok := suits(s, []byte(text))

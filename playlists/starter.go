@@ -13,7 +13,7 @@ var starterFiles embed.FS
 // Starters are the playlists that need no file of anyone's: the three-hour arc first, then the others by name.
 func Starters() []*Playlist {
 	var out []*Playlist
-	for _, name := range []string{"three-hours", "quiet", "tour"} {
+	for _, name := range []string{"three-hours", "quiet", "steered", "tour"} {
 		file := "starter/" + name + ".yaml"
 		data, err := starterFiles.ReadFile(file)
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 
 // TestStarters holds what the starters promise: no warning, no file, the lengths that their names say.
 func TestStarters(t *testing.T) {
-	want := map[string]time.Duration{"starter/three-hours": 3 * time.Hour, "starter/quiet": 3 * time.Hour, "starter/tour": 10 * time.Minute}
+	want := map[string]time.Duration{"starter/three-hours": 3 * time.Hour, "starter/quiet": 3 * time.Hour, "starter/steered": 3 * time.Hour, "starter/tour": 10 * time.Minute}
 	for _, pl := range Starters() {
 		length, ok := want[pl.ID]
 		if !ok {

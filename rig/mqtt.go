@@ -1,16 +1,24 @@
+//go:build linux
+
 package rig
 
 import (
-	"bufio"
+	"bytes"
+	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -64,15 +72,6 @@ func (b *Broker) Start() {
 	if err != nil {
 		name = "/usr/sbin/mosquitto" // Debian puts it where only root looks
 	}
-	// One start at a time on this computer: the first one installs what the others would find half there.
-	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "roomd-zigbee-sim.lock"), os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		b.t.Fatal(err)
-	}
 	b.runs++
 	log := filepath.Join(b.dir, fmt.Sprintf("run%d", b.runs))
 	if err := os.MkdirAll(log, 0o700); err != nil {
@@ -109,30 +108,67 @@ func (b *Broker) Thaw() { _ = b.Signal(syscall.SIGCONT) }
 // Peer is a plain MQTT client: somebody else on the broker.
 type Peer struct {
 	paho.Client
-	t testing.TB
+	t    testing.TB
+	conn net.Conn
+}
+
+// Visit is how a Peer connects, where that matters.
+type Visit struct {
+	TLS      *tls.Config // for mqtts://
+	ClientID string      // empty: one of its own
+	Will     string      // the topic of its last will, "will"
+	Once     bool        // a connection that was lost is not opened again, and Drop ends it
 }
 
 // Dial connects a client of somebody else to the broker at address (mqtt://user:password@host:port).
 func Dial(t testing.TB, address string) *Peer {
 	t.Helper()
-	u, err := url.Parse(address)
+	p, err := Visit{}.Dial(t, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := paho.NewClientOptions().SetClientID(fmt.Sprintf("peer-%d", time.Now().UnixNano())).SetProtocolVersion(4)
+	return p
+}
+
+// Dial is the function Dial, with an error where the broker takes no such client.
+func (v Visit) Dial(t testing.TB, address string) (*Peer, error) {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	o := paho.NewClientOptions().SetClientID(cmp.Or(v.ClientID, fmt.Sprintf("peer-%d", time.Now().UnixNano()))).SetProtocolVersion(4).SetTLSConfig(v.TLS).SetAutoReconnect(!v.Once)
+	if v.Will != "" {
+		o.SetWill(v.Will, "will", 1, true)
+	}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		o.SetUsername(u.User.Username()).SetPassword(password)
 		u.User = nil
 	}
 	o.AddBroker(u.String()).SetMaxReconnectInterval(200 * time.Millisecond)
-	p := &Peer{paho.NewClient(o), t}
+	p := &Peer{t: t}
+	if v.Once {
+		o.SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (c net.Conn, err error) {
+			if v.TLS != nil {
+				c, err = tls.Dial("tcp", u.Host, v.TLS)
+			} else {
+				c, err = net.Dial("tcp", u.Host)
+			}
+			p.conn = c
+			return c, err
+		})
+	}
+	p.Client = paho.NewClient(o)
 	if token := p.Connect(); !token.WaitTimeout(5*time.Second) || token.Error() != nil {
-		t.Fatalf("connect to %s: %v", u, token.Error())
+		return nil, fmt.Errorf("connect to %s: %w", u, cmp.Or(token.Error(), os.ErrDeadlineExceeded))
 	}
 	t.Cleanup(func() { p.Disconnect(0) })
-	return p
+	return p, nil
 }
+
+// Drop ends the connection without a word, so that the broker sends the last will.
+func (p *Peer) Drop() { p.conn.Close() }
 
 // Say publishes and waits until the broker has it.
 func (p *Peer) Say(topic, payload string, retained bool) {
@@ -187,6 +223,10 @@ type Bulbs struct {
 	broker    string
 	env       []string
 	runs, cut int
+
+	mu     sync.Mutex
+	taken  int64 // bytes of their log
+	events []Event
 }
 
 // Point is the light of a bulb at a time: Level 0 to 254 as it would be measured, mired, and whether it is on.
@@ -306,36 +346,45 @@ type Event struct {
 // Events is all that the bulbs did since a time, in order.
 func (b *Bulbs) Events(since time.Time) []Event {
 	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read()
+	since = since.Truncate(time.Millisecond)
+	i := sort.Search(len(b.events), func(i int) bool { return !b.events[i].At.Before(since) })
+	return slices.Clip(b.events[i:])
+}
+
+// read takes in what the bulbs have logged since it was last called.
+func (b *Bulbs) read() {
+	b.t.Helper()
 	f, err := os.Open(filepath.Join(b.dir, "z2m", "sim.jsonl"))
 	if os.IsNotExist(err) {
-		return nil
+		return
 	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer f.Close()
+	fresh, err := io.ReadAll(io.NewSectionReader(f, b.taken, math.MaxInt64-b.taken))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	fresh = fresh[:bytes.LastIndexByte(fresh, '\n')+1] // the last line may be half written
+	b.taken += int64(len(fresh))
 	names := map[string]string{}
 	for n, a := range bulbAddress {
 		names[a] = n
 	}
-	var all []Event
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<20)
-	for s.Scan() {
+	for line := range bytes.Lines(fresh) {
 		var raw map[string]any
-		if json.Unmarshal(s.Bytes(), &raw) != nil {
-			continue // the last line, half written
+		if json.Unmarshal(line, &raw) != nil {
+			continue // zigbee2mqtt was killed in the middle of it
 		}
 		ms, _ := raw["t"].(float64)
-		at := time.UnixMilli(int64(ms))
-		if at.Before(since.Truncate(time.Millisecond)) {
-			continue
-		}
 		kind, _ := raw["ev"].(string)
 		address, _ := raw["b"].(string)
-		all = append(all, Event{At: at, Kind: kind, Bulb: names[address], Raw: raw})
+		b.events = append(b.events, Event{At: time.UnixMilli(int64(ms)), Kind: kind, Bulb: names[address], Raw: raw})
 	}
-	return all
 }
 
 // Trace is a bulb's light since a time, from its own log: a point for each change, every 50 ms while it ramps.

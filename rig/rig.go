@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package rig starts the real things that tests talk to: brokers, bridges, sound cards, sound servers. Each is a
 // child process of the test, on a free port, in a temporary directory, and is ended by its own pid.
 package rig
@@ -81,17 +83,16 @@ func FreePort(t testing.TB) int {
 	return 0
 }
 
-// Eventually waits until ok is true, and fails the test with what where it is not within d.
+// Eventually waits until ok is true, and fails the test with what where it is not within d. It asks every 5 ms and, the longer it
+// has waited, less often, down to every 25 ms: many tests wait side by side, and each question costs roomd a snapshot.
 func Eventually(t testing.TB, d time.Duration, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(d); ; {
-		if ok() {
-			return
-		}
-		if time.Now().After(deadline) {
+	for began := time.Now(); !ok(); {
+		waited := time.Since(began)
+		if waited > d {
 			t.Fatalf("not within %v: %s", d, what)
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(min(25*time.Millisecond, max(5*time.Millisecond, waited/40)))
 	}
 }
 
@@ -100,6 +101,24 @@ func Long(t testing.TB) {
 	t.Helper()
 	if os.Getenv("ROOMD_LONG") == "" && !Whole {
 		t.Skip("takes long: make test runs it (ROOMD_LONG=1)")
+	}
+}
+
+// Arithmetic is for a test that computes for long and shares nothing: the race detector makes it ten times as long and finds
+// nothing in it.
+func Arithmetic(t testing.TB) {
+	t.Helper()
+	if race {
+		t.Skip("computes alone: make test runs it without the race detector")
+	}
+}
+
+// Apart is for a test that runs roomd as a process of its own. That process is built without the race detector, which would watch
+// only the test.
+func Apart(t testing.TB) {
+	t.Helper()
+	if race {
+		t.Skip("runs roomd as a process of its own: make test runs this test without the race detector")
 	}
 }
 
@@ -116,4 +135,34 @@ func Shared(t testing.TB, name string) string {
 		t.Fatalf("%s is not there: set ROOMD_SHARED to the folder that holds it", path)
 	}
 	return path
+}
+
+// Stalls watches how often this computer stands still. What it returns ends that and tells how many times a thread that was due
+// did not run for longer than limit, and the longest of them.
+func Stalls(limit time.Duration) func() (n int, longest time.Duration) {
+	const pause = 5 * time.Millisecond
+	end, ended := make(chan struct{}), make(chan struct{})
+	n, longest := 0, time.Duration(0)
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread()
+		last := time.Now()
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(pause):
+				still := time.Since(last) - pause
+				if still > limit {
+					n++
+				}
+				longest, last = max(longest, still), time.Now()
+			}
+		}
+	}()
+	return func() (int, time.Duration) {
+		close(end)
+		<-ended
+		return n, longest
+	}
 }

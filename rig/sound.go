@@ -1,13 +1,18 @@
+//go:build linux
+
 package rig
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -21,12 +26,56 @@ type Card struct {
 // SoundCard builds a card whose clock runs speed times as fast as time. It is there for programs that run with Env.
 func SoundCard(t testing.TB, speed float64) *Card {
 	t.Helper()
+	built, err := buildCard(Shared(t, "fakedac"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
-	build := exec.Command(filepath.Join(Shared(t, "fakedac"), "build"), dir, strconv.FormatFloat(speed, 'f', -1, 64))
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the sound card: %v\n%s", err, out)
+	own := strings.NewReplacer(built.dir, dir, anySpeed, strconv.FormatFloat(speed, 'f', -1, 64)).Replace(built.conf)
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "asound.conf"), []byte(own), 0o644), os.WriteFile(filepath.Join(dir, cardLibrary), built.library, 0o755)); err != nil {
+		t.Fatal(err)
 	}
 	return &Card{t, dir}
+}
+
+const (
+	anySpeed    = "SPEED"
+	cardLibrary = "libasound_module_pcm_fakedac.so"
+)
+
+// card is a built sound card, in a folder that is gone.
+type card struct {
+	dir, conf string
+	library   []byte
+}
+
+var theCard struct {
+	sync.Once
+	card
+	err error
+}
+
+// buildCard compiles the sound card, once for all tests of a package.
+func buildCard(from string) (card, error) {
+	c := &theCard
+	c.Do(func() {
+		if c.dir, c.err = os.MkdirTemp("", "fakedac"); c.err != nil {
+			return
+		}
+		defer os.RemoveAll(c.dir)
+		if out, err := exec.Command(filepath.Join(from, "build"), c.dir, anySpeed).CombinedOutput(); err != nil {
+			c.err = fmt.Errorf("build the sound card: %w\n%s", err, out)
+			return
+		}
+		conf, err := os.ReadFile(filepath.Join(c.dir, "asound.conf"))
+		if err != nil {
+			c.err = err
+			return
+		}
+		c.conf = string(conf)
+		c.library, c.err = os.ReadFile(filepath.Join(c.dir, cardLibrary))
+	})
+	return c.card, c.err
 }
 
 // Env is what a program needs in its environment to find the card.

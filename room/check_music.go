@@ -23,6 +23,7 @@ type remark struct {
 	length      bool            // it depends on how long the phase lasts
 	place       playlists.Place // where the playlist names it
 	says, write string
+	code, of    string
 	known       bool // whoever found the music has said it already
 }
 
@@ -84,25 +85,28 @@ func (s *Session) remarks() []remark {
 			case !t.Measured:
 			case !t.HasLoudness:
 				add(0, false, fmt.Sprintf("%q is nearly silent: nothing of it can be heard", name), another)
+				out[len(out)-1].code, out[len(out)-1].of = "track-quiet", name
 			case gain >= maxGain && t.Loudness < nearlySilent:
 				add(0, false, fmt.Sprintf("%q is nearly silent: it would be raised by %.0f dB, with all its noise", name, gain), another)
+				out[len(out)-1].code, out[len(out)-1].of = "track-quiet", name
 			}
 		}
 		add := func(r remark) {
 			r.at, r.phase, r.place = s.Spans[i].Start, i, named
 			out = append(out, r)
 		}
-		if playable := tracks - broken; playable > 0 && !listedBed && music < ph.Length/2 {
+		if playable := tracks - broken; playable > 0 && !listedBed && ph.Order != playlists.Pooled && music < ph.Length/2 {
 			if so := covered(most, beds[i]); so != "" {
 				says := fmt.Sprintf("phase %q has %s of music for %s, so %s", ph.Name, playlists.FormatLength(music), playlists.FormatLength(ph.Length), so)
-				add(remark{says: says, write: "add music, or {bed: ocean} as its last entry"})
+				add(remark{says: says, write: "add music, or {bed: ocean} as its last entry", code: "phase-little-music", of: ph.Name})
 			}
 		}
 		// A shuffled phase plays the rest another time, and one that fits has its choice.
 		if missed > 0 && ph.Order == playlists.Listed {
 			says := fmt.Sprintf("phase %q: %d of %d tracks are not reached at this length of %s", ph.Name, missed, tracks-broken, playlists.FormatLength(ph.Length))
-			add(remark{length: true, says: says, write: "write a longer length, fewer tracks, or order: shuffle"})
+			add(remark{length: true, says: says, write: "write a longer length, fewer tracks, or order: shuffle", code: "phase-unreached", of: ph.Name})
 		}
+		out = append(out, s.poolRemarks(i)...)
 		if broken > 0 {
 			add(remark{length: true, known: true, says: fmt.Sprintf("phase %q: %d of %d tracks can't be played", ph.Name, broken, tracks)})
 		}
@@ -134,7 +138,7 @@ func (c Config) CheckMusic(pl *playlists.Playlist) playlists.Problems {
 	for _, r := range s.remarks() {
 		// How long a phase lasts that waits for a mark nobody knows, nor what it reaches.
 		if !r.known && (!r.length || pl.Phases[r.phase].Until == "") {
-			out = append(out, playlists.Problem{Place: r.place, Severity: playlists.Warning, Says: r.says, Write: r.write})
+			out = append(out, playlists.Problem{Place: r.place, Severity: playlists.Warning, Says: r.says, Write: r.write}.About(r.code, r.of))
 		}
 	}
 	return out

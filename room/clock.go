@@ -1,7 +1,11 @@
 package room
 
 import (
+	"cmp"
+	"io/fs"
 	"os"
+	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,4 +65,20 @@ func bootID() string {
 		return ""
 	}
 	return strings.TrimSpace(string(b))
+}
+
+// BatteryClock is the name of a clock that runs while the computer is off; empty where there is none. A Raspberry Pi 5 has the
+// clock and sells the battery apart: only that it is charged shows that there is one.
+func BatteryClock(root fs.FS) string {
+	read := func(name string) string {
+		b, _ := fs.ReadFile(root, name) // what can't be read is not there
+		return strings.TrimSpace(string(b))
+	}
+	clocks, _ := fs.Glob(root, "sys/class/rtc/rtc*")
+	for _, r := range clocks {
+		if volts, err := strconv.ParseInt(read(r+"/charging_voltage"), 0, 64); err != nil || volts > 0 {
+			return cmp.Or(read(r+"/name"), path.Base(r))
+		}
+	}
+	return ""
 }

@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"roomd/room/doctor"
 )
 
 // sinceBoot returns the time since boot, suspend included (CLOCK_BOOTTIME). Go's monotonic clock stops during suspend.
@@ -26,7 +24,7 @@ func ClockSet(wall time.Time) bool {
 	if wall.Year() < wrongYear {
 		return false
 	}
-	if doctor.BatteryClock(os.DirFS("/")) != "" {
+	if BatteryClock(os.DirFS("/")) != "" {
 		return true
 	}
 	var tx unix.Timex

@@ -19,12 +19,12 @@ const (
 type Command struct {
 	ID       string   `json:"id"` // UUID
 	Do       Verb     `json:"do"`
-	Playlist string   `json:"playlist,omitempty"` // start, check-sound, audition, arrival, rehearse: a playlist's ID
+	Playlist string   `json:"playlist,omitempty"` // start, change, check-sound, audition, arrival, rehearse: a playlist's ID
 	Phase    string   `json:"phase,omitempty"`    // the phase that the sender saw; the room refuses the command if another is current
 	By       string   `json:"by,omitempty"`       // extend: a duration, "5m" or "-5m"; scene: its fade; arrival: its length
 	In       string   `json:"in,omitempty"`       // timer: a duration, 10 s to 3 h
 	DB       *float64 `json:"db,omitempty"`       // level: dB, relative; arrival: -40 to 0
-	Name     string   `json:"name,omitempty"`     // mark, timer: one of the room's or the playlist's marks
+	Name     string   `json:"name,omitempty"`     // mark, timer: one of the room's or the playlist's marks; choose: a word of the phase's menu
 	Then     Then     `json:"then,omitempty"`     // mark: if a later phase waits for it; empty: that phase no longer waits
 	Second   bool     `json:"second,omitempty"`   // mark: a second dose, if the room's first mark was noted before
 	Of       string   `json:"of,omitempty"`       // undo: ID of the command; timer-stop: ID of the timer; note: ID of the mark, empty: the whole session
@@ -35,7 +35,10 @@ type Command struct {
 	Clip     string   `json:"clip,omitempty"`     // skip: the clip that the sender heard; the room refuses the command if it has ended
 	AtMS     int64    `json:"at_ms,omitempty"`    // audition, rehearse: session time
 	Speed    int      `json:"speed,omitempty"`    // rehearse: 1 to 600, factor over real time
-	// Plan is the changed playlist for revise. The room fills it in and ignores the sender's.
+	// Device is the name of the device that sent the command; empty: a schedule or MQTT. Whoever receives a command from a device
+	// fills it in and ignores the sender's.
+	Device string `json:"device,omitempty"`
+	// Plan is the changed playlist for revise, and the other one for change. The room fills it in and ignores the sender's.
 	Plan *playlists.Playlist `json:"plan,omitempty"`
 	// BeforeMS is the room time (Snapshot.NowMS) after which the room refuses the command; 0: never.
 	BeforeMS int64 `json:"before_ms,omitempty"`
@@ -48,6 +51,8 @@ type Refused struct {
 	Reason string `json:"reason"`         // a sentence for the therapist
 	Code   string `json:"code,omitempty"` // with Args, identifies Reason for translation
 	Args   Args   `json:"args,omitempty"`
+	// Details are for an engineer: a file's place, an error.
+	Details string `json:"details,omitempty"`
 }
 
 func (r *Refused) Error() string {
@@ -99,33 +104,36 @@ const (
 
 // SessionView is the session in a snapshot.
 type SessionView struct {
-	ID         string       `json:"id"`
-	Playlist   string       `json:"playlist"` // ID
-	Name       string       `json:"name"`     // the playlist's name
-	State      SessionState `json:"state"`
-	StartedMS  int64        `json:"started_ms"` // room time: elapsed = now_ms - started_ms
-	ElapsedMS  int64        `json:"elapsed_ms"`
-	EndsAtMS   int64        `json:"ends_at_ms"` // session time
-	PlannedMS  int64        `json:"planned_ms"` // end planned at the start, session time
-	Phase      PhaseView    `json:"phase"`
-	Phases     []PhaseView  `json:"phases"`
-	Music      *MusicView   `json:"music"`
-	Timeline   []ClipView   `json:"timeline"`   // all clips, for the picture
-	LevelDB    float64      `json:"level_db"`   // volume set by hand, dB relative to the playlist's
-	CeilingDB  float64      `json:"ceiling_db"` // upper limit of LevelDB
-	Silent     bool         `json:"silent"`     // silenced by hand
-	Softened   bool         `json:"softened"`
-	Emergency  bool         `json:"emergency"`
-	Care       bool         `json:"care"`      // lights for care are on
-	Returning  bool         `json:"returning"` // bring-back was used
-	Marks      []MarkView   `json:"marks"`
-	Zero       string       `json:"zero,omitempty"` // the mark of the dose, which is noted once; a second one says so
-	Offer      []string     `json:"offer"`          // the mark buttons of this phase
-	Reminders  []RemindView `json:"reminders"`      // due and unanswered
-	Timers     []TimerView  `json:"timers"`         // unanswered, due or not, sorted by due time
-	Undo       []UndoView   `json:"undo"`           // commands that can be undone, newest first
-	Revised    bool         `json:"revised"`        // the playlist's file has changed, so revise is possible
-	HoldEndsMS int64        `json:"hold_ends_ms"`   // session end if the phase were held now and released a minute after its planned end
+	ID        string       `json:"id"`
+	Playlist  string       `json:"playlist"` // ID
+	Name      string       `json:"name"`     // the playlist's name
+	State     SessionState `json:"state"`
+	StartedMS int64        `json:"started_ms"` // room time: elapsed = now_ms - started_ms
+	ElapsedMS int64        `json:"elapsed_ms"`
+	EndsAtMS  int64        `json:"ends_at_ms"` // session time
+	PlannedMS int64        `json:"planned_ms"` // end planned at the start, session time
+	Phase     PhaseView    `json:"phase"`
+	Phases    []PhaseView  `json:"phases"`
+	Music     *MusicView   `json:"music"`
+	Steer     *SteerView   `json:"steer"`      // null: the phase has no pool
+	Timeline  []ClipView   `json:"timeline"`   // all clips, for the picture
+	LevelDB   float64      `json:"level_db"`   // volume set by hand, dB relative to the playlist's
+	CeilingDB float64      `json:"ceiling_db"` // upper limit of LevelDB
+	Silent    bool         `json:"silent"`     // silenced by hand
+	Softened  bool         `json:"softened"`
+	Emergency bool         `json:"emergency"`
+	// EmergencyMS is when it was tapped, session time; 0: there is none.
+	EmergencyMS int64        `json:"emergency_ms,omitempty"`
+	Care        bool         `json:"care"`      // lights for care are on
+	Returning   bool         `json:"returning"` // bring-back was used
+	Marks       []MarkView   `json:"marks"`
+	Zero        string       `json:"zero,omitempty"` // the mark of the dose, which is noted once; a second one says so
+	Offer       []string     `json:"offer"`          // the mark buttons of this phase
+	Reminders   []RemindView `json:"reminders"`      // due and unanswered
+	Timers      []TimerView  `json:"timers"`         // unanswered, due or not, sorted by due time
+	Undo        []UndoView   `json:"undo"`           // commands that can be undone, newest first
+	Revised     bool         `json:"revised"`        // the playlist's file has changed, so revise is possible
+	HoldEndsMS  int64        `json:"hold_ends_ms"`   // session end if the phase were held now and released a minute after its planned end
 	// ReleaseEndsMS is the phase's end if it is released now; 0: it is not held.
 	ReleaseEndsMS int64 `json:"release_ends_ms,omitempty"`
 }
@@ -200,7 +208,8 @@ type TimerView struct {
 	Own     bool     `json:"own"`   // a person started it
 }
 
-// UndoView is a command that can be undone until UntilMS (session time).
+// UndoView is a command that can be undone until UntilMS (session time). A person's newest act has no limit of its own: UntilMS
+// is then the session's end, or the earlier moment at which undoing it would no longer do what Says says.
 type UndoView struct {
 	ID      string `json:"id"`
 	Do      Verb   `json:"do"`
@@ -216,16 +225,23 @@ type LightView struct {
 	Actual *LightLevel `json:"actual"`         // last observed; null: unknown
 	State  string      `json:"state"`          // unknown, following, held, lost
 	Says   string      `json:"says,omitempty"` // which lamp, and what to do
+	Code   string      `json:"code,omitempty"` // with Args, identifies Says for translation: its sentence and what to do
+	Args   Args        `json:"args,omitempty"`
 	Lamps  []LampView  `json:"lamps"`
-	// Test is the progress of the lamp test, or the last result. Testable means that the role has a lamp to test.
+	// Test says how far the lamp test is, or how the last one ended. Testable means that the role has a lamp to test.
 	Test     string `json:"test,omitempty"`
+	TestCode string `json:"test_code,omitempty"` // with TestArgs, identifies Test for translation
+	TestArgs Args   `json:"test_args,omitempty"`
 	Testable bool   `json:"testable,omitempty"`
+	// Details are what the test has found, for an engineer.
+	Details string `json:"details,omitempty"`
 }
 
 // LampView is one lamp of a role.
 type LampView struct {
 	Name  string `json:"name"`
 	State string `json:"state"`
+	Drawn bool   `json:"drawn,omitempty"` // simulated: no lamp is lit
 	// Answer is the lamp's reply to lights for care or emergency: yes, waiting or no; empty: not asked.
 	Answer string `json:"answer,omitempty"`
 }
@@ -239,8 +255,11 @@ type LightLevel struct {
 
 // SoundView is the sound's health.
 type SoundView struct {
-	Output    string `json:"output"` // output device, in words
-	State     string `json:"state"`  // playing, silent, lost, none
+	Output    string `json:"output"`              // output device, in words
+	State     string `json:"state"`               // opening, playing, missing, lost, resting, silent
+	Rate      int    `json:"rate,omitempty"`      // Hz that the device is given; 0: it is not open
+	Bits      int    `json:"bits,omitempty"`      // of a sample
+	Resampled bool   `json:"resampled,omitempty"` // the device plays at another rate, and the system converts
 	Underruns uint64 `json:"underruns"`
 	Reopened  uint64 `json:"reopened"`
 	LatencyMS int64  `json:"latency_ms"`
@@ -251,8 +270,10 @@ type Problem struct {
 	Part string `json:"part"` // sound, lights, broker, playlist, room, link, disk, clock
 	Says string `json:"says"`
 	Do   string `json:"do"`
-	Code string `json:"code,omitempty"` // with Args, identifies Says for translation
+	Code string `json:"code"` // with Args, identifies Says and Do for translation
 	Args Args   `json:"args,omitempty"`
+	// Details are for an engineer: a file's place, an error. They are English.
+	Details string `json:"details,omitempty"`
 }
 
 // ScheduleView is one line of the schedule.
@@ -273,11 +294,16 @@ type SessionRecord struct {
 	Ending   string       `json:"ending"` // as planned, ended early, aborted, ended while the room was off
 	// EndingCode identifies Ending for translation.
 	EndingCode string `json:"ending_code,omitempty"`
+	// EndedAgoMS is the time since its end; 0: it runs. Marks and Written count its marks and notes in a list of sessions.
+	EndedAgoMS int64 `json:"ended_ago_ms,omitempty"`
+	Marks      int   `json:"marks,omitempty"`
+	Written    int   `json:"written,omitempty"`
 	// ErasedInMS is the time left until roomd erases it; nil: never, or it has not ended.
 	ErasedInMS *int64          `json:"erased_in_ms,omitempty"`
 	Zero       string          `json:"zero,omitempty"` // the mark that times are counted from
 	Events     []RecordedEvent `json:"events,omitempty"`
 	Notes      []WrittenNote   `json:"notes,omitempty"`
+	Asked      []AskedView     `json:"asked,omitempty"`   // of the music, and what came
 	Session    *SessionView    `json:"session,omitempty"` // at its end
 }
 
@@ -285,6 +311,8 @@ type SessionRecord struct {
 type WrittenNote struct {
 	Of   string `json:"of,omitempty"` // the mark's ID; empty: the session
 	Text string `json:"text"`
+	// Device is the name of the device that wrote it. It stands in the journal alone.
+	Device string `json:"device,omitempty"`
 }
 
 // RecordedEvent is one event in a session's record.
@@ -293,6 +321,12 @@ type RecordedEvent struct {
 	AtMS int64           `json:"at_ms"` // session time
 	Kind string          `json:"kind"`
 	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// RemarkView is an error or a warning of a playlist; its Details have the file's place.
+type RemarkView struct {
+	Problem
+	Error bool `json:"error"` // no session can start with the playlist
 }
 
 // PlaylistView is one playlist in the list to choose from.
@@ -305,6 +339,8 @@ type PlaylistView struct {
 	Phases   []PhaseView `json:"phases"`
 	Errors   []string    `json:"errors"` // FILE:LINE:COL: what is wrong (how to write it)
 	Warnings []string    `json:"warnings"`
-	Revision string      `json:"revision,omitempty"` // of its file
-	File     string      `json:"file,omitempty"`     // below the playlists folder; empty: it is a starter
+	// Remarks are the same errors and warnings, in the same order, as sentences for a therapist.
+	Remarks  []RemarkView `json:"remarks,omitempty"`
+	Revision string       `json:"revision,omitempty"` // of its file
+	File     string       `json:"file,omitempty"`     // below the playlists folder; empty: it is a starter
 }

@@ -18,6 +18,7 @@ type cutting int
 const (
 	cutNothing cutting = iota
 	cutCurrent         // a skip: what sounds fades over the phase's crossfade
+	cutSteer           // what was asked comes now: what sounds of the phase leaves over a long crossfade
 	cutAll             // a phase was left by a tap: what sounds of others fades over the new phase's crossfade
 )
 
@@ -36,6 +37,10 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 		p.End, p.Cut, p.left = min(p.End, now+cross), true, true
 		p.fadeOut = min(cross, p.End-p.Start)
 	}
+	rise := time.Duration(0)
+	if a := s.steered(); a != nil && a.over == "" {
+		rise = max(cross, softRise)
+	}
 	carry := -1      // the piece of the present phase that was begun last and goes on
 	var coming []int // the pieces that sound of the next phase
 	for k := range kept {
@@ -45,6 +50,11 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 		case p.End <= now, p.left && p.Phase <= s.Current && !s.firstRules():
 		case cut == cutCurrent, p.broke, s.firstRules() && s.broken(*p), cut == cutAll && (p.Phase != s.Current || s.firstRules()):
 			leave(k)
+		case cut == cutSteer && p.Phase == s.Current:
+			x := s.cross(p, now, s.steered())
+			p.End, p.Cut, p.left = min(p.End, now+x), true, true
+			p.fadeOut = min(x, p.End-p.Start)
+			rise = max(rise, x)
 		case p.Phase == s.Current:
 			carry = k // an older one of the same phase is in its crossfade and ends as it was to
 		case p.Phase > s.Current && s.firstRules():
@@ -63,6 +73,9 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 		if !s.firstRules() {
 			st.since = now
 		}
+		if i == s.Current && sp.Nominal <= now && sp.End > now && !s.firstRules() {
+			st.flex = max(st.flex, sp.End-sp.Nominal) // what follows may leave less of it, but the end that was found stays in reach
+		}
 		open := sp.open() && i == s.Current
 		if open {
 			st.nominal, st.flex = max(sp.Nominal, now)+openFor, 0
@@ -73,10 +86,16 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			c.End = kept[carry].natural
 			c.Cut = false
 			st.carry = &c
+			kept[carry].fall = 0
 		}
 		var pieces []piece
 		end := st.nominal
-		if !s.silent(i) {
+		switch {
+		case s.silent(i):
+		case i == s.Current:
+			s.material(&st, i, kept)
+			pieces, end = s.fitSteered(st, kept, carry)
+		default:
 			s.material(&st, i, kept)
 			pieces, end = fit(st)
 		}
@@ -85,8 +104,11 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			kept[carry].End, kept[carry].Cut = pieces[0].End, pieces[0].Cut
 			pieces = pieces[1:]
 		}
-		for _, p := range pieces {
+		for k, p := range pieces {
 			n := s.place(i, p)
+			if k == 0 && i == s.Current {
+				n.rise = rise
+			}
 			// A piece that was begun this very moment and cut again goes on.
 			if last = slices.IndexFunc(kept, func(p placed) bool { return p.ID == n.ID }); last < 0 {
 				last = len(kept)
@@ -165,7 +187,7 @@ func (s *Session) join(now time.Duration) {
 		case x > 0:
 			q.fadeIn = min(x, q.End-q.Start)
 		case !q.Joined:
-			q.fadeIn = s.phase(q.Phase).Crossfade
+			q.fadeIn = cmp.Or(q.rise, s.phase(q.Phase).Crossfade)
 		}
 		if p != nil && p.End > now {
 			p.fadeOut = s.wayOut(p, q, x)
@@ -181,7 +203,7 @@ func (s *Session) join(now time.Duration) {
 func (s *Session) wayOut(p, q *placed, x time.Duration) time.Duration {
 	on := q != nil && q.Start == p.End && q.Joined
 	if x == 0 && (p.Cut || s.midSound(*p) && !on) {
-		x = cmp.Or(s.Spans[p.Phase].Fade, s.phase(p.Phase).Crossfade)
+		x = cmp.Or(p.fall, s.Spans[p.Phase].Fade, s.phase(p.Phase).Crossfade)
 	}
 	return min(x, p.End-p.Start)
 }
@@ -197,9 +219,9 @@ func (s *Session) entry(i int) time.Duration {
 	return ph.Crossfade
 }
 
-// midSound says whether a piece ends, by the playlist's wish, where its track still sounds.
+// midSound says whether a piece ends, by the playlist's wish, where its track still sounds. A bed always does.
 func (s *Session) midSound(p placed) bool {
-	return p.Item >= 0 && s.bedOf(p) == "" && s.phase(p.Phase).Music[p.Item].Track.To > 0
+	return s.bedOf(p) != "" || s.phase(p.Phase).Music[p.Item].Track.To > 0
 }
 
 // silent says whether phase i is planned silence.
@@ -214,17 +236,25 @@ func (s *Session) broken(p placed) bool { return s.failed[[2]int{p.Phase, p.Item
 // material fills in what there is to play in phase i, and what of it is still to come after the kept pieces.
 func (s *Session) material(st *stretch, i int, kept []placed) {
 	st.heard = map[int]int{}
-	last := -1 // the item begun last
+	again := map[int]bool{}
+	elsewhere := map[string]bool{} // what was heard in this session, or is to be, in other phases
+	last := -1                     // the item begun last
 	played := map[int]bool{}
 	for _, p := range kept {
 		if p.Phase == i && p.Item >= 0 {
 			last = p.Item
 			played[p.Item] = true
 			st.heard[p.Item]++
+		} else if p.Phase != i && s.Begin.Rules >= 3 {
+			elsewhere[s.heardAs(p)] = true
 		}
 	}
+	if st.order == playlists.Pooled {
+		st.line, st.played = s.line(i), s.playedOf(i, kept)
+		clear(st.heard)
+	}
 	for k, it := range s.phase(i).Music {
-		src := source{item: k, join: it.Join()}
+		src := source{item: k, join: it.Join(), intensity: it.Rating()}
 		switch {
 		case it.Track != nil:
 			src.length = audible(it.Track)
@@ -232,7 +262,16 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 				continue
 			}
 			src.joined = it.Track.Joined
+			if s.Begin.Rules >= 3 && st.order != playlists.Pooled {
+				st.heard[k] *= thisSession
+			}
 			st.heard[k] += s.Begin.Heard[heardAs(it.Track)]
+			if elsewhere[heardAs(it.Track)] {
+				again[k] = true
+				if st.order == playlists.Shuffle {
+					st.heard[k] += thisSession
+				}
+			}
 		case it.Bed == "":
 			continue
 		}
@@ -244,7 +283,17 @@ func (s *Session) material(st *stretch, i int, kept []placed) {
 			st.sources = append(st.sources, src)
 		}
 	}
+	heard := func(src source) bool { return again[src.item] }
+	if st.order == playlists.BestFit && !slices.ContainsFunc(st.sources, func(src source) bool { return src.bed() || !heard(src) }) {
+		return
+	}
+	if st.order == playlists.BestFit {
+		st.sources = slices.DeleteFunc(st.sources, heard)
+	}
 }
+
+// thisSession outweighs what was heard in earlier sessions.
+const thisSession = 1 << 20
 
 // audible is the part of a track from its first sound to its last.
 func audible(t *playlists.Track) time.Duration {
@@ -262,6 +311,8 @@ func (s *Session) place(phase int, p piece) placed {
 	if p.Item >= 0 {
 		if t := s.phase(phase).Music[p.Item].Track; t != nil {
 			out.natural = p.Start + audible(t)
+		} else if s.phase(phase).Order == playlists.Pooled {
+			out.natural = p.Start + bedPiece
 		}
 	}
 	return out
@@ -306,6 +357,9 @@ func (s *Session) Score() player.Score {
 		c := player.Clip{
 			ID: p.ID, Title: s.title(p), Start: p.Start, End: p.End,
 			FadeIn: p.fadeIn, FadeOut: p.fadeOut, Gain: s.gain(p), Bed: string(s.bedOf(p)),
+		}
+		if c.Bed != "" && p.Item >= 0 {
+			c.Intensity = s.phase(p.Phase).Music[p.Item].Intensity
 		}
 		if c.Bed == "" {
 			t := s.phase(p.Phase).Music[p.Item].Track

@@ -11,6 +11,7 @@ type Config struct {
 	Room     string
 	Listen   string // host:port; default ":8080"
 	HTTPS    HTTPSConfig
+	Web      WebConfig
 	Audio    AudioConfig
 	MQTT     MQTTConfig
 	Lights   map[string][]lights.Lamp // by role
@@ -20,7 +21,11 @@ type Config struct {
 	Schedule []Job
 	Buttons  []Button
 	Sign     *Sign // nil: none
-	KeepDays int   // so many days after its end a session is erased, 1 to 365; default 30
+	// Syncthing is one on this computer that waits while a session runs; nil: there is none.
+	Syncthing *SyncthingConfig
+	// Clinic is the clinic's own broker; nil: the room has joined a desk by a code, or no clinic.
+	Clinic   *ClinicConfig
+	KeepDays int // so many days after its end a session is erased, 1 to 365; default 30
 	// File is the file's path; empty where there is none and all is default.
 	File string
 }
@@ -31,6 +36,11 @@ type HTTPSConfig struct {
 	Listen           string   // host:port; empty: the default, ":8443", where the page's own address is the default too
 	Certificate, Key string   // PEM files; empty: the room's own
 	Names            []string // what the room is also called, beside this computer's names
+}
+
+// WebConfig is what the page does beside steering the room.
+type WebConfig struct {
+	Frame []string // origins, such as https://desk.clinic.example, whose pages may show the room's wall page in a frame
 }
 
 // AudioConfig is the speaker.
@@ -74,6 +84,19 @@ type Sign struct {
 	Topic   string
 	Session string
 	Free    string
+}
+
+// SyncthingConfig is how to reach Syncthing's REST API.
+type SyncthingConfig struct {
+	URL     string // http://127.0.0.1:8384
+	KeyFile string // holds the API key
+}
+
+// ClinicConfig is a broker of a clinic's, which the room tells how it is.
+type ClinicConfig struct {
+	Broker string // mqtts://user:password@host:8883
+	CA     string // PEM file; empty: the system's authorities
+	House  string // the group that the desk shows the room in
 }
 
 // Job is one line of the schedule: a scene, music, a check or a backup.

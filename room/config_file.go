@@ -157,6 +157,9 @@ func (p *configReader) room(f yamlfile.Fields) {
 	f.Set("room", &c.Room)
 	f.Set("listen", &c.Listen)
 	p.https(f)
+	if f, ok := f.Map("web"); ok {
+		c.Web.Frame, _ = f.Texts("frame")
+	}
 	p.audio(f)
 	p.mqtt(f)
 	c.Lights = simulated(c.MQTT.Base)
@@ -197,6 +200,13 @@ func (p *configReader) room(f yamlfile.Fields) {
 			c.Sign = &s
 		}
 	}
+	if f, ok := f.Map("syncthing"); ok {
+		var at, key string
+		if url, file := f.Set("url", &at), f.Set("key_file", &key); url && file {
+			c.Syncthing = &SyncthingConfig{at, p.path(key)}
+		}
+	}
+	p.clinic(f)
 	if f, ok := f.Map("history"); ok {
 		f.Set("days", &c.KeepDays)
 	}
@@ -252,39 +262,76 @@ func (p *configReader) audio(f yamlfile.Fields) {
 func (p *configReader) mqtt(f yamlfile.Fields) {
 	f, _ = f.Map("mqtt")
 	m := &p.c.MQTT
-	var broker, ca, commands string
-	f.Set("broker", &broker)
-	p.broker = f.Has("broker") && broker != defaultBroker
-	if broker != "" && p.broker {
-		const write = "write embedded, mqtt://user:password@host:1883 or mqtts://host:8883"
-		u, err := url.Parse(broker)
-		port := 1
-		if err == nil && u.Port() != "" {
-			port, _ = strconv.Atoi(u.Port())
-		}
-		switch at := f.Value("broker"); {
-		case err == nil && u.Scheme != "mqtt" && u.Scheme != "mqtts":
-			at.Error("the broker's address does not start with mqtt:// or mqtts://", write)
-		case err != nil || u.Hostname() == "" || port < 1 || port > 65535 || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-			at.Error("not a valid broker address", write+"; in a password write @ as %40, / as %2F, # as %23")
-		default:
+	var commands string
+	p.broker = f.Has("broker") && f.Value("broker").String() != defaultBroker
+	if p.broker {
+		if broker, ok := p.address(f, "write embedded, mqtt://user:password@host:1883 or mqtts://host:8883", "mqtt", "mqtts"); ok {
 			m.Broker = broker
 		}
 	}
-	if f.Set("ca", &ca) {
-		switch at := f.Value("ca"); {
-		case !strings.HasPrefix(m.Broker, "mqtts:"):
-			at.Warn("ca is used with mqtts:// only", "write broker: mqtts://host:8883, or leave ca out")
-		case !plainFile(p.path(ca)):
-			at.Error(fmt.Sprintf("%q is not there", ca), "write the path of a PEM file, relative to this file")
-		default:
-			m.CA = p.path(ca)
-		}
-	}
+	m.CA = p.authority(f, m.Broker)
 	if f.Set("commands", &commands) {
 		m.Commands = commands == "allowed"
 	}
 	f.Set("base", &m.Base)
+}
+
+// address is the address of a broker in f, which has one of the schemes.
+func (p *configReader) address(f yamlfile.Fields, write string, schemes ...string) (broker string, ok bool) {
+	if !f.Set("broker", &broker) {
+		return "", false
+	}
+	u, err := url.Parse(broker)
+	port := 1
+	if err == nil && u.Port() != "" {
+		port, _ = strconv.Atoi(u.Port())
+	}
+	switch at := f.Value("broker"); {
+	case err == nil && !slices.Contains(schemes, u.Scheme):
+		at.Error("the broker's address does not start with "+strings.Join(schemes, ":// or ")+"://", write)
+	case err != nil || u.Hostname() == "" || port < 1 || port > 65535 || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		at.Error("not a valid broker address", write+"; in a password write @ as %40, / as %2F, # as %23")
+	default:
+		return broker, true
+	}
+	return "", false
+}
+
+// authority is the file with the authority of a broker in f; empty: the system's are used.
+func (p *configReader) authority(f yamlfile.Fields, broker string) (file string) {
+	var ca string
+	if !f.Set("ca", &ca) {
+		return ""
+	}
+	switch at := f.Value("ca"); {
+	case !strings.HasPrefix(broker, "mqtts:"):
+		at.Warn("ca is used with mqtts:// only", "write broker: mqtts://host:8883, or leave ca out")
+	case !plainFile(p.path(ca)):
+		at.Error(fmt.Sprintf("%q is not there", ca), "write the path of a PEM file, relative to this file")
+	default:
+		return p.path(ca)
+	}
+	return ""
+}
+
+// clinic is the clinic's own broker.
+func (p *configReader) clinic(f yamlfile.Fields) {
+	f, ok := f.Map("clinic")
+	if !ok {
+		return
+	}
+	const write = "write broker: mqtts://user:password@host:8883"
+	broker, ok := p.address(f, write, "mqtts")
+	if !ok {
+		return
+	}
+	c := &ClinicConfig{Broker: broker, CA: p.authority(f, broker)}
+	if u, err := url.Parse(broker); err == nil && strings.ContainsAny(u.User.Username(), "/+# ") {
+		f.Value("broker").Error("the broker's user name can't be a part of a topic", "use a name without a space, /, + and #")
+		return
+	}
+	f.Set("house", &c.House)
+	p.c.Clinic = c
 }
 
 func plainFile(path string) bool {
@@ -522,8 +569,8 @@ const plannedSpeed = 2.0
 // mark that the room lacks, a fade that would be too fast, a level over the ceiling.
 func (c Config) CheckPlaylist(pl *playlists.Playlist) playlists.Problems {
 	var out playlists.Problems
-	warn := func(at playlists.Place, says, write string) {
-		out = append(out, playlists.Problem{Place: at, Severity: playlists.Warning, Says: says, Write: write})
+	warn := func(code, of string, at playlists.Place, says, write string) {
+		out = append(out, playlists.Problem{Place: at, Severity: playlists.Warning, Says: says, Write: write}.About(code, of))
 	}
 	var scenes []string
 	for n := range c.Scenes {
@@ -538,18 +585,18 @@ func (c Config) CheckPlaylist(pl *playlists.Playlist) playlists.Problems {
 		}
 		for i, m := range ph.Marks {
 			if !slices.Contains(c.Marks, m) && (pl.Boost == nil || pl.Boost.Mark != m) && i < len(w.Marks) {
-				warn(w.Marks[i], fmt.Sprintf("the room has no mark %q, so the button does nothing", m), yamlfile.Suggest(m, c.Marks, "add it to marks in the room file"))
+				warn("mark-missing", m, w.Marks[i], fmt.Sprintf("the room has no mark %q, so the button does nothing", m), yamlfile.Suggest(m, c.Marks, "add it to marks in the room file"))
 			}
 		}
 		if ph.Level > c.Audio.Ceiling {
-			warn(w.Level, fmt.Sprintf("the level of %g dB is over the room's ceiling of %g dB, which always holds", ph.Level, c.Audio.Ceiling), fmt.Sprintf("write %g or less", c.Audio.Ceiling))
+			warn("phase-loud", ph.Name, w.Level, fmt.Sprintf("the level of %g dB is over the room's ceiling of %g dB, which always holds", ph.Level, c.Audio.Ceiling), fmt.Sprintf("write %g or less", c.Audio.Ceiling))
 		}
 		if ph.Lights == nil {
 			continue
 		}
 		scene, ok := c.Scenes[ph.Lights.Scene]
 		if !ok {
-			warn(w.Lights, fmt.Sprintf("the room has no scene %q, so the light stays as it is", ph.Lights.Scene), yamlfile.Suggest(ph.Lights.Scene, scenes, "write "+strings.Join(scenes, ", ")))
+			warn("scene-missing", ph.Lights.Scene, w.Lights, fmt.Sprintf("the room has no scene %q, so the light stays as it is", ph.Lights.Scene), yamlfile.Suggest(ph.Lights.Scene, scenes, "write "+strings.Join(scenes, ", ")))
 			continue
 		}
 		move := 0.0
@@ -561,7 +608,7 @@ func (c Config) CheckPlaylist(pl *playlists.Playlist) playlists.Problems {
 		}
 		if s := ph.Lights.Fade.Seconds(); move > plannedSpeed*s {
 			least := time.Duration(math.Ceil(move/plannedSpeed)) * time.Second
-			warn(w.Lights, fmt.Sprintf("the light would move by %.0f in %s, which may startle; it is slowed down", move, playlists.FormatLength(ph.Lights.Fade)), "write fade: "+playlists.FormatLength(least)+" or more")
+			warn("phase-fast-light", ph.Name, w.Lights, fmt.Sprintf("the light would move by %.0f in %s, which may startle; it is slowed down", move, playlists.FormatLength(ph.Lights.Fade)), "write fade: "+playlists.FormatLength(least)+" or more")
 		}
 	}
 	return out.Sorted()

@@ -121,9 +121,11 @@ func TestConfigExample(t *testing.T) {
 		Music: []string{"/mnt/nas", "/srv/music"}, Marks: []string{"Lozenge", "Tea"},
 		Schedule: []Job{{At: "0 8 * * MON-FRI", Scene: "dusk", Fade: 5 * time.Minute}, {At: "*/15 20 1,15 * *", Scene: "reading"},
 			{At: "30 8 * * MON-FRI", Play: "evening/welcome", For: 20 * time.Minute, Level: -12.5}, {At: "15 8 * * MON-FRI", Check: CheckRoom}, {At: "0 4 * * *", Backup: "/media/stick/roomd", Keep: 7}},
-		Buttons:  []Button{{Topic: "zigbee2mqtt/room1/button", Action: "single", Do: Care}, {Topic: "willow/bell", Payload: "pressed", Do: MarkNow, Name: "Tea"}},
-		Sign:     &Sign{Topic: "zigbee2mqtt/room1/sign/set", Session: `{"state":"ON"}`, Free: `{"state":"OFF"}`},
-		KeepDays: 90,
+		Buttons:   []Button{{Topic: "zigbee2mqtt/room1/button", Action: "single", Do: Care}, {Topic: "willow/bell", Payload: "pressed", Do: MarkNow, Name: "Tea"}},
+		Sign:      &Sign{Topic: "zigbee2mqtt/room1/sign/set", Session: `{"state":"ON"}`, Free: `{"state":"OFF"}`},
+		Syncthing: &SyncthingConfig{URL: "http://127.0.0.1:8384", KeyFile: filepath.Join("testdata", "config", "syncthing.key")},
+		Clinic:    &ClinicConfig{Broker: "mqtts://willow:pass%40word@clinic.example", CA: "testdata/config/ca.pem", House: "North"},
+		KeepDays:  90,
 	}
 	scenes := got.Scenes
 	got.Scenes = nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -15,7 +16,9 @@ import (
 type Answers struct {
 	Room   *string
 	Device *string // of audio; "" for the default one
-	Broker *string // of mqtt
+	// Reference is of audio, LUFS.
+	Reference *float64
+	Broker    *string // of mqtt
 	// Lights are roles, each with its lamps as the file has them: {driver: zigbee2mqtt, topic: …}, or a list of such.
 	Lights map[string]string
 }
@@ -23,7 +26,7 @@ type Answers struct {
 // firstConfig is a room file that says nothing yet.
 const firstConfig = `# The room. roomd setup writes this file and can be run again; change what you like.
 # Everything has a default. What each key means is in docs/room.md.
-# After a change: roomd check, then start roomd again (a session that is running goes on).
+# A room that runs takes a change over by itself, after a session. roomd check says whether it is right.
 `
 
 // WriteConfig is a room file with the answers in it: an empty text is written anew, in any other all that is not asked for
@@ -36,9 +39,9 @@ func WriteConfig(text []byte, a Answers) ([]byte, error) {
 		key, comment string
 		to           func(was *yaml.Node) (*yaml.Node, error)
 	}
-	set := func(path string, value *string) func(*yaml.Node) (*yaml.Node, error) {
+	set := func(path, tag string, value string) func(*yaml.Node) (*yaml.Node, error) {
 		return func(was *yaml.Node) (*yaml.Node, error) {
-			to := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: *value}
+			to := &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
 			if path == "" {
 				return to, nil
 			}
@@ -47,13 +50,16 @@ func WriteConfig(text []byte, a Answers) ([]byte, error) {
 	}
 	var changes []change
 	if a.Room != nil {
-		changes = append(changes, change{"room", "", set("", a.Room)})
+		changes = append(changes, change{"room", "", set("", "!!str", *a.Room)})
 	}
 	if a.Device != nil {
-		changes = append(changes, change{"audio", "The sound device, by its name: it is never replaced by another. \"\" is the system's own.", set("device", a.Device)})
+		changes = append(changes, change{"audio", "The sound device, by its name: it is never replaced by another. \"\" is the system's own.", set("device", "!!str", *a.Device)})
+	}
+	if a.Reference != nil {
+		changes = append(changes, change{"audio", "How loud the music is: what a level of 0 is, in LUFS.", set("reference", "", strconv.FormatFloat(*a.Reference, 'f', -1, 64))})
 	}
 	if a.Broker != nil {
-		changes = append(changes, change{"mqtt", "The way to the lamps: embedded is roomd's own broker.", set("broker", a.Broker)})
+		changes = append(changes, change{"mqtt", "The way to the lamps: embedded is roomd's own broker.", set("broker", "!!str", *a.Broker)})
 	}
 	if len(a.Lights) > 0 {
 		changes = append(changes, change{"lights", "Roles, each with its lamps. ambient is the room's light, accent a second, smaller one.", func(was *yaml.Node) (*yaml.Node, error) {

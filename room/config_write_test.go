@@ -34,6 +34,8 @@ lights:
 		"one line among others": {"# mine\nlisten: \":80\"\n\nroom: A # the old name\n\n# scenes\nscenes:\n  # dark\n  x: {ambient: {level: 9}}\n", Answers{Room: ptr("B")},
 			"# mine\nlisten: \":80\"\n\nroom: B\n\n# scenes\nscenes:\n  # dark\n  x: {ambient: {level: 9}}\n"},
 		"other options stay":    {"audio: {reference: -24, device: old, ceiling: 3}\nroom: A\n", Answers{Device: ptr("new")}, "audio: {reference: -24, device: new, ceiling: 3}\nroom: A\n"},
+		"a loudness":            {"audio: {reference: -24, device: old} # loud\n", Answers{Device: ptr("new"), Reference: ptr(-20.0)}, "audio: {reference: -20, device: new} # loud\n"},
+		"a loudness and a half": {"room: A\n", Answers{Reference: ptr(-20.5)}, "room: A\n\n# How loud the music is: what a level of 0 is, in LUFS.\naudio: {reference: -20.5}\n"},
 		"on lines of their own": {"mqtt:\n  base: willow # ours\n  broker: embedded\nroom: A\n", Answers{Broker: ptr("mqtt://h:1883")}, "mqtt:\n  base: willow # ours\n  broker: mqtt://h:1883\nroom: A\n"},
 		"other roles stay": {"lights:\n  floor: {driver: wled, topic: f}\n  ambient:\n    - {driver: wled, topic: a}\n    - {driver: wled, topic: b}\n# the end\n",
 			Answers{Lights: map[string]string{"ambient": "{driver: shelly, topic: s}"}}, "lights:\n  floor: {driver: wled, topic: f}\n  ambient: {driver: shelly, topic: s}\n# the end\n"},

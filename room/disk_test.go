@@ -234,7 +234,7 @@ func journalOf(t *testing.T, path string, n int, open bool) (marks []MarkView) {
 		a.must(t, Command{Do: MarkNow, Name: "Vitals"})
 	}
 	if err := a.store.Read(func(db *sql.DB) error {
-		_, err := db.Exec("INSERT INTO tokens VALUES (x'00', 'tablet', 1, 1, 'therapist')")
+		_, err := db.Exec("INSERT INTO tokens (hash, name, created, used, role) VALUES (x'00', 'tablet', 1, 1, 'therapist')")
 		return err
 	}); err != nil {
 		t.Fatal(err)
@@ -265,6 +265,7 @@ func journalOf(t *testing.T, path string, n int, open bool) (marks []MarkView) {
 // TestBrokenJournal tears and scribbles over a journal. The room starts on it whatever it holds, with what is whole, says
 // what happened and sets the file aside; the marks that it shows are those that were tapped, in order.
 func TestBrokenJournal(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	dir := t.TempDir()
 	closed, killed := filepath.Join(dir, "closed.db"), filepath.Join(dir, "killed.db")
@@ -392,6 +393,7 @@ func TestBrokenJournal(t *testing.T) {
 // TestBrokenLog scribbles over each frame of a log that is not in the file yet: nothing is lost without a word, and what
 // later frames hold is kept.
 func TestBrokenLog(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "roomd.db")

@@ -25,6 +25,7 @@ import (
 //     shuffle: in a seeded order, what was heard longest ago first; all are heard before one comes again.
 //     fit: of all subsets, in order, the one that ends nearest to the nominal end; then the bed. Beds in the list
 //     stay at their places and take the time that is left.
+//     pool: see course.
 //
 //   - A bed in the list takes the time that the tracks around it leave; several share it evenly.
 //
@@ -53,6 +54,8 @@ type source struct {
 	length time.Duration // audible; 0 for a bed
 	joined bool
 	join   *time.Duration // its own crossfade from what plays before; nil: the phase's
+	// intensity is 1 to 5; 0: not known.
+	intensity float64
 }
 
 // crossfade is the one from what plays before into s, where the phase's is of.
@@ -71,7 +74,9 @@ type stretch struct {
 	full      []source // the whole list, for when it is begun again
 	order     playlists.Order
 	seed      uint64
-	heard     map[int]int   // shuffle: how often each item was heard, here and before
+	heard     map[int]int   // shuffle: how often each item was heard, here and before; pool: before
+	played    map[int]int   // pool: how often each item was heard in this session
+	line      line          // pool: the intensity that is asked for; nil: none is
 	begin     time.Duration // where the first piece starts: a fade-in before the phase's start, or now
 	since     time.Duration // no piece starts before it: now
 	nominal   time.Duration // where the phase should end
@@ -91,6 +96,8 @@ func fit(st stretch) ([]piece, time.Duration) {
 		queue = st.shuffled()
 	case playlists.BestFit:
 		queue = st.subset()
+	case playlists.Pooled:
+		queue = st.course()
 	}
 	l := layer{stretch: st, at: st.begin}
 	l.lay(queue)
@@ -261,7 +268,7 @@ func (l *layer) finish() {
 
 // again says whether the queue is begun once more.
 func (l *layer) again(queue []source) bool {
-	if l.done || l.endsWell() || l.order == playlists.BestFit || len(queue) == 0 {
+	if l.done || l.endsWell() || l.order == playlists.BestFit || l.order == playlists.Pooled || len(queue) == 0 {
 		return false
 	}
 	var sum time.Duration

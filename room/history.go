@@ -44,11 +44,11 @@ func (r *Room) erase(ctx context.Context, id string) error {
 	case err != nil:
 		return err
 	case !ok:
-		return refuse("unknown-session").of("id")
+		return Refuse("unknown-session").Of("id")
 	case st.Mode()&during != 0 && st.Session.ID == id:
-		return refuse("erase-in-session")
+		return Refuse("erase-in-session")
 	case r.o.Store.Outage() != nil:
-		return refuse("erase-no-disk")
+		return Refuse("erase-no-disk")
 	}
 	// The clock's anchor is from the last session, by the wall clock: it has to tell of now.
 	if err := errors.Join(r.o.Store.SetAnchor(ctx, r.clock.Anchor()), r.o.Store.Forget(ctx, id)); err != nil {
@@ -66,21 +66,21 @@ func (r *Room) noteFor(ctx context.Context, c *Command) error {
 	c.Text = strings.TrimSpace(c.Text)
 	switch {
 	case utf8.RuneCountInString(c.Text) > maxNote:
-		return refuse("note-long").of("text")
+		return Refuse("note-long").Of("text")
 	case !utf8.ValidString(c.Text) || strings.ContainsFunc(c.Text, func(c rune) bool { return c < ' ' && c != '\n' && c != '\t' }):
-		return refuse("note-unreadable").of("text")
+		return Refuse("note-unreadable").Of("text")
 	}
 	if _, ok, err := r.o.Store.Session(ctx, c.Session); err != nil {
 		return err
 	} else if !ok {
-		return refuse("unknown-session").of("session")
+		return Refuse("unknown-session").Of("session")
 	}
 	if c.Of == "" {
 		return nil
 	}
 	s, _, _, err := r.replay(ctx, c.Session)
 	if err != nil || !slices.ContainsFunc(s.Marks, func(m MarkView) bool { return m.ID == c.Of }) {
-		return refuse("unknown-of").of("of")
+		return Refuse("unknown-of").Of("of")
 	}
 	return nil
 }
@@ -91,9 +91,15 @@ func (r *Room) Sessions(ctx context.Context) ([]SessionRecord, error) {
 	if err != nil {
 		return nil, err
 	}
+	tallies, err := r.o.Store.Tallies(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := []SessionRecord{}
 	for _, row := range rows {
-		out = append(out, r.record(row))
+		rec := r.record(row)
+		rec.Marks, rec.Written = tallies[row.ID].Marks, tallies[row.ID].Notes
+		out = append(out, rec)
 	}
 	return out, nil
 }
@@ -103,6 +109,7 @@ func (r *Room) record(row journal.SessionRow) SessionRecord {
 	rec := SessionRecord{ID: row.ID, Playlist: row.Playlist, Name: row.Name, State: Running, Ending: row.Ending, EndingCode: endingCode(row.Ending)}
 	if row.EndedMS != 0 {
 		rec.State, rec.LengthMS = Ended, row.EndedMS-row.StartedMS
+		rec.EndedAgoMS = max(0, ms(r.clock.Now())-row.EndedMS)
 		if r.o.Config.KeepDays > 0 {
 			left := max(0, row.EndedMS+ms(r.o.Config.keep())-ms(r.clock.Now()))
 			rec.ErasedInMS = &left
@@ -131,6 +138,7 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 		case journal.KindNote:
 			var n WrittenNote
 			if json.Unmarshal(e.Data, &n) == nil {
+				n.Device = ""
 				rec.Notes = slices.DeleteFunc(rec.Notes, func(o WrittenNote) bool { return o.Of == n.Of })
 				if n.Text != "" {
 					rec.Notes = append(rec.Notes, n)
@@ -154,6 +162,7 @@ func (r *Room) Session(ctx context.Context, id string) (SessionRecord, bool, err
 		rec.Events = append(rec.Events, RecordedEvent{AtMS: ms(n.At), Kind: n.Kind, Data: text})
 	}
 	slices.SortStableFunc(rec.Events, func(a, b RecordedEvent) int { return cmp.Compare(a.AtMS, b.AtMS) })
+	rec.Asked = s.askedViews(end)
 	rec.Session = s.View(end)
 	rec.Session.StartedMS = row.StartedMS
 	r.o.Config.light(rec.Session.Phases)

@@ -36,6 +36,30 @@ func refusal(err error) string {
 	return ""
 }
 
+// The page counts an emergency's own time from its first tap, until Resume.
+func TestEmergencyHasATime(t *testing.T) {
+	s, _ := NewSession("s", begin(journey()))
+	for _, c := range []struct {
+		at   time.Duration
+		id   string
+		do   Verb
+		of   string
+		want int64
+	}{
+		{time.Minute, "a", Emergency, "", 60_000}, {2 * time.Minute, "b", Emergency, "", 60_000}, {3 * time.Minute, "c", Resume, "", 0},
+		{4 * time.Minute, "d", Emergency, "", 240_000}, {4*time.Minute + time.Second, "e", Undo, "d", 0},
+	} {
+		n, _, err := s.Step(Input{Command: &Command{ID: c.id, Do: c.do, Of: c.of}}, c.at)
+		if err != nil {
+			t.Fatal(c.id, err)
+		}
+		s = n
+		if got := s.View(c.at).EmergencyMS; got != c.want {
+			t.Errorf("after %s: %d, not %d", c.id, got, c.want)
+		}
+	}
+}
+
 // What was written to a session is read with it; a later note takes the place of an earlier one. It can be written after
 // the end, and after a restart.
 func TestNotes(t *testing.T) {
@@ -57,11 +81,16 @@ func TestNotes(t *testing.T) {
 	r = openRoom(t, path)
 	r.must(t, Command{Do: WriteNote, Session: id, Of: mark, Text: "  tears  "})
 	rec, ok, err := r.Session(t.Context(), id)
-	if err != nil || !ok || len(rec.Notes) != 2 || rec.Notes[0] != (WrittenNote{"", "calm\nthroughout"}) || rec.Notes[1] != (WrittenNote{mark, "tears"}) {
+	if err != nil || !ok || len(rec.Notes) != 2 || rec.Notes[0] != (WrittenNote{Text: "calm\nthroughout"}) || rec.Notes[1] != (WrittenNote{Of: mark, Text: "tears"}) {
 		t.Fatalf("%+v, %v", rec.Notes, err)
 	}
 	if rec.Session == nil || len(rec.Session.Marks) != 1 || len(rec.Session.Phases) == 0 || rec.Zero != "Lozenge" {
 		t.Errorf("the record lacks its arc: %+v", rec)
+	}
+	r.must(t, Command{Do: WriteNote, Session: id, Of: "", Text: ""}) // emptied: counts no more
+	list, err := r.Sessions(t.Context())
+	if err != nil || len(list) != 1 || list[0].Marks != 1 || list[0].Written != 1 || list[0].EndedAgoMS <= 0 || list[0].EndedAgoMS > ms(time.Hour) {
+		t.Errorf("%+v, %v", list, err)
 	}
 	for _, e := range rec.Events {
 		if bytes.Contains(e.Data, []byte("first words")) {

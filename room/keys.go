@@ -38,6 +38,7 @@ var roomKeys = &yamlfile.Map{
 		{Name: "room", Type: name80, Example: "Willow", Doc: "what the room is called", Default: "`Room`"},
 		{Name: "listen", Type: address(defaultListen), Doc: "where the page is served: a port, or an address and a port", Default: "`:8080`"},
 		{Name: "https", Type: yamlfile.OneOf{Map: httpsKeys, Else: offWord}, Doc: "where the page is served privately; `off` for nowhere", Default: "`:8443`, with a certificate that the room makes"},
+		{Name: "web", Type: webKeys, Doc: "what else the page may do", Default: "nothing"},
 		{Name: "audio", Type: audioKeys, Doc: "the speaker", Default: "the sound device, if there is one"},
 		{Name: "mqtt", Type: mqttKeys, Doc: "the broker that leads to lamps and buttons", Default: "no broker: simulated lamps only"},
 		{Name: "lights", Type: rolesType{}, Example: "{ambient: {driver: zigbee2mqtt, topic: zigbee2mqtt/lamp}}", Doc: "the lamps by role; a role can list several", Default: "two simulated lamps, `ambient` and `accent`"},
@@ -47,6 +48,8 @@ var roomKeys = &yamlfile.Map{
 		{Name: "schedule", Type: yamlfile.List{Of: jobKeys, Name: "entries", Max: 200, More: "combine some"}, Example: `[{at: "0 8 * * MON-FRI", do: {scene: day, fade: 5m}}]`, Doc: "what the room does by itself; never during a session", Default: "nothing"},
 		{Name: "buttons", Type: yamlfile.List{Of: buttonKeys, Name: "buttons", Max: 50, More: "leave some out"}, Example: "[{topic: zigbee2mqtt/button, action: single, do: care}]", Doc: "MQTT messages that ask for a command; at most 50", Default: "none"},
 		{Name: "sign", Type: signKeys, Doc: "the sign at the door", Default: "none"},
+		{Name: "syncthing", Type: syncthingKeys, Doc: "a Syncthing on this computer whose folders pause while a session runs", Default: "none"},
+		{Name: "clinic", Type: clinicKeys, Doc: "the clinic's own broker, which this room tells how it is; a room that joined a desk by a code needs none", Default: "none"},
 		{Name: "history", Type: historyKeys, Doc: "how long sessions are kept", Default: "`{days: 30}`"},
 	},
 }
@@ -75,12 +78,36 @@ var httpsKeys = &yamlfile.Map{
 	Rules: object{"dependentRequired": object{"certificate": []string{"key"}, "key": []string{"certificate"}}},
 }
 
+var webKeys = &yamlfile.Map{
+	Name: "web", Write: "web: {frame: [https://desk.clinic.example]}",
+	Keys: []key{
+		{Name: "frame", Type: yamlfile.List{Of: originText, Name: "origins", Max: 20, More: "leave some out"}, Example: "[https://desk.clinic.example]", Doc: "origins whose pages may show the [wall page](network.md) in a frame", Default: "none"},
+	},
+}
+
+const originPattern = `^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`
+
+var originForm = regexp.MustCompile(originPattern)
+
+// originText is a page's origin, as a browser tells it: no path, no wildcard. It goes into a header as it is.
+var originText = yamlfile.Rule{
+	Type: idText,
+	Check: func(v value, got any) bool {
+		good := originForm.MatchString(got.(string))
+		if !good {
+			v.Error(fmt.Sprintf("%q is not a valid origin", got), "write scheme, host and port alone: frame: [https://desk.clinic.example]")
+		}
+		return good
+	},
+	Says: object{"type": "string", "pattern": originPattern},
+}
+
 var audioKeys = &yamlfile.Map{
 	Name: "audio", Write: `audio: {output: alsa, device: "", reference: -23, ceiling: 6}`,
 	Keys: []key{
 		{Name: "output", Type: yamlfile.OneOf{Map: commandKeys, Else: yamlfile.Word{"alsa", "none"}}, Doc: "`alsa`, `none`, or `{command: [aplay, …]}`, a program that takes PCM on standard input; `{format}`, `{rate}`, `{channels}` and `{bits}` in its words stand for what it is fed", Default: "`alsa` if there is a sound device, else `none`"},
 		{Name: "device", Type: yamlfile.Text{Max: 200, Empty: true}, Example: `"" for the usual one, or the name that aplay -L shows`, Doc: "an ALSA device by its name (`roomd sound` lists them); never replaced by another", Default: "the system's own"},
-		{Name: "reference", Type: yamlfile.Number{Min: -40, Max: -14}, Doc: "LUFS that a playlist's level 0 sounds at, -40 to -14", Default: "`-23`"},
+		{Name: "reference", Type: references, Doc: "LUFS that a playlist's level 0 sounds at, -40 to -14", Default: "`-23`"},
 		{Name: "ceiling", Type: yamlfile.Number{Min: 0, Max: 12}, Doc: "dB over the reference that nobody gets past, 0 to 12", Default: "`6`"},
 		{Name: "headphones", Type: headphoneKeys, Doc: "headphones on channels 3 and 4 of the device, in step with the speaker", Default: "none"},
 	},
@@ -207,6 +234,40 @@ var signKeys = &yamlfile.Map{
 		{Name: "topic", Type: topicText, Need: true, Example: "zigbee2mqtt/sign/set", Doc: "where its commands go"},
 		{Name: "session", Type: yamlfile.Text{Max: 500}, Need: true, Example: `'{"state":"ON"}'`, Doc: "what it is sent during a session"},
 		{Name: "free", Type: yamlfile.Text{Max: 500}, Need: true, Example: `'{"state":"OFF"}'`, Doc: "what it is sent while the room is free"},
+	},
+}
+
+var syncthingKeys = &yamlfile.Map{
+	Name: "syncthing", Write: "syncthing: {url: http://127.0.0.1:8384, key_file: syncthing.key}",
+	Keys: []key{
+		{Name: "url", Need: true, Example: "http://127.0.0.1:8384", Doc: "the address of its page, without a path",
+			Type: matching(idText, originPattern, "%q is not a valid address", "write scheme, host and port alone: url: http://127.0.0.1:8384")},
+		{Name: "key_file", Type: keyFile, Need: true, Example: "syncthing.key", Doc: "a file that holds its API key alone, relative to this file"},
+	},
+}
+
+// keyFile is the path of a file with a key of Syncthing's, and not that key: no message shows it.
+var keyFile = yamlfile.Rule{
+	Type: fileName,
+	Check: func(v value, got any) bool {
+		is := syncthingKey.MatchString(got.(string))
+		if is {
+			v.Error("key_file is the API key itself", "put the key into a file and write key_file: syncthing.key")
+		}
+		return !is
+	},
+	Says: object{"not": object{"pattern": syncthingKey.String()}},
+}
+
+var syncthingKey = regexp.MustCompile(`^\s*[A-Za-z0-9]{32}\s*$`)
+
+var clinicKeys = &yamlfile.Map{
+	Name: "clinic", Write: "clinic: {broker: mqtts://user:password@host:8883, house: North}",
+	Keys: []key{
+		{Name: "broker", Need: true, Example: "mqtts://user:password@host:8883", Doc: "its address, `mqtts://user:password@host:8883`; the room's topics are `roomd/USER/…`",
+			Type: yamlfile.Rule{Type: yamlfile.Text{Max: 500}, Says: object{"pattern": `^mqtts://[^\s/?#]+/?$`}}},
+		{Name: "ca", Type: fileName, Example: "clinic.pem", Doc: "the PEM file of the authority that signs the broker's certificate, relative to this file", Default: "the system's authorities"},
+		{Name: "house", Type: name80, Example: "North", Doc: "the group that the desk shows the room in", Default: "none"},
 	},
 }
 
@@ -514,5 +575,11 @@ func ConfigSchema() []byte { return roomKeys.JSON("roomd room") }
 // Keys are the declarations of the room file, for its documentation.
 func Keys() []*yamlfile.Map {
 	all := &yamlfile.Map{Name: "a light", Keys: append([]key{lampKeys("").Keys[0], lampKeys("").Keys[1]}, lampOptions...)}
-	return []*yamlfile.Map{roomKeys, httpsKeys, audioKeys, headphoneKeys, mqttKeys, all, levelKeys, jobKeys, doKeys, buttonKeys, signKeys, historyKeys}
+	return []*yamlfile.Map{roomKeys, httpsKeys, webKeys, audioKeys, headphoneKeys, mqttKeys, all, levelKeys, jobKeys, doKeys, buttonKeys, signKeys, syncthingKeys, clinicKeys, historyKeys}
 }
+
+// references are the loudness that music of level 0 can have, LUFS.
+var references = yamlfile.Number{Min: -40, Max: -14}
+
+// ReferenceRange is the least and the most that AudioConfig.Reference can be, LUFS.
+func ReferenceRange() (least, most float64) { return references.Min, references.Max }

@@ -24,8 +24,9 @@ type PartView struct {
 	SinceMS int64     `json:"since_ms,omitempty"` // degraded: since when, on the room's clock
 	Why     string    `json:"why,omitempty"`      // degraded: the first of its problems, for a therapist
 	Do      string    `json:"do,omitempty"`
-	Code    string    `json:"code,omitempty"` // of Why, and its arguments, for another language
+	Code    string    `json:"code,omitempty"` // with Args, identifies Why and Do for translation
 	Args    Args      `json:"args,omitempty"`
+	Details string    `json:"details,omitempty"` // for an engineer
 }
 
 // parts are the room's parts in the order of Snapshot.Parts, each with the part that its problems name.
@@ -57,12 +58,12 @@ func partViews(old []PartView, problems []Problem, lv map[string]LightView, now 
 		v := PartView{Part: p[0], State: Working}
 		if i := slices.IndexFunc(problems, func(q Problem) bool { return q.Part == p[1] }); i >= 0 {
 			q := problems[i]
-			v = PartView{Part: p[0], State: Degraded, Why: q.Says, Do: q.Do, Code: q.Code, Args: q.Args}
+			v = PartView{Part: p[0], State: Degraded, Why: q.Says, Do: q.Do, Code: q.Code, Args: q.Args, Details: q.Details}
 		} else if p[0] == "lights" {
 			for _, role := range slices.Sorted(maps.Keys(lv)) {
 				if lv[role].State == "lost" && v.State == Working {
-					why := say("light-lost", "role", role)
-					v = PartView{Part: p[0], State: Degraded, Why: why.Text, Do: lv[role].Says, Code: why.Code, Args: why.Args}
+					q := lv[role].Problem()
+					v = PartView{Part: p[0], State: Degraded, Why: q.Says, Do: q.Do, Code: q.Code, Args: q.Args}
 				}
 			}
 		}
@@ -82,7 +83,7 @@ const wrongYear = 2025
 
 // clockProblem is what is wrong with the wall clock. The session does not go by it.
 func clockProblem(wall time.Time) (p Problem, wrong bool) {
-	return NewProblem("clock", "clock-wrong", "date", wall.Format("2 January 2006")), wall.Year() < wrongYear
+	return NewProblem("clock", "clock-wrong", "date", wall), wall.Year() < wrongYear
 }
 
 // Look says in sentences whether a session could begin: what does not work, or that everything does. It names lights that
@@ -99,13 +100,13 @@ func (r *Room) Look() (says string, bad bool) {
 	for _, role := range slices.Sorted(maps.Keys(snap.Lights)) {
 		switch lights.State(snap.Lights[role].State) {
 		case lights.Held:
-			out = append(out, say("look-held", "role", role).Text)
+			out = append(out, Say("look-held", "role", role).Text)
 		case lights.Unknown:
-			out = append(out, say("look-unknown", "role", role).Text)
+			out = append(out, Say("look-unknown", "role", role).Text)
 		}
 	}
 	if len(out) == 0 {
-		return say("look-well").Text, false
+		return Say("look-well").Text, false
 	}
 	return strings.Join(out, " "), bad
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestPartsSayWhatIsDegraded(t *testing.T) {
-	lost := map[string]LightView{"ambient": {State: "following"}, "accent": {State: "lost", Says: "Switch it on at the wall."}}
+	lost := map[string]LightView{"ambient": {State: "following"}, "accent": {State: "lost", Code: "lamps-lost", Args: Args{"role": "accent", "lamps": "a"}}}
 	for _, c := range []struct {
 		problem Problem
 		lights  map[string]LightView

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"roomd/player"
+	"roomd/playlists"
 )
 
 // ArcView is the arc as a picture shows it: a session as planned, every phase let go at its planned end. Times are session
@@ -32,6 +33,8 @@ type ArcPhase struct {
 	Until   string  `json:"until,omitempty"`
 	Target  float64 `json:"target"` // LUFS
 	Silence bool    `json:"silence,omitempty"`
+	// Course is the intensity that a phase with a pool asks for; nil: it asks for none.
+	Course *playlists.Course `json:"course,omitempty"`
 }
 
 // ArcClip is one stretch of one track or bed.
@@ -50,6 +53,8 @@ type ArcClip struct {
 	// under a track that seems to have stopped ("under").
 	Cover string `json:"cover,omitempty"`
 	Cut   bool   `json:"cut,omitempty"` // it ends before its track does
+	// Intensity is that of a piece from a pool, 1 to 5, and 3 where nothing is known of it; 0: it is not from a pool.
+	Intensity float64 `json:"intensity,omitempty"`
 }
 
 // ArcNote is what a check warns of in the music, where it is.
@@ -95,7 +100,7 @@ func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 	for i, sp := range s.Spans {
 		ph := s.phase(i)
 		v.Phases = append(v.Phases, ArcPhase{Name: ph.Name, Stage: string(ph.Stage), StartMS: ms(sp.Start), EndMS: ms(sp.End),
-			PlanMS: ms(sp.Nominal), FlexMS: ms(s.flex(i)), Target: s.target(i), Silence: s.silent(i), Until: b.Playlist.Phases[i].Until})
+			PlanMS: ms(sp.Nominal), FlexMS: ms(s.flex(i)), Target: s.target(i), Silence: s.silent(i), Until: b.Playlist.Phases[i].Until, Course: ph.Course})
 	}
 	of := map[string]placed{}
 	for _, p := range s.Pieces {
@@ -114,6 +119,8 @@ func Picture(b Begin, heard Heard) (ArcView, player.Score) {
 			a.Cover = "under"
 		case p.Item < 0:
 			a.Cover = "rest"
+		case s.phase(p.Phase).Order == playlists.Pooled:
+			a.Intensity = source{intensity: s.phase(p.Phase).Music[p.Item].Rating()}.rating()
 		}
 		v.Clips = append(v.Clips, a)
 	}

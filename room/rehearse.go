@@ -27,9 +27,9 @@ func (st *State) rehearse(in Input, now time.Duration, eff *Effects) error {
 	at := time.Duration(c.AtMS) * time.Millisecond
 	switch {
 	case c.Speed < 1 || c.Speed > maxSpeed:
-		return refuse("bad-speed").of("speed")
+		return Refuse("bad-speed").Of("speed")
 	case at < 0 || at >= s.Ends():
-		return refuse("bad-at").of("at_ms")
+		return Refuse("bad-at").Of("at_ms")
 	}
 	st.quiet(now, eff)
 	s, _, _ = s.Step(Input{}, at)

@@ -27,7 +27,7 @@ type changingLibrary struct{ gone atomic.Bool }
 func (l *changingLibrary) List() []PlaylistView { return nil }
 func (l *changingLibrary) Resolve(_ context.Context, id string) (playlists.Playlist, error) {
 	if l.gone.Load() || id != "journey" {
-		return playlists.Playlist{}, refuse("no-playlist").of("playlist")
+		return playlists.Playlist{}, Refuse("no-playlist").Of("playlist")
 	}
 	return journey(), nil
 }

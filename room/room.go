@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +34,8 @@ type Sound interface {
 type Lamps interface {
 	Fade(lights.Move)
 	Follow(role string)
-	// Test finds out what a role's lamps can do, or says in a sentence why it can't now.
-	Test(role string) (refused string)
+	// Test finds out what a role's lamps can do, or says why it can't now.
+	Test(role string) (refused lights.Said)
 	Views() map[string]lights.View
 	// Answered tells of each lamp whether it answered to the last urgent move.
 	Answered() []lights.Answer
@@ -65,6 +66,8 @@ type Options struct {
 	Schedule func() []ScheduleView
 	// Heard tells of files that were heard through; nil: nothing.
 	Heard Heard
+	// Before is the room that was left for this one; its last session is still shown. nil: there was none.
+	Before *Room
 }
 
 // Room is one room: the owner of its state. Its methods may be called from any goroutine.
@@ -96,6 +99,7 @@ type state struct {
 
 type request struct {
 	ping   bool   // nothing is asked but an answer
+	leave  bool   // Run is to end
 	erase  string // the session to erase
 	in     Input
 	unfit  error         // why the command can't be carried out, as far as that is known before its turn
@@ -151,6 +155,10 @@ func New(ctx context.Context, o Options) (*Room, error) {
 		if err := r.resume(ctx, st, rec); err != nil {
 			return nil, err
 		}
+	} else if o.Before != nil {
+		was := o.Before.state.Load()
+		st.Session, st.Started = was.Session, was.Started
+		r.o.Before = nil
 	}
 	r.state.Store(st)
 	return r, o.Store.SetAnchor(ctx, clock.Anchor())
@@ -212,6 +220,9 @@ func (r *Room) replay(ctx context.Context, id string) (s *Session, started time.
 		case journal.KindTrouble:
 			in.Trouble = new(Trouble)
 			err = json.Unmarshal(e.Data, in.Trouble)
+		case journal.KindNote:
+			s = s.noted()
+			continue
 		default:
 			continue
 		}
@@ -234,7 +245,7 @@ func (r *Room) Now() time.Duration { return r.clock.Now() }
 // out gives *Refused. A repeated ID gets the first answer.
 func (r *Room) Do(ctx context.Context, c Command) (Ack, error) {
 	if c.ID == "" || len(c.ID) > 64 {
-		return Ack{}, refuse("bad-id").of("id")
+		return Ack{}, Refuse("bad-id").Of("id")
 	}
 	c.Plan = nil
 	req := request{in: Input{Command: &c}, came: r.now(), answer: make(chan answer, 1)}
@@ -272,6 +283,17 @@ func (r *Room) Ping(ctx context.Context) error {
 	return err
 }
 
+// ErrLeft says that Run has ended because of Leave.
+var ErrLeft = errors.New("the room has been left")
+
+var errPlays = errors.New("something plays in the room")
+
+// Leave ends Run with ErrLeft, unless something plays in the room: then it is false, and nothing happens.
+func (r *Room) Leave(ctx context.Context) bool {
+	_, err := r.ask(ctx, request{leave: true, answer: make(chan answer, 1)})
+	return err == nil
+}
+
 // prepare reads what a command needs and the rules don't read themselves.
 func (r *Room) prepare(ctx context.Context, rule *rule, in *Input) error {
 	c := in.Command
@@ -284,11 +306,18 @@ func (r *Room) prepare(ctx context.Context, rule *rule, in *Input) error {
 			}
 			c.Plan = &b.Playlist
 		}
+	case other:
+		b, err := r.load(ctx, c.Playlist)
+		if err != nil {
+			return err
+		}
+		c.Plan = &b.Playlist
 	case playlist:
 		b, err := r.load(ctx, c.Playlist)
 		if err != nil {
 			return err
 		}
+		b.Device = in.Command.Device
 		in.Begin, in.ID = b, sessionID()
 		if c.Do != Start && c.Do != Rehearse {
 			var refused *Refused
@@ -305,7 +334,7 @@ func (r *Room) prepare(ctx context.Context, rule *rule, in *Input) error {
 // load reads a playlist as a session begins with it.
 func (r *Room) load(ctx context.Context, id string) (*Begin, error) {
 	if id == "" {
-		return nil, refuse("no-playlist").of("playlist")
+		return nil, Refuse("no-playlist").Of("playlist")
 	}
 	pl, err := r.o.Library.Resolve(ctx, id)
 	if err != nil {
@@ -314,10 +343,10 @@ func (r *Room) load(ctx context.Context, id string) (*Begin, error) {
 			return nil, refused
 		}
 		r.o.Log.Error("a playlist can't be started", "playlist", id, "err", err)
-		return nil, refuse("broken-playlist")
+		return nil, Refuse("broken-playlist")
 	}
 	if len(pl.Phases) == 0 {
-		return nil, refuse("empty-playlist").of("playlist")
+		return nil, Refuse("empty-playlist").Of("playlist")
 	}
 	heard, err := r.o.Store.Heard(ctx)
 	if err != nil {
@@ -341,7 +370,7 @@ func (r *Room) Run(ctx context.Context) error {
 	}
 	r.save()
 	r.compare()
-	second := time.NewTicker(time.Second)
+	second := time.NewTimer(time.Second)
 	defer second.Stop()
 	due := time.NewTimer(0)
 	defer due.Stop()
@@ -362,6 +391,15 @@ func (r *Room) Run(ctx context.Context) error {
 				req.answer <- answer{}
 				continue
 			}
+			if req.leave && r.state.Load().Mode() != Idle {
+				req.answer <- answer{err: errPlays}
+				continue
+			} else if req.leave {
+				r.save()
+				err := r.o.Store.SetAnchor(context.WithoutCancel(ctx), r.clock.Anchor())
+				req.answer <- answer{}
+				return errors.Join(ErrLeft, err)
+			}
 			if req.erase != "" {
 				req.answer <- answer{err: r.erase(context.WithoutCancel(ctx), req.erase)}
 				continue
@@ -377,6 +415,7 @@ func (r *Room) Run(ctx context.Context) error {
 		case <-r.o.Library.Changed():
 			r.compare()
 		case <-second.C:
+			second.Reset(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 			r.save()
 			if r.state.Load().Mode()&during != 0 && time.Since(anchored) > anchorEvery {
 				anchored = time.Now()
@@ -415,7 +454,7 @@ func (r *Room) fresh(ctx context.Context, req request) (ack Ack, err error) {
 		now = req.came // reading its playlist may take seconds, which are not the tap's
 	}
 	if c.BeforeMS != 0 && ms(now) > c.BeforeMS {
-		return ack, refuse("too-late")
+		return ack, Refuse("too-late")
 	}
 	if req.unfit != nil {
 		return ack, req.unfit
@@ -431,7 +470,7 @@ func (r *Room) fresh(ctx context.Context, req request) (ack Ack, err error) {
 				r.o.Log.Error("the session's start was not saved", "err", err)
 			}
 		case c.Do == WriteNote:
-			e.Kind, e.Session, data = journal.KindNote, c.Session, WrittenNote{Of: c.Of, Text: c.Text}
+			e.Kind, e.Session, data = journal.KindNote, c.Session, WrittenNote{Of: c.Of, Text: c.Text, Device: c.Device}
 		case st.Mode()&during != 0:
 			e.Session = st.Session.ID
 		}
@@ -442,7 +481,7 @@ func (r *Room) fresh(ctx context.Context, req request) (ack Ack, err error) {
 			}
 		}
 	})
-	if c.Do == Start || c.Do == Revise || c.Do == Undo {
+	if c.Do == Start || c.Do == Revise || c.Do == Change || c.Do == Undo {
 		r.compare()
 	}
 	ack.Rev = r.state.Load().rev
@@ -509,7 +548,7 @@ func (r *Room) journal(ctx context.Context, e journal.Event, data any) Ack {
 func (r *Room) save() {
 	if _, warning := r.o.Store.Retry(); warning != "" {
 		r.o.Log.Error("journal", "problem", warning)
-		r.damage = append(r.damage, NewProblem("disk", "disk-warning", "says", warning))
+		r.damage = append(r.damage, NewProblem("disk", warning))
 	}
 	switch t := r.o.Store.Outage(); {
 	case t != nil && r.outage == nil:
@@ -550,8 +589,8 @@ func (r *Room) act(eff Effects, st *State) *Refused {
 		r.move(*eff.Light)
 	}
 	if eff.Test != "" {
-		if says := r.o.Lights.Test(eff.Test); says != "" {
-			return refuse("lights-silent", "says", says)
+		if says := r.o.Lights.Test(eff.Test); says.Code != "" {
+			return Refuse(says.Code, says.Args...)
 		}
 	}
 	return nil
@@ -646,7 +685,15 @@ func (r *Room) lightViews() map[string]LightView {
 	}
 	out := map[string]LightView{}
 	for role, v := range r.o.Lights.Views() {
-		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Says: v.Says, Lamps: []LampView{}, Test: v.Test, Testable: v.Testable}
+		lv := LightView{Target: LightLevel{v.Target.L, v.Target.Kelvin, v.Target.Color}, State: string(v.State), Lamps: []LampView{}, Testable: v.Testable, Details: v.Details}
+		if v.Says.Code != "" {
+			s := Say(v.Says.Code, append([]any{"role", role}, v.Says.Args...)...)
+			lv.Says, lv.Code, lv.Args = strings.TrimSpace(s.Text+" "+s.Do()), s.Code, s.Args
+		}
+		if v.Test.Code != "" {
+			s := Say(v.Test.Code, append([]any{"role", role}, v.Test.Args...)...)
+			lv.Test, lv.TestCode, lv.TestArgs = s.Text, s.Code, s.Args
+		}
 		if v.Actual != nil {
 			lv.Actual = &LightLevel{v.Actual.L, v.Actual.Kelvin, v.Actual.Color}
 			if v.Target == (lights.Level{}) {
@@ -654,7 +701,7 @@ func (r *Room) lightViews() map[string]LightView {
 			}
 		}
 		for _, l := range v.Lamps {
-			lv.Lamps = append(lv.Lamps, LampView{l.Name, string(l.State), answer[[2]string{role, l.Name}]})
+			lv.Lamps = append(lv.Lamps, LampView{Name: l.Name, State: string(l.State), Drawn: l.Drawn, Answer: answer[[2]string{role, l.Name}]})
 		}
 		out[role] = lv
 	}
@@ -733,6 +780,29 @@ func (r *Room) Snapshot() Snapshot {
 		snap.Unsaved = len(st.outage.Unsaved)
 	}
 	return snap
+}
+
+// Preview is the running session as it would be if it changed to a playlist now. It changes nothing.
+func (r *Room) Preview(ctx context.Context, playlist string) (*SessionView, error) {
+	st := r.state.Load()
+	c := Command{ID: NewID(), Do: Change, Playlist: playlist}
+	rule, refused := st.rule(c.Do)
+	if refused != nil {
+		return nil, refused
+	}
+	in := Input{Command: &c}
+	if err := r.prepare(ctx, rule, &in); err != nil {
+		return nil, err
+	}
+	now := r.now()
+	next, _, err := Step(st.State, in, now)
+	if err != nil {
+		return nil, err
+	}
+	v := next.Session.View(now - next.Started)
+	v.StartedMS = ms(next.Started)
+	r.o.Config.light(v.Phases)
+	return v, nil
 }
 
 // Changed is closed when a newer state than now is there.

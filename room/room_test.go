@@ -63,11 +63,11 @@ func (f *fakeLamps) Follow(role string) {
 	defer f.mu.Unlock()
 	f.follows = append(f.follows, role)
 }
-func (f *fakeLamps) Test(role string) string {
+func (f *fakeLamps) Test(role string) lights.Said {
 	if role != "ambient" {
-		return "There is no such light."
+		return lights.Said{Code: "lights-none", Args: []any{"role", role}}
 	}
-	return ""
+	return lights.Said{}
 }
 func (f *fakeLamps) Views() map[string]lights.View {
 	return map[string]lights.View{"ambient": {State: lights.Unknown}}

@@ -17,6 +17,8 @@ import (
 type Jobs struct {
 	// Do is Room.Do. Scenes and music are commands, which the room refuses during a session.
 	Do func(context.Context, Command) (Ack, error)
+	// Near is called half a minute before Do will be; nil: nobody asks.
+	Near func()
 	// Busy reports whether a session is running. Checks and backups are then skipped.
 	Busy func() bool
 	// Look runs a check and returns its finding as a sentence. bad means that something is wrong.
@@ -73,6 +75,9 @@ func (s *Schedule) Run(ctx context.Context) error {
 		c := cron.New()
 		for k, spec := range s.specs {
 			c.Schedule(spec, cron.FuncJob(func() { s.run(ctx, k) }))
+			if s.do.Near != nil {
+				c.Schedule(early{spec}, cron.FuncJob(s.do.Near))
+			}
 		}
 		c.Start()
 		for steady := true; steady; {
@@ -90,6 +95,17 @@ func (s *Schedule) Run(ctx context.Context) error {
 		<-c.Stop().Done()
 	}
 	return nil
+}
+
+// early is a job's times, each half a minute before.
+type early struct{ cron.Schedule }
+
+func (e early) Next(t time.Time) time.Time {
+	const before = 30 * time.Second
+	if next := e.Schedule.Next(t.Add(before)); !next.IsZero() {
+		return next.Add(-before)
+	}
+	return time.Time{}
 }
 
 // run runs job k and records the result. It recovers panics, because cron does not.
@@ -143,7 +159,7 @@ func (s *Schedule) job(ctx context.Context, j Job) (says string, err error) {
 	case j.Play != "":
 		c.Do, c.Playlist, c.By, c.DB = Arrival, j.Play, j.For.String(), &j.Level
 	case s.do.Busy():
-		return "", refuse("schedule-busy")
+		return "", Refuse("schedule-busy")
 	case j.Check != "":
 		says, bad, err := s.do.Look(ctx, j.Check)
 		if bad && err == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -138,6 +139,36 @@ func TestScheduleWaitsForTheClock(t *testing.T) {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Whoever makes the sound is told half a minute before a job needs it.
+func TestScheduleSaysThatAJobIsNear(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var said []string
+		note := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, what+" "+time.Now().UTC().Format("15:04:05"))
+		}
+		s, err := NewSchedule([]Job{{At: "0 8 * * *", Scene: "dusk"}}, Jobs{
+			Do:   func(context.Context, Command) (Ack, error) { note("done"); return Ack{}, nil },
+			Near: func() { note("near") },
+		}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.set = func(time.Time) bool { return true }
+		ctx, stop := context.WithTimeout(t.Context(), 30*time.Hour)
+		defer stop()
+		if err := s.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := strings.Join(said, ", "); got != "near 07:59:30, done 08:00:00" {
+			t.Error(got)
 		}
 	})
 }

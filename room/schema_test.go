@@ -35,7 +35,7 @@ func configSchema(t *testing.T) *jsonschema.Schema {
 // one value asks of another.
 func TestConfigSchema(t *testing.T) {
 	s := configSchema(t)
-	crossRules := []string{"listen-port.yaml", "mqtt-password.yaml", "mqtt-ca.yaml", "scenes-role.yaml", "lights-scale.yaml"}
+	crossRules := []string{"listen-port.yaml", "mqtt-password.yaml", "mqtt-ca.yaml", "scenes-role.yaml", "lights-scale.yaml", "clinic-user.yaml"}
 	archive, err := txtar.ParseFile("testdata/config/broken.txtar")
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +70,7 @@ func TestConfigSchemaAgrees(t *testing.T) {
 		"room":   {"Willow", "7", `""`, "~", "[x]", strings.Repeat("x", 81)},
 		"listen": {`":8080"`, "8080", `"a.b:80"`, `"[::1]:80"`, `"a b:80"`, "host", "~"},
 		"https":  {"off", "{}", `{listen: ":8443"}`, "{listen: 8443}", "{certificate: a.pem, key: b.pem}", "{certificate: a.pem}", "{key: b.pem}", "{names: [a.b]}", "{names: [a b]}", "{names: [a..b]}", "{names: [a-.b]}", "{names: [192.168.1.20]}", `{names: ["::1"]}`, "{names: [a.7]}", "{names: a.b}", "{names: []}", "on", "{port: 1}", "~"},
+		"web":    {"{}", "{frame: []}", "{frame: [https://desk.clinic.example]}", `{frame: ["http://192.168.1.9:8123", "https://[fd00::1]:8"]}`, "{frame: ['*']}", "{frame: [desk.clinic.example]}", "{frame: [https://a.b/c]}", "{frame: [https://*.b]}", "{frame: ['https://a b']}", "{frame: [\"https://a;script-src *\"]}", "{frame: https://a.b}", "{frames: []}", "x"},
 		"audio": {"{}", "{output: alsa}", "{output: none, device: hw}", "{output: oss}", "{output: {command: [aplay, 2]}}", "{output: {command: []}}", "{output: {}}",
 			`{device: ""}`, "{device: [x]}", "{reference: -23}", "{reference: -41}", "{ceiling: 0}", "{ceiling: 13}", `{ceiling: "3"}`, "{volume: 3}", "alsa"},
 		"mqtt": {"{broker: embedded}", "{broker: embeded}", "{broker: mqtt://host}", "{broker: mqtts://u:p@host:8883/}", "{broker: tcp://host}", "{broker: mqtt://}", "{broker: mqtt://h/path}",

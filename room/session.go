@@ -16,7 +16,8 @@ import (
 //
 //	1: until roomd kept no version. Undo brought back a stored arc; an early mark moved nothing.
 //	2: undo is a replay.
-const rules = 2
+//	3: what was heard in one phase comes in another only where nothing else is left, unless the playlist lists it.
+const rules = 3
 
 // Begin is everything that a session starts from. It is frozen: a file that changes later does not change the session,
 // unless a person takes over what follows (Revise).
@@ -28,6 +29,8 @@ type Begin struct {
 	Heard     map[string]int     `json:"heard,omitempty"` // how often each file was heard in earlier sessions
 	Marks     []string           `json:"marks,omitempty"` // the room's marks; those of the playlist are marks too
 	Rules     int                `json:"rules,omitempty"` // 0: 1
+	// Device is the name of the device that started the session. It stands in the journal alone.
+	Device string `json:"device,omitempty"`
 }
 
 // Session is one session: the fold of its inputs over its Begin. Step alone makes new ones. Times are session times.
@@ -43,7 +46,10 @@ type Session struct {
 	begun  *Begin    // what it started from
 	inputs []taken   // what it was given, in order; shared between copies, so only ever appended to or replaced
 	past   []sounded // what has sounded and is not in the arc any more
-	next   int       // rules 1: number of the next piece
+	// without is the session as it would be without the newest act of a person; nil: that can't be undone late. It is never
+	// changed, only replaced; advance is the reader's.
+	without *Session
+	next    int // rules 1: number of the next piece
 }
 
 // taken is one input that the session has taken.
@@ -73,6 +79,7 @@ type arc struct {
 	Emergency bool
 	Returning bool
 	Light     LightCue
+	Asked     []asking        // of the music of phases with a pool, in order
 	failed    map[[2]int]bool // {phase, item} of tracks that turned out broken
 	laid      time.Duration   // how far an open phase's music is laid
 }
@@ -101,15 +108,18 @@ type placed struct {
 	natural time.Duration // where its source ends by itself; 0: a bed
 	fadeIn  time.Duration
 	fadeOut time.Duration
-	fresh   bool // laid by the last composition
-	left    bool // it was cut while it sounded, and fades out
-	broke   bool // it can't sound on
+	fresh   bool          // laid by the last composition
+	left    bool          // it was cut while it sounded, and fades out
+	broke   bool          // it can't sound on
+	rise    time.Duration // its fade-in where it follows nothing; 0: the phase's crossfade
+	fall    time.Duration // its fade-out where nothing follows; 0: the phase's crossfade
 }
 
 // sounded is a piece that has sounded in a phase that is no more as it was: it was undone, or a file was taken over.
 type sounded struct {
 	id, file string
 	view     ClipView
+	undone   bool // by a command that was undone: what follows is laid as if it had not
 }
 
 // Trouble says that a clip can't sound, or ended before its time.
@@ -182,12 +192,25 @@ func (s *Session) take(in Input, now time.Duration, eff *Effects) (err error) {
 	}
 	if in.Trouble != nil {
 		t.file, err = s.trouble(in.Trouble, "", now, eff)
+		if err == nil && s.without != nil {
+			w := s.without.clone()
+			var unseen Effects
+			w.advance(now, &unseen)
+			_, _ = w.trouble(in.Trouble, t.file, now, &unseen)
+			s.without = w
+		}
 	} else {
 		t.id = in.Command.ID
 		if s.took(t.id) {
 			return nil
 		}
+		without := s.clone()
+		without.without = nil
 		t.undo, t.undone, err = s.command(in.Command, now, eff)
+		s.without = nil
+		if t.undo.Code != "" && !s.firstRules() {
+			s.without = without
+		}
 	}
 	if err == nil {
 		s.inputs = append(s.inputs[:len(s.inputs):len(s.inputs)], t)
@@ -221,6 +244,7 @@ func (s *Session) clone() *Session {
 	c.Marks = slices.Clone(s.Marks)
 	c.Timers = slices.Clone(s.Timers)
 	c.Stopped = slices.Clone(s.Stopped)
+	c.Asked = slices.Clone(s.Asked)
 	c.failed = maps.Clone(s.failed)
 	return &c
 }
@@ -327,9 +351,9 @@ func (s *Session) command(c *Command, now time.Duration, eff *Effects) (undo Sai
 	case refused != nil:
 		return Said{}, false, refused
 	case r.session == nil:
-		return Said{}, false, refuse("session-ended") // it is meant for a room without a session
+		return Said{}, false, Refuse("session-ended") // it is meant for a room without a session
 	case c.Phase != "" && c.Phase != s.phase(s.Current).Name:
-		return Said{}, false, refuse("phase-over", "phase", c.Phase, "now", s.phase(s.Current).Name)
+		return Said{}, false, Refuse("phase-over", "phase", c.Phase, "now", s.phase(s.Current).Name)
 	}
 	from := s.master()
 	undo, err = r.session(s, c, now, eff)
@@ -367,7 +391,7 @@ func (s *Session) trouble(t *Trouble, file string, now time.Duration, eff *Effec
 // remember keeps a piece that has sounded for the record.
 func (s *Session) remember(from *Session, p placed, now time.Duration) {
 	v := ClipView{Title: from.title(p), StartMS: ms(p.Start), EndMS: ms(min(p.End, now)), Bed: from.bedOf(p) != ""}
-	s.past = append(s.past[:len(s.past):len(s.past)], sounded{p.ID, from.heardAs(p), v})
+	s.past = append(s.past[:len(s.past):len(s.past)], sounded{id: p.ID, file: from.heardAs(p), view: v})
 }
 
 // file is the file that a piece plays; empty for a bed.

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"roomd/playlists"
+	"roomd/rig"
 )
 
 // begin is what a session of a playlist starts from.
@@ -31,7 +32,7 @@ func drawPlaylist(t *rapid.T) playlists.Playlist {
 				Name: fmt.Sprintf("%s %d", stage, k), Stage: stage,
 				Length:    time.Duration(rapid.IntRange(20, 2400).Draw(t, "length")) * time.Second,
 				Crossfade: time.Duration(rapid.IntRange(0, 15).Draw(t, "crossfade")) * time.Second,
-				Order:     rapid.SampledFrom([]playlists.Order{playlists.Listed, playlists.Shuffle, playlists.BestFit}).Draw(t, "order"),
+				Order:     rapid.SampledFrom([]playlists.Order{playlists.Listed, playlists.Shuffle, playlists.BestFit, playlists.Pooled, playlists.Pooled}).Draw(t, "order"),
 				Level:     float64(rapid.IntRange(-10, 3).Draw(t, "level")),
 			}
 			ph.Flex = time.Duration(rapid.IntRange(0, 60).Draw(t, "flex")) * time.Second
@@ -39,7 +40,9 @@ func drawPlaylist(t *rapid.T) playlists.Playlist {
 			if rapid.IntRange(0, 3).Draw(t, "waits") == 0 {
 				ph.Until = "Lozenge"
 			}
-			if rapid.IntRange(0, 6).Draw(t, "silent") == 0 {
+			if ph.Order == playlists.Pooled {
+				drawPool(t, &ph)
+			} else if rapid.IntRange(0, 6).Draw(t, "silent") == 0 {
 				ph.Music = []playlists.Item{{Silence: true}}
 			} else {
 				for n := range rapid.IntRange(0, 6).Draw(t, "items") {
@@ -58,11 +61,45 @@ func drawPlaylist(t *rapid.T) playlists.Playlist {
 	return p
 }
 
+// drawPool fills a phase with a pool of some of the same thirty tracks and two beds, with a menu or without.
+func drawPool(t *rapid.T, ph *playlists.Phase) {
+	if rapid.Bool().Draw(t, "course") {
+		ph.Course = &playlists.Course{From: float64(rapid.IntRange(1, 5).Draw(t, "from")), To: float64(rapid.IntRange(1, 5).Draw(t, "to"))}
+	}
+	in := rapid.Uint32().Draw(t, "in the pool")
+	for n := range 30 {
+		if in>>n&1 == 0 {
+			continue
+		}
+		it := track(fmt.Sprint("pool", n), time.Duration(20+n*n%29*20)*time.Second, -20)
+		it.Track.Intensity = float64(n % 6)
+		ph.Music = append(ph.Music, it)
+	}
+	if len(ph.Music) == 0 || rapid.IntRange(0, 3).Draw(t, "beds") == 0 {
+		ph.Music = append(ph.Music, playlists.Item{Bed: playlists.Rain, Intensity: 2}, playlists.Item{Bed: playlists.Drone, Intensity: 4})
+	}
+	if rapid.Bool().Draw(t, "menu") {
+		half := len(ph.Music)/2 + 1
+		var ground, open []int
+		for k := range ph.Music {
+			if k < half {
+				ground = append(ground, k)
+			} else {
+				open = append(open, k)
+			}
+		}
+		ph.Menu = []playlists.Choice{{Name: "Ground", Items: ground}, {Name: "Open", Items: open}, {Name: "Still", Silence: true}}
+	}
+}
+
 // drawCommand is a random command that might be tapped.
 func drawCommand(t *rapid.T, n int, s *Session, now time.Duration) Command {
 	c := Command{ID: fmt.Sprint("c", n)}
 	c.Do = rapid.SampledFrom([]Verb{Hold, Release, Next, Extend, SetLevel, Silence, Resume, Skip, MarkNow, MarkNow, BringBack, Soften, Care,
-		Emergency, Undo, Undo, Follow, Revise, StartTimer, StopTimer}).Draw(t, "verb")
+		Emergency, Undo, Undo, Follow, Revise, StartTimer, StopTimer, Deeper, Lighter, Another, Choose, Choose, Bring, Bring, Change}).Draw(t, "verb")
+	if s.pooled(s.Current) && rapid.IntRange(0, 2).Draw(t, "steers") > 0 {
+		c.Do = rapid.SampledFrom([]Verb{Deeper, Lighter, Another, Choose, Bring}).Draw(t, "steer")
+	}
 	switch c.Do {
 	case Extend:
 		c.By = rapid.SampledFrom([]string{"5m", "-5m", "1m", "-1m", "30s"}).Draw(t, "by")
@@ -79,13 +116,15 @@ func drawCommand(t *rapid.T, n int, s *Session, now time.Duration) Command {
 		if all := s.timers(now); len(all) > 0 {
 			c.Of = all[0].ID
 		}
-	case Revise:
+	case Choose:
+		c.Name = rapid.SampledFrom([]string{"Ground", "Open", "Still", "Other"}).Draw(t, "word")
+	case Revise, Change:
 		pl := drawPlaylist(t)
 		pl.Revision = c.ID
 		c.Plan = &pl
 	case Undo:
 		if open := s.undoable(now); len(open) > 0 {
-			c.Of = s.inputs[open[0]].id
+			c.Of = s.inputs[open[0].input].id
 		}
 	}
 	return c
@@ -117,8 +156,11 @@ func sound(t *rapid.T, s *Session, now time.Duration) {
 		if s.State != Running || sp.End <= now || p.silent(i) {
 			continue
 		}
-		// Music has to cover the phase from its start, or from now.
+		// Music has to cover the phase from its start, or from now, or until the silence that was chosen.
 		from := max(sp.Start, now)
+		if a := s.steered(); a != nil && i == s.Current && a.still {
+			sp.End = min(sp.End, s.begins(a))
+		}
 		for progress := true; progress && from < sp.End; {
 			progress = false
 			for _, q := range p.Pieces {
@@ -221,6 +263,7 @@ func same(a, b *Session) string {
 
 // TestSessionUnderRandomCommands is the session's promises under random commands, troubles and restarts.
 func TestSessionUnderRandomCommands(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		b := begin(drawPlaylist(t))
@@ -240,6 +283,7 @@ func TestSessionUnderRandomCommands(t *testing.T) {
 				}
 				log = append(log, given{in, now})
 			}
+			undoMeans(t, s, now)
 			if c := in.Command; err == nil && c != nil && len(next.View(now).Undo) > 0 && next.View(now).Undo[0].ID == c.ID {
 				doUndoIsNever(t, s, next, c, now)
 			}
@@ -296,6 +340,8 @@ func doUndoIsNever(t *rapid.T, before, after *Session, c *Command, now time.Dura
 	switch {
 	case err != nil && (never.State == Ended || after.State != Running || laterState(after, now) != Running):
 		return // it would be over
+	case err != nil && after.askedUntil(&taken{id: c.ID, in: Input{Command: c}}) <= now:
+		return // what it asked has begun
 	case err != nil:
 		t.Fatalf("%+v can't be undone: %v", *c, err)
 	}
@@ -316,6 +362,64 @@ func doUndoIsNever(t *rapid.T, before, after *Session, c *Command, now time.Dura
 	}
 }
 
+// undoMeans takes back each act that is offered at session time now, and holds that the tap does what its words say: an act
+// older than ten seconds leaves the present phase and what plays alone, brings on no bright light, and changes something.
+// What is not offered is refused.
+func undoMeans(t fataler, s *Session, now time.Duration) (late int) {
+	s, _, _ = s.Step(Input{}, now)
+	view := s.View(now)
+	offered := map[string]bool{}
+	for k, u := range view.Undo {
+		offered[u.ID] = true
+		i := slices.IndexFunc(s.inputs, func(i taken) bool { return i.id == u.ID })
+		if u.UntilMS <= ms(now) || u.Says == "" {
+			t.Fatalf("at %v an undo is offered that is over: %+v", now, u)
+		}
+		if k > 0 || s.inputs[i].at+undoFor > now {
+			continue // doUndoIsNever
+		}
+		late++
+		back, eff, err := s.Step(Input{Command: &Command{ID: "back", Do: Undo, Of: u.ID}}, now)
+		if err != nil {
+			t.Fatalf("%+v is offered at %v and refused: %v", u, now, err)
+		}
+		a, b := s.sounding(now), back.sounding(now)
+		switch {
+		case back.State != Running || back.Current != s.Current || back.Spans[s.Current].Start != s.Spans[s.Current].Start:
+			t.Fatalf("undoing %+v at %v moves the phase:\n%s", u, now, same(s, back))
+		case u.Do != Skip && ((a == nil) != (b == nil) || a != nil && (a.ID != b.ID || s.file(*a) != back.file(*b))):
+			t.Fatalf("undoing %+v at %v changes what plays: %+v, %+v", u, now, a, b)
+		case u.Do == Skip && (a == nil || b == nil || a.ID == b.ID):
+			t.Fatalf("undoing %+v at %v brings back no track", u, now)
+		case eff.Light != nil && eff.Light.Urgent && !s.Care:
+			t.Fatalf("undoing %+v at %v brings on bright light", u, now)
+		}
+		was, is := seen(s, now), seen(back, now)
+		if reflect.DeepEqual(was, is) && s.Begin.Playlist.Revision == back.Begin.Playlist.Revision && s.Level == back.Level && len(is.Timeline) == len(was.Timeline) {
+			t.Fatalf("undoing %+v at %v changes nothing", u, now)
+		}
+		// It is offered at least until then.
+		if until := time.Duration(u.UntilMS) * time.Millisecond; u.UntilMS < view.EndsAtMS {
+			for _, at := range []time.Duration{(now + until) / 2, until - time.Millisecond} {
+				later, _, _ := s.Step(Input{}, at)
+				if open := later.View(at).Undo; len(open) == 0 || open[0].ID != u.ID {
+					t.Fatalf("%+v is offered at %v and not at %v: %+v", u, now, at, open)
+				}
+			}
+		}
+	}
+	for _, i := range s.inputs {
+		if i.id != "" && !offered[i.id] {
+			if _, _, err := s.Step(Input{Command: &Command{ID: "back", Do: Undo, Of: i.id}}, now); err == nil {
+				t.Fatalf("%+v is not offered at %v and undone", i.in.Command, now)
+			}
+		}
+	}
+	return late
+}
+
+type fataler interface{ Fatalf(string, ...any) }
+
 func laterState(s *Session, now time.Duration) SessionState {
 	s, _, _ = s.Step(Input{}, now)
 	return s.State
@@ -326,7 +430,7 @@ func continuous(t *rapid.T, before, after *Session, in Input, now time.Duration)
 	var asks bool
 	if c := in.Command; c != nil {
 		switch c.Do {
-		case Next, Skip, BringBack, Undo, End, Abort:
+		case Next, Skip, BringBack, Undo, End, Abort, Bring:
 			asks = true
 		case Release:
 			asks = after.Current != before.Current
@@ -356,6 +460,7 @@ func continuous(t *rapid.T, before, after *Session, in Input, now time.Duration)
 // TestDoUndoIsNeverAtEverySecond goes through a session with a boundary within flex, a phase that waits, crossfades and a
 // last phase, second by second and verb by verb.
 func TestDoUndoIsNeverAtEverySecond(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	db := -3.0
 	var commands []Command
@@ -371,7 +476,7 @@ func TestDoUndoIsNeverAtEverySecond(t *testing.T) {
 		}
 		commands = append(commands, c)
 	}
-	undone := 0
+	undone, late := 0, 0
 	for _, lozenge := range []time.Duration{0, 50 * time.Second} {
 		s, _ := NewSession("s", begin(short()))
 		for now := time.Duration(0); now < 9*time.Minute; now += time.Second {
@@ -383,6 +488,9 @@ func TestDoUndoIsNeverAtEverySecond(t *testing.T) {
 				done, _, err := s.Step(Input{Command: &c}, now)
 				if err != nil {
 					continue
+				}
+				for _, after := range []time.Duration{11 * time.Second, 45 * time.Second, 3 * time.Minute} {
+					late += undoMeans(t, done, now+after)
 				}
 				for _, after := range []time.Duration{0, 400 * time.Millisecond, 5500 * time.Millisecond, 9999 * time.Millisecond} {
 					never, _, _ := s.Step(Input{}, now+after)
@@ -401,8 +509,34 @@ func TestDoUndoIsNeverAtEverySecond(t *testing.T) {
 			}
 		}
 	}
-	if undone < 10_000 {
-		t.Fatalf("only %d were undone", undone)
+	if undone < 10_000 || late < 5_000 {
+		t.Fatalf("only %d were undone at once, and %d late", undone, late)
+	}
+}
+
+// TestReviseInTheFlexCutsNothing takes a playlist over while a phase's last track plays on into the flex, of which the new next
+// phase leaves less.
+func TestReviseInTheFlexCutsNothing(t *testing.T) {
+	t.Parallel()
+	phase := func(name string, length time.Duration, music ...playlists.Item) playlists.Phase {
+		return playlists.Phase{Name: name, Stage: playlists.Preparation, Length: length, Flex: time.Minute, Music: music, Crossfade: time.Second}
+	}
+	pl := journey()
+	pl.Phases = []playlists.Phase{phase("One", 10*time.Minute, track("one", 640*time.Second, -20)), phase("Two", 10*time.Minute, track("two", 10*time.Minute, -20))}
+	s, _ := NewSession("s", begin(pl))
+	now := 630 * time.Second
+	s, _, _ = s.Step(Input{}, now)
+	if p := s.sounding(now); p == nil || p.End != 640*time.Second {
+		t.Fatalf("plays %+v", p)
+	}
+	pl.Phases = slices.Clone(pl.Phases)
+	pl.Phases[1].Length, pl.Revision = 20*time.Second, "2"
+	n, _, err := s.Step(Input{Command: &Command{ID: "revise", Do: Revise, Plan: &pl}}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := n.sounding(now); p == nil || p.End != 640*time.Second || n.Spans[1].Start != 640*time.Second {
+		t.Errorf("plays %+v, then %+v", p, n.Spans[1])
 	}
 }
 
@@ -414,6 +548,9 @@ func TestReviseTakesNothingBack(t *testing.T) {
 		for n := range rapid.IntRange(0, 8).Draw(t, "inputs") {
 			now = drawTime(t, s, now)
 			s, _, _ = s.Step(drawInput(t, n, s, now), now)
+		}
+		if sp := s.Spans[s.Current]; sp.Nominal > now && sp.End > sp.Nominal && rapid.Bool().Draw(t, "in the flex") {
+			now = sp.Nominal + time.Duration(rapid.Int64Range(0, int64(sp.End-sp.Nominal)-1).Draw(t, "into it"))
 		}
 		s, _, _ = s.Step(Input{}, now)
 		pl := s.Begin.Playlist
@@ -428,10 +565,12 @@ func TestReviseTakesNothingBack(t *testing.T) {
 		if k := len(pl.Phases) - 1; rapid.IntRange(0, 3).Draw(t, "shorter") == 0 && k > s.Current {
 			pl.Phases = pl.Phases[:k]
 		}
-		n, _, err := s.Step(Input{Command: &Command{ID: "revise", Do: Revise, Plan: &pl}}, now)
+		in := Input{Command: &Command{ID: "revise", Do: Revise, Plan: &pl}}
+		n, _, err := s.Step(in, now)
 		if err != nil {
 			return
 		}
+		continuous(t, s, n, in, now)
 		if d := cmp.Diff(s.Marks, n.Marks) + cmp.Diff(s.Spans[s.Current].Held, n.Spans[n.Current].Held); d != "" || s.Level != n.Level || s.Silent != n.Silent || s.Current != n.Current {
 			t.Fatalf("taken back: %s", d)
 		}

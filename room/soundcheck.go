@@ -51,22 +51,22 @@ func checkOf(c Command, b Begin, heard Heard) (*SoundCheck, *Refused) {
 	case CheckSound:
 		sc, ok := excerpt(s.ScoreWith(heard))
 		if !ok {
-			return nil, refuse("no-check-music")
+			return nil, Refuse("no-check-music")
 		}
 		check = &SoundCheck{Score: sc}
 	case Audition:
 		at := time.Duration(c.AtMS) * time.Millisecond
 		if at < 0 || at >= s.Ends() {
-			return nil, refuse("bad-at").of("at_ms")
+			return nil, Refuse("bad-at").Of("at_ms")
 		}
 		check = &SoundCheck{Score: until(s.ScoreWith(heard), min(at+auditionTime, s.Ends()), 3*time.Second), From: at}
 	case Arrival:
 		long, err := time.ParseDuration(c.By)
 		if err != nil || long < time.Second || long > 24*time.Hour {
-			return nil, refuse("bad-arrival").of("by")
+			return nil, Refuse("bad-arrival").Of("by")
 		}
 		if c.DB == nil || !(*c.DB >= -40 && *c.DB <= 0) {
-			return nil, refuse("bad-arrival-db").of("db")
+			return nil, Refuse("bad-arrival-db").Of("db")
 		}
 		check = &SoundCheck{Score: until(s.ScoreWith(heard), min(long, s.Ends()), 10*time.Second)}
 		for k := range check.Score.Clips {

@@ -14,11 +14,11 @@ import (
 func (s *Session) hold(_ *Command, now time.Duration, eff *Effects) (Said, error) {
 	sp := &s.Spans[s.Current]
 	if sp.Held {
-		return Said{}, refuse("held-already", "phase", s.phase(s.Current).Name)
+		return Said{}, Refuse("held-already", "phase", s.phase(s.Current).Name)
 	}
 	sp.Held = true
 	s.recompose(now, cutNothing, eff)
-	return say("did-hold", "phase", s.phase(s.Current).Name), nil
+	return Say("did-hold", "phase", s.phase(s.Current).Name), nil
 }
 
 // release lets a held phase go on: to its planned end, or, where that is past, to the next phase. One that waits for a
@@ -27,7 +27,7 @@ func (s *Session) release(_ *Command, now time.Duration, eff *Effects) (Said, er
 	sp := &s.Spans[s.Current]
 	name := s.phase(s.Current).Name
 	if !sp.Held {
-		return Said{}, refuse("not-held", "phase", name)
+		return Said{}, Refuse("not-held", "phase", name)
 	}
 	sp.Held = false
 	if sp.Waiting != "" && !s.firstRules() {
@@ -35,7 +35,7 @@ func (s *Session) release(_ *Command, now time.Duration, eff *Effects) (Said, er
 	} else {
 		s.closeAt(now, s.letGo(now), eff)
 	}
-	return say("did-release", "phase", name), nil
+	return Say("did-release", "phase", name), nil
 }
 
 // letGo is where the present phase ends if nothing keeps it open any more. The last phase never ends at once: where its
@@ -56,14 +56,14 @@ func (s *Session) moveOn(_ *Command, now time.Duration, eff *Effects) (Said, err
 	sp := &s.Spans[s.Current]
 	name, mark := s.phase(s.Current).Name, sp.Waiting
 	if s.following(s.Current) < 0 {
-		return Said{}, refuse("last-phase", "phase", name)
+		return Said{}, Refuse("last-phase", "phase", name)
 	}
 	sp.Held, sp.Waiting = false, ""
 	s.closeAt(now, now, eff)
 	if mark != "" {
-		return say("did-next-open", "phase", name, "mark", mark), nil
+		return Say("did-next-open", "phase", name, "mark", mark), nil
 	}
-	return say("did-next", "phase", name), nil
+	return Say("did-next", "phase", name), nil
 }
 
 // closeAt ends the present phase at session time at, and lays what follows anew.
@@ -96,7 +96,7 @@ func (s *Session) relay() {
 func (s *Session) extend(c *Command, now time.Duration, eff *Effects) (Said, error) {
 	by, err := time.ParseDuration(c.By)
 	if err != nil || by.Abs() < time.Second && !s.firstRules() || by == 0 || by.Abs() > maxExtend {
-		return Said{}, refuse("bad-by").of("by")
+		return Said{}, Refuse("bad-by").Of("by")
 	}
 	sp := &s.Spans[s.Current]
 	name := s.phase(s.Current).Name
@@ -105,7 +105,7 @@ func (s *Session) extend(c *Command, now time.Duration, eff *Effects) (Said, err
 		end = now + by
 	}
 	if end < now+time.Second {
-		return Said{}, refuse("too-short", "phase", name)
+		return Said{}, Refuse("too-short", "phase", name)
 	}
 	sp.End, sp.Nominal = end, end
 	if s.following(s.Current) < 0 {
@@ -114,78 +114,78 @@ func (s *Session) extend(c *Command, now time.Duration, eff *Effects) (Said, err
 	s.relay()
 	s.recompose(now, cutNothing, eff)
 	if by < 0 {
-		return say("did-shorten", "phase", name, "by", -by), nil
+		return Say("did-shorten", "phase", name, "by", -by), nil
 	}
-	return say("did-extend", "phase", name, "by", by), nil
+	return Say("did-extend", "phase", name, "by", by), nil
 }
 
 func (s *Session) setLevel(c *Command, _ time.Duration, _ *Effects) (Said, error) {
 	if c.DB == nil || math.IsNaN(*c.DB) || *c.DB == 0 || *c.DB > 6 || *c.DB < -12 {
-		return Said{}, refuse("bad-db").of("db")
+		return Said{}, Refuse("bad-db").Of("db")
 	}
 	top := s.Begin.Ceiling - s.phase(s.Current).Level
 	was := min(s.Level, top)
 	if *c.DB > 0 && was >= top {
-		return Said{}, refuse("loudest")
+		return Said{}, Refuse("loudest")
 	}
 	if *c.DB < 0 && was <= lowestLevel {
-		return Said{}, refuse("softest")
+		return Said{}, Refuse("softest")
 	}
 	s.Level = max(lowestLevel, min(was+*c.DB, top))
 	if *c.DB > 0 {
-		return say("did-louder"), nil
+		return Say("did-louder"), nil
 	}
-	return say("did-softer"), nil
+	return Say("did-softer"), nil
 }
 
 func (s *Session) silence(_ *Command, _ time.Duration, eff *Effects) (Said, error) {
 	if s.Silent || s.Emergency && !s.firstRules() {
-		return Said{}, refuse("silent-already")
+		return Said{}, Refuse("silent-already")
 	}
 	s.Silent = true
 	eff.Master = &player.Master{DB: silenceDB, Over: 6 * time.Second}
-	return say("did-silence"), nil
+	return Say("did-silence"), nil
 }
 
 func (s *Session) soften(_ *Command, _ time.Duration, eff *Effects) (Said, error) {
 	if s.Softened {
-		return Said{}, refuse("soft-already")
+		return Said{}, Refuse("soft-already")
 	}
 	if (s.Silent || s.Emergency) && !s.firstRules() {
-		return Said{}, refuse("silent-already")
+		return Said{}, Refuse("silent-already")
 	}
 	s.Softened = true
 	eff.Master = &player.Master{DB: s.master(), Over: 3 * time.Second}
-	return say("did-soften"), nil
+	return Say("did-soften"), nil
 }
 
 // resume brings the music back, and after an emergency the lights.
 func (s *Session) resume(_ *Command, _ time.Duration, eff *Effects) (Said, error) {
 	if !s.Silent && !s.Softened && !s.Emergency {
-		return Said{}, refuse("playing-already")
+		return Said{}, Refuse("playing-already")
 	}
 	s.Silent, s.Softened = false, false
 	if s.Emergency {
 		s.Emergency = false
 		s.backToArc(eff)
 	}
-	return say("did-resume"), nil
+	return Say("did-resume"), nil
 }
 
 func (s *Session) skip(c *Command, now time.Duration, eff *Effects) (Said, error) {
 	p := s.sounding(now)
 	if p == nil {
-		return Said{}, refuse("nothing-plays")
+		return Said{}, Refuse("nothing-plays")
 	}
 	if c.Clip != "" && c.Clip != p.ID {
-		return Said{}, refuse("track-over")
+		return Said{}, Refuse("track-over")
 	}
 	was := *p
 	s.recompose(now, cutCurrent, eff)
 	if q := s.sounding(now); q != nil && q.Item == was.Item && q.Phase == was.Phase && !s.firstRules() {
-		return Said{}, refuse("nothing-else", "phase", s.phase(was.Phase).Name)
+		return Said{}, Refuse("nothing-else", "phase", s.phase(was.Phase).Name)
 	}
-	return say("did-skip"), nil
+	return Say("did-skip"), nil
 }
 
 // zero is the mark of the dose: the room's first, where a phase waits for it or a reminder counts from it; else empty.
@@ -211,22 +211,22 @@ func (s *Session) given(name string) *MarkView {
 // the mark means: begin the phase after that one now, or only note it. Without either the later phase no longer waits.
 func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (Said, error) {
 	if !s.known(c.Name) {
-		return Said{}, refuse("unknown-mark", "mark", c.Name).of("name")
+		return Said{}, Refuse("unknown-mark", "mark", c.Name).Of("name")
 	}
 	if c.Then != "" && c.Then != ThenBegin && c.Then != ThenNote {
-		return Said{}, refuse("bad-then").of("then")
+		return Said{}, Refuse("bad-then").Of("then")
 	}
 	m := MarkView{ID: c.ID, Name: c.Name, AtMS: ms(now)}
 	if was := s.given(c.Name); was != nil && c.Name == s.zero() && !s.firstRules() {
 		if !c.Second {
-			return Said{}, refuse("given-already", "mark", c.Name, "ago", now-time.Duration(was.AtMS)*time.Millisecond)
+			return Said{}, Refuse("given-already", "mark", c.Name, "ago", now-time.Duration(was.AtMS)*time.Millisecond)
 		}
 		m.Second = true
 	}
 	s.Marks = append(s.Marks, m)
-	said := say("did-mark", "mark", c.Name)
+	said := Say("did-mark", "mark", c.Name)
 	if m.Second {
-		said = say("did-second", "mark", c.Name)
+		said = Say("did-second", "mark", c.Name)
 	}
 	if s.State != Running {
 		return said, nil
@@ -254,7 +254,7 @@ func (s *Session) mark(c *Command, now time.Duration, eff *Effects) (Said, error
 		sp := &s.Spans[s.Current]
 		sp.Held, sp.Waiting = false, ""
 		s.closeAt(now, now, eff)
-		return say("did-begin", "mark", c.Name), nil
+		return Say("did-begin", "mark", c.Name), nil
 	case later > s.Current && c.Then == "" && !m.Second && !s.firstRules():
 		s.stopWaiting(c.Name, later)
 	case b != nil && b.Mark == c.Name:
@@ -329,9 +329,9 @@ func (s *Session) bringBack(_ *Command, now time.Duration, eff *Effects) (Said, 
 	}
 	switch {
 	case s.phase(s.Current).Stage == playlists.Integration, s.Returning && !s.firstRules():
-		return Said{}, refuse("return-begun")
+		return Said{}, Refuse("return-begun")
 	case to < 0:
-		return Said{}, refuse("no-return")
+		return Said{}, Refuse("no-return")
 	}
 	for i := s.Current + 1; i < to; i++ {
 		s.Spans[i].Passed = true
@@ -347,14 +347,14 @@ func (s *Session) bringBack(_ *Command, now time.Duration, eff *Effects) (Said, 
 	if l := s.phase(to).Lights; l != nil {
 		s.light(LightCue{Scene: l.Scene, At: now, Over: min(l.Fade, 90*time.Second), Unplanned: true}, eff)
 	}
-	return say("did-bring-back"), nil
+	return Say("did-bring-back"), nil
 }
 
 // revise takes over a newer file: what follows the present phase there follows it here. The present phase stays as it
 // is, and so does what people have done to the phases to come.
 func (s *Session) revise(c *Command, now time.Duration, eff *Effects) (Said, error) {
 	if c.Plan == nil {
-		return Said{}, refuse("nothing-revised")
+		return Said{}, Refuse("nothing-revised")
 	}
 	cur := s.Current
 	name := s.phase(cur).Name
@@ -362,20 +362,12 @@ func (s *Session) revise(c *Command, now time.Duration, eff *Effects) (Said, err
 		return func(p playlists.Phase) bool { return p.Name == name }
 	}
 	k := slices.IndexFunc(c.Plan.Phases, called(name))
-	switch {
-	case k < 0:
-		return Said{}, refuse("revise-lost", "phase", name)
-	case s.Returning:
-		return Said{}, refuse("revise-returning")
-	case slices.ContainsFunc(s.Pieces, func(p placed) bool { return p.Phase > cur && p.Start <= now && (p.End > now || s.firstRules()) }):
-		return Said{}, refuse("revise-crossing")
+	if k < 0 {
+		return Said{}, Refuse("revise-lost", "phase", name)
 	}
-	for _, p := range s.Pieces {
-		if p.Phase > cur && p.End <= now {
-			s.remember(s, p, now) // the next phase faded in before, and out again
-		}
+	if refused := s.fixed(now); refused != nil {
+		return Said{}, refused
 	}
-	s.Pieces = slices.DeleteFunc(s.Pieces, func(p placed) bool { return p.Phase > cur })
 	pl := *c.Plan
 	pl.Phases = slices.Concat(s.Begin.Playlist.Phases[:cur+1], c.Plan.Phases[k+1:])
 	spans := append(slices.Clone(s.Spans[:cur+1]), plan(pl.Phases)[cur+1:]...)
@@ -391,16 +383,48 @@ func (s *Session) revise(c *Command, now time.Duration, eff *Effects) (Said, err
 					n.Waiting = ""
 				}
 			case sp.Added > 0:
-				return Said{}, refuse("revise-lost-boost", "phase", was.Name, "by", sp.Added)
+				return Said{}, Refuse("revise-lost-boost", "phase", was.Name, "by", sp.Added)
 			}
 		}
-		waits := slices.ContainsFunc(s.Spans[cur+1:], func(sp Span) bool { return sp.Waiting == s.zero() })
-		for i := range spans[cur+1:] {
-			if n := &spans[cur+1+i]; n.Waiting == s.zero() && s.given(n.Waiting) != nil && !waits {
-				n.Waiting = "" // it was given before, and not only noted
-			}
+		s.stopWaitingAgain(spans)
+	}
+	s.takeOver(pl, spans, now, eff)
+	if s.firstRules() {
+		return Said{}, nil
+	}
+	return Say("did-revise"), nil
+}
+
+// fixed says why what follows the present phase can't be replaced at session time now; nil: it can.
+func (s *Session) fixed(now time.Duration) *Refused {
+	switch {
+	case s.Returning:
+		return Refuse("revise-returning")
+	case slices.ContainsFunc(s.Pieces, func(p placed) bool { return p.Phase > s.Current && p.Start <= now && (p.End > now || s.firstRules()) }):
+		return Refuse("revise-crossing")
+	}
+	return nil
+}
+
+// stopWaitingAgain lets the later of new spans not wait for the mark of the dose where it was given, and not only noted.
+func (s *Session) stopWaitingAgain(spans []Span) {
+	waits := slices.ContainsFunc(s.Spans[s.Current+1:], func(sp Span) bool { return sp.Waiting == s.zero() })
+	for i := range spans[s.Current+1:] {
+		if n := &spans[s.Current+1+i]; n.Waiting == s.zero() && s.given(n.Waiting) != nil && !waits {
+			n.Waiting = ""
 		}
 	}
+}
+
+// takeOver replaces what follows the present phase.
+func (s *Session) takeOver(pl playlists.Playlist, spans []Span, now time.Duration, eff *Effects) {
+	cur := s.Current
+	for _, p := range s.Pieces {
+		if p.Phase > cur && p.End <= now {
+			s.remember(s, p, now) // the next phase faded in before, and out again
+		}
+	}
+	s.Pieces = slices.DeleteFunc(s.Pieces, func(p placed) bool { return p.Phase > cur })
 	var was, is time.Duration
 	for _, sp := range s.Spans[cur+1:] {
 		was += sp.Length
@@ -416,14 +440,86 @@ func (s *Session) revise(c *Command, now time.Duration, eff *Effects) (Said, err
 			delete(s.failed, at)
 		}
 	}
-	s.Spans[cur].End = s.Spans[cur].Nominal // what follows counts from there; where its music ends is found anew
+	if sp := &s.Spans[cur]; sp.Nominal > now || s.firstRules() {
+		sp.End = sp.Nominal // what follows counts from there; where its music ends is found anew
+	} // else its last track is playing on into the flex, and is not cut
 	s.relay()
 	s.recompose(now, cutNothing, eff)
 	s.Notes = append(s.Notes, Note{now, "revised", pl.Name})
-	if s.firstRules() {
-		return Said{}, nil
+}
+
+// change takes over another playlist from the next phase on. Each stage keeps the time that it has left: the present phase, the
+// lozenge's times and the session's end stay. The other playlist's phases of a stage share that time in proportion to their lengths;
+// of the present stage those at its end. A stage that the other playlist lacks stays as it was.
+func (s *Session) change(c *Command, now time.Duration, eff *Effects) (Said, error) {
+	cur, was := s.Current, &s.Begin.Playlist
+	switch {
+	case c.Plan == nil:
+		return Said{}, Refuse("no-playlist").Of("playlist")
+	case c.Plan.ID == was.ID && c.Plan.Revision == was.Revision:
+		return Said{}, Refuse("change-same").Of("playlist")
+	case s.following(cur) < 0:
+		return Said{}, Refuse("last-phase", "phase", s.phase(cur).Name)
 	}
-	return say("did-revise"), nil
+	if refused := s.fixed(now); refused != nil {
+		return Said{}, refused
+	}
+	pl := *c.Plan
+	pl.Keep = was.Keep
+	pl.Phases = slices.Clone(was.Phases[:cur+1])
+	spans := slices.Clone(s.Spans[:cur+1])
+	changed := false
+	for _, stage := range []playlists.Stage{playlists.Preparation, playlists.Administration, playlists.Integration} {
+		var old, fresh []int // indices of phases
+		var left time.Duration
+		for i := cur + 1; i < len(was.Phases); i++ {
+			if was.Phases[i].Stage == stage && !s.Spans[i].Passed {
+				old = append(old, i)
+				left += s.Spans[i].Length
+			}
+		}
+		var sum time.Duration
+		for i := len(c.Plan.Phases) - 1; i >= 0; i-- {
+			ph := &c.Plan.Phases[i]
+			if ph.Stage != stage {
+				continue
+			}
+			if stage == s.phase(cur).Stage && len(fresh) > 0 && sum+ph.Length/2 > left {
+				break // of the present stage only what there is time for
+			}
+			fresh = append(fresh, i)
+			sum += ph.Length
+		}
+		slices.Reverse(fresh)
+		switch {
+		case len(old) == 0: // it is over, or has no time
+		case len(fresh) == 0:
+			for _, i := range old {
+				pl.Phases = append(pl.Phases, was.Phases[i])
+				spans = append(spans, s.Spans[i])
+			}
+		default:
+			changed = true
+			rest := left
+			for k, i := range fresh {
+				ph := c.Plan.Phases[i]
+				length := time.Duration(float64(left) * float64(ph.Length) / float64(sum)).Round(time.Millisecond)
+				if k == len(fresh)-1 {
+					length = rest
+				}
+				rest -= length
+				ph.Length, ph.Flex = length, min(ph.Flex, length/3)
+				pl.Phases = append(pl.Phases, ph)
+				spans = append(spans, Span{Length: length, Waiting: ph.Until})
+			}
+		}
+	}
+	if !changed {
+		return Said{}, Refuse("change-nothing").Of("playlist")
+	}
+	s.stopWaitingAgain(spans)
+	s.takeOver(pl, spans, now, eff)
+	return Say("did-change", "playlist", pl.Name), nil
 }
 
 // Names of the two scenes that every room has.
@@ -440,7 +536,7 @@ func (s *Session) care(_ *Command, _ time.Duration, eff *Effects) (Said, error) 
 	if again && !s.firstRules() {
 		return Said{}, nil
 	}
-	return say("did-care"), nil
+	return Say("did-care"), nil
 }
 
 // emergency fades the music out and the lights to full. The session's clock runs on. A second tap asks again.
@@ -452,7 +548,7 @@ func (s *Session) emergency(_ *Command, _ time.Duration, eff *Effects) (Said, er
 	if again && !s.firstRules() {
 		return Said{}, nil
 	}
-	return say("did-emergency"), nil
+	return Say("did-emergency"), nil
 }
 
 // follow commands lights again that a person has moved by hand: one role's, or all, which also ends lights for care.
@@ -462,7 +558,7 @@ func (s *Session) follow(c *Command, _ time.Duration, eff *Effects) (Said, error
 		return Said{}, nil
 	}
 	if s.Emergency && !s.firstRules() {
-		return Said{}, refuse("emergency-first")
+		return Said{}, Refuse("emergency-first")
 	}
 	was := s.Care
 	s.Care = false
@@ -470,7 +566,7 @@ func (s *Session) follow(c *Command, _ time.Duration, eff *Effects) (Said, error
 	if !was && !s.firstRules() {
 		return Said{}, nil
 	}
-	return say("did-follow"), nil
+	return Say("did-follow"), nil
 }
 
 // backToArc gives the lights back to the playlist, slowly, after a person had them.

@@ -27,10 +27,10 @@ const (
 func (s *Session) startTimer(c *Command, now time.Duration, _ *Effects) (Said, error) {
 	in, err := time.ParseDuration(c.In)
 	if err != nil || in < leastTimer || in > mostTimer {
-		return Said{}, refuse("bad-in").of("in")
+		return Said{}, Refuse("bad-in").Of("in")
 	}
 	if !s.known(c.Name) {
-		return Said{}, refuse("unknown-mark", "mark", c.Name).of("name")
+		return Said{}, Refuse("unknown-mark", "mark", c.Name).Of("name")
 	}
 	running := 0
 	for _, t := range s.timers(now) {
@@ -39,10 +39,10 @@ func (s *Session) startTimer(c *Command, now time.Duration, _ *Effects) (Said, e
 		}
 	}
 	if running >= mostTimers {
-		return Said{}, refuse("many-timers")
+		return Said{}, Refuse("many-timers")
 	}
 	s.Timers = append(s.Timers, timer{c.ID, c.Name, now, now + in})
-	return say("did-timer", "mark", c.Name, "in", in), nil
+	return Say("did-timer", "mark", c.Name, "in", in), nil
 }
 
 // stopTimer ends a timer or dismisses a reminder.
@@ -50,10 +50,10 @@ func (s *Session) stopTimer(c *Command, now time.Duration, _ *Effects) (Said, er
 	all := s.timers(now)
 	i := slices.IndexFunc(all, func(t TimerView) bool { return t.ID == c.Of })
 	if i < 0 {
-		return Said{}, refuse("unknown-timer").of("of")
+		return Said{}, Refuse("unknown-timer").Of("of")
 	}
 	s.Stopped = append(s.Stopped, c.Of)
-	return say("did-timer-stop", "mark", all[i].Say), nil
+	return Say("did-timer-stop", "mark", all[i].Say), nil
 }
 
 // timers are the countdowns that are known and not yet answered: those that people started, and the playlist's reminders,

@@ -80,6 +80,60 @@ func short() playlists.Playlist {
 	return p
 }
 
+// pool is a playlist of two phases, of which the second is laid from a pool of two pieces of five minutes of each intensity.
+func pool() playlists.Playlist {
+	ph := playlists.Phase{Name: "Journey", Stage: playlists.Administration, Length: 30 * time.Minute, Flex: time.Minute, Crossfade: 10 * time.Second,
+		Order: playlists.Pooled, Course: &playlists.Course{From: 2, To: 4}}
+	for _, it := range []struct {
+		name string
+		of   float64
+	}{{"Calm", 1}, {"Loam", 2}, {"Deep", 3}, {"Rise", 4}, {"Peak", 5}} {
+		for _, part := range []string{" I", " II"} {
+			t := track(it.name+part, 5*time.Minute, -20)
+			t.Track.Intensity = it.of
+			ph.Music = append(ph.Music, t)
+		}
+	}
+	ph.Menu = []playlists.Choice{{Name: "Ground", Items: []int{0, 1, 2}}, {Name: "Open", Items: []int{4, 7, 9}}, {Name: "Still", Silence: true}}
+	return playlists.Playlist{ID: "pool", Name: "Pool", Keep: playlists.KeepEnd, Bed: playlists.Drone, Crossfade: 10 * time.Second, Phases: []playlists.Phase{
+		{Name: "Arrival", Stage: playlists.Preparation, Length: 5 * time.Minute, Order: playlists.Listed, Crossfade: 10 * time.Second, Music: []playlists.Item{track("Tide", 10*time.Minute, -20)}},
+		ph,
+		{Name: "Leave", Stage: playlists.Integration, Length: 5 * time.Minute, Order: playlists.Listed, Crossfade: 10 * time.Second, Music: []playlists.Item{{Bed: playlists.Ocean}}},
+	}}
+}
+
+func tellSteer(w *strings.Builder, s *Session, now time.Duration) {
+	v := s.View(now).Steer
+	if v == nil {
+		fmt.Fprintln(w, "  nothing to steer")
+		return
+	}
+	at := func(ms int64) string { return hms(time.Duration(ms) * time.Millisecond) }
+	fmt.Fprintf(w, "  sounds %g, asked %.1f", v.Intensity, v.Asked)
+	if v.Word != "" {
+		fmt.Fprintf(w, ", %s", v.Word)
+	}
+	fmt.Fprintln(w)
+	if c := v.Coming; c != nil {
+		fmt.Fprintf(w, "  coming: %s %s at %s: %s, %g, can be brought now: %v\n", c.Do, c.Name, at(c.AtMS), c.Title, c.Intensity, c.CanNow)
+	}
+	for _, do := range v.Can {
+		fmt.Fprintf(w, "  %s: %s at %s\n", do, v.Offers[do].Title, at(v.Offers[do].AtMS))
+	}
+	for _, m := range v.Menu {
+		if m.Can {
+			fmt.Fprintf(w, "  %s: %s at %s\n", m.Name, m.Title, at(m.AtMS))
+		}
+	}
+	for _, a := range s.askedViews(now) {
+		fmt.Fprintf(w, "  asked at %s: %s %s", at(a.AtMS), a.Do, a.Name)
+		if a.CameMS > 0 {
+			fmt.Fprintf(w, "; came at %s: %s", at(a.CameMS), a.Title)
+		}
+		fmt.Fprintln(w)
+	}
+}
+
 func hms(d time.Duration) string {
 	sign := ""
 	if d < 0 {
@@ -211,6 +265,8 @@ func TestTranscripts(t *testing.T) {
 							pl.Keep = playlists.KeepLengths
 						case "short":
 							pl = short()
+						case "pool":
+							pl = pool()
 						}
 					}
 					s, eff = NewSession("s1", begin(pl))
@@ -219,7 +275,7 @@ func TestTranscripts(t *testing.T) {
 				}
 				in, show := Input{}, ""
 				switch verb := f[1]; verb {
-				case "arc", "score", "wait":
+				case "arc", "score", "wait", "steer":
 					show = verb
 				case "trouble":
 					in.Trouble = &Trouble{Clip: f[2]}
@@ -232,6 +288,10 @@ func TestTranscripts(t *testing.T) {
 					c := &Command{ID: strconv.Itoa(n), Do: Verb(verb)}
 					if c.Do == Revise {
 						c.Plan = revised()
+					}
+					if c.Do == Change {
+						pl := journey()
+						c.Plan = &pl
 					}
 					if len(f) > 2 {
 						arg := strings.Join(f[2:], " ")
@@ -248,6 +308,8 @@ func TestTranscripts(t *testing.T) {
 							c.Name, c.In = f[2], f[3]
 						case StopTimer:
 							c.Of = arg
+						case Choose:
+							c.Name = arg
 						case Follow:
 							c.Role = arg
 						case Extend:
@@ -278,6 +340,8 @@ func TestTranscripts(t *testing.T) {
 					tellArc(&out, s, now)
 				case "score":
 					tellScore(&out, s, now)
+				case "steer":
+					tellSteer(&out, s, now)
 				}
 			}
 			if *update {

@@ -43,6 +43,12 @@ const (
 	TestLamps  Verb = "test-lights" // test what Role's lamps can do; only without a session
 	Follow     Verb = "follow"      // control Role again after a change by hand; empty: all roles, also after care
 	StartTimer Verb = "timer"       // count down In to the mark Name, silently
+	Deeper     Verb = "deeper"      // in a phase with a pool: more intense music next, and for the rest of the phase
+	Lighter    Verb = "lighter"     // less intense music
+	Another    Verb = "another"     // other music of the same intensity
+	Choose     Verb = "choose"      // music of the word Name of the phase's menu
+	Bring      Verb = "now"         // what was asked comes at once, by a long crossfade
+	Change     Verb = "change"      // from the next phase on use Playlist, which fills the time that each stage has left
 	StopTimer  Verb = "timer-stop"  // stop timer Of, or dismiss reminder Of
 )
 
@@ -68,6 +74,7 @@ const (
 	nothing  needs = iota
 	playlist       // the command's playlist, resolved
 	revision       // the current file of the session's playlist
+	other          // the playlist that the session is to change to
 	record         // the note's session and mark
 )
 
@@ -99,6 +106,13 @@ func init() {
 		{do: Extend, in: InSession, takes: "by", undo: true, session: (*Session).extend},
 		{do: BringBack, in: InSession, button: true, undo: true, session: (*Session).bringBack},
 		{do: Revise, in: InSession, takes: "plan", needs: revision, undo: true, session: (*Session).revise},
+		{do: Change, in: InSession, takes: "playlist plan", needs: other, undo: true, session: (*Session).change},
+
+		{do: Deeper, in: InSession, button: true, undo: true, session: (*Session).steer},
+		{do: Lighter, in: InSession, button: true, undo: true, session: (*Session).steer},
+		{do: Another, in: InSession, button: true, undo: true, session: (*Session).steer},
+		{do: Choose, in: InSession, takes: "name", undo: true, session: (*Session).steer},
+		{do: Bring, in: InSession, button: true, session: (*Session).bring},
 
 		{do: SetLevel, in: InSession, takes: "db", undo: true, session: (*Session).setLevel},
 		{do: Soften, in: InSession, button: true, undo: true, session: (*Session).soften},
@@ -144,19 +158,19 @@ func find(do Verb, in Mode, ended bool) (*rule, *Refused) {
 	}
 	switch {
 	case !known:
-		return nil, refuse("unknown-verb", "verb", string(do)).of("do")
+		return nil, Refuse("unknown-verb", "verb", string(do)).Of("do")
 	case in == InEnding && do != Start:
-		return nil, refuse("session-ending")
+		return nil, Refuse("session-ending")
 	case do == Start:
-		return nil, refuse("session-runs")
+		return nil, Refuse("session-runs")
 	case do == SetScene:
-		return nil, refuse("scene-in-session")
+		return nil, Refuse("scene-in-session")
 	case in&during != 0:
-		return nil, refuse("before-only")
+		return nil, Refuse("before-only")
 	case ended:
-		return nil, refuse("session-ended")
+		return nil, Refuse("session-ended")
 	}
-	return nil, refuse("no-session")
+	return nil, Refuse("no-session")
 }
 
 // Verbs returns each verb once, in table order. With button it returns only those that a button may send.
@@ -171,7 +185,7 @@ func Verbs(button bool) (out []Verb) {
 
 // only clears the fields that the verb does not read, so that the journal holds only what was used.
 func (r *rule) only(c Command) Command {
-	keep := append(strings.Fields(r.takes), "id", "do", "phase", "before_ms")
+	keep := append(strings.Fields(r.takes), "id", "do", "phase", "before_ms", "device")
 	v := reflect.ValueOf(&c).Elem()
 	for k := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(k).Tag.Get("json"), ",")
@@ -265,7 +279,7 @@ func Step(old State, in Input, now time.Duration) (State, Effects, error) {
 		return st, eff, refused
 	}
 	if takes := strings.Fields(r.takes); slices.Contains(takes, "role") && !slices.Contains(st.Room.Roles, c.Role) && (c.Role != "" || r.do == TestLamps) {
-		return st, eff, refuse("unknown-role", "role", c.Role).of("role")
+		return st, eff, Refuse("unknown-role", "role", c.Role).Of("role")
 	}
 	if r.session != nil {
 		return st.inSession(in, now, eff)
@@ -349,7 +363,7 @@ func (eff Effects) and(more Effects) Effects {
 // start starts a session and drops any check or rehearsal.
 func (st *State) start(in Input, now time.Duration, eff *Effects) error {
 	if in.Begin == nil || len(in.Begin.Playlist.Phases) == 0 {
-		return refuse("empty-playlist").of("playlist")
+		return Refuse("empty-playlist").Of("playlist")
 	}
 	s, more := NewSession(in.ID, *in.Begin)
 	s.inputs = append(s.inputs, taken{id: in.Command.ID})
@@ -378,7 +392,7 @@ func (st *State) follow(in Input, _ time.Duration, eff *Effects) error {
 func (st *State) scene(in Input, _ time.Duration, eff *Effects) error {
 	c := in.Command
 	if !slices.Contains(st.Room.Scenes, c.Scene) {
-		return refuse("unknown-scene", "scene", c.Scene).of("scene")
+		return Refuse("unknown-scene", "scene", c.Scene).Of("scene")
 	}
 	st.Rehearsal = nil
 	over, _ := time.ParseDuration(c.By)
@@ -391,5 +405,10 @@ func (st *State) testLamps(in Input, _ time.Duration, eff *Effects) error {
 	return nil
 }
 
-// note changes no state, because the journal holds the note.
-func (st *State) note(Input, time.Duration, *Effects) error { return nil }
+// note changes only what can be undone late: the journal holds the note.
+func (st *State) note(Input, time.Duration, *Effects) error {
+	if s := st.Session; s != nil && s.State == Running {
+		st.Session = s.noted()
+	}
+	return nil
+}

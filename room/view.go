@@ -20,6 +20,15 @@ func (s *Session) View(now time.Duration) *SessionView {
 		Marks: append([]MarkView{}, s.Marks...), Zero: s.zero(), Offer: append([]string{}, s.phase(s.Current).Marks...),
 		Phases: []PhaseView{}, Timeline: []ClipView{}, Reminders: []RemindView{}, Timers: s.timers(now), Undo: []UndoView{},
 	}
+	for k := len(s.inputs) - 1; s.Emergency && k >= 0; k-- { // from the first tap that led to this one
+		switch t := &s.inputs[k]; {
+		case t.undone || t.in.Command == nil:
+		case t.in.Command.Do == Emergency:
+			v.EmergencyMS = max(1, ms(t.at))
+		case t.in.Command.Do == Resume:
+			k = 0
+		}
+	}
 	for _, t := range v.Timers {
 		if t.Due {
 			v.Reminders = append(v.Reminders, RemindView{Say: t.Say, DueMS: t.DueMS, Marks: t.Marks})
@@ -48,6 +57,7 @@ func (s *Session) View(now time.Duration) *SessionView {
 	slices.SortStableFunc(v.Timeline, func(p, q ClipView) int { return cmp.Compare(p.StartMS, q.StartMS) })
 	if s.State == Running {
 		v.Music = s.music(now, p)
+		v.Steer = s.steerView(now)
 		held := s.clone()
 		held.Spans[s.Current].End = max(held.Spans[s.Current].Nominal, now) + time.Minute
 		relay(held.Spans, held.Begin.Playlist.Phases, s.Current, held.Begin.Playlist.Keep, held.Goal)
@@ -56,9 +66,13 @@ func (s *Session) View(now time.Duration) *SessionView {
 			v.ReleaseEndsMS = ms(sp.End)
 		}
 	}
-	for _, k := range s.undoable(now) {
-		t := &s.inputs[k]
-		v.Undo = append(v.Undo, UndoView{t.id, t.in.Command.Do, t.undo.Text, t.undo.Code, t.undo.Args, ms(t.at + undoFor)})
+	last := p.Ends()
+	if p.Spans[p.Current].open() {
+		last += openFor // nobody knows when that will be
+	}
+	for _, o := range s.undoable(now) {
+		t := &s.inputs[o.input]
+		v.Undo = append(v.Undo, UndoView{t.id, t.in.Command.Do, t.undo.Text, t.undo.Code, t.undo.Args, ms(min(o.until, max(last, t.at+undoFor)))})
 	}
 	return v
 }

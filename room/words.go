@@ -15,57 +15,88 @@ type Said struct {
 	Text string `json:"-"`
 }
 
-// Args are a sentence's arguments by name. A time.Duration is written to JSON in milliseconds, as NAME_ms.
+// String is the sentence in English.
+func (s Said) String() string { return s.Text }
+
+// Args are a sentence's arguments by name. A Said is a sentence in the sentence. A time.Duration is written to JSON in milliseconds, as NAME_ms, a time.Time as a
+// date, as NAME_date.
 type Args map[string]any
 
-// MarshalJSON writes durations in milliseconds.
+// MarshalJSON writes durations in milliseconds and times as dates (ISO 8601).
 func (a Args) MarshalJSON() ([]byte, error) {
 	out := make(map[string]any, len(a))
 	for name, v := range a {
-		if d, ok := v.(time.Duration); ok {
-			out[name+"_ms"] = ms(d)
-		} else {
+		switch v := v.(type) {
+		case time.Duration:
+			out[name+"_ms"] = ms(v)
+		case time.Time:
+			out[name+"_date"] = v.Format(time.DateOnly)
+		default:
 			out[name] = v
 		}
 	}
 	return json.Marshal(out)
 }
 
-// say makes the sentence called code; args are its names and values in turn.
-func say(code string, args ...any) Said {
-	s := Said{Code: code, Text: english[code]}
+// Say makes the sentence called code; args are its names and values in turn.
+func Say(code string, args ...any) Said {
+	s := Said{Code: code}
 	for k := 0; k+1 < len(args); k += 2 {
 		if s.Args == nil {
 			s.Args = Args{}
 		}
-		name, v := args[k].(string), args[k+1]
-		s.Args[name] = v
-		if d, ok := v.(time.Duration); ok {
-			v = spoken(d)
-		}
-		s.Text = strings.ReplaceAll(s.Text, "{"+name+"}", fmt.Sprint(v))
+		s.Args[args[k].(string)] = args[k+1]
 	}
+	s.Text = s.fill(english[code])
 	return s
 }
 
-// refuse makes a refusal with the sentence called code.
-func refuse(code string, args ...any) *Refused {
-	s := say(code, args...)
+// fill puts the arguments into a sentence.
+func (s Said) fill(text string) string {
+	for name, v := range s.Args {
+		switch d := v.(type) {
+		case time.Duration:
+			v = spoken(d)
+		case time.Time:
+			v = d.Format("2 January 2006")
+		}
+		text = strings.ReplaceAll(text, "{"+name+"}", fmt.Sprint(v))
+	}
+	return text
+}
+
+// Refuse makes a refusal with the sentence called code.
+func Refuse(code string, args ...any) *Refused {
+	s := Say(code, args...)
 	return &Refused{Reason: s.Text, Code: s.Code, Args: s.Args}
 }
 
-// of names the field of the command that is at fault.
-func (r *Refused) of(field string) *Refused {
+// Of names the field of the command that is at fault.
+func (r *Refused) Of(field string) *Refused {
 	r.Field = field
 	return r
 }
 
 // NewProblem makes a problem of part: code is its sentence in english.json, and code-do what to do about it; args are the
-// names and values of both in turn.
+// names and values of both in turn. Nothing else makes one, so that each has a code; a test holds that.
 func NewProblem(part, code string, args ...any) Problem {
-	s := say(code, args...)
-	return Problem{Part: part, Says: s.Text, Do: say(code+"-do", args...).Text, Code: s.Code, Args: s.Args}
+	s := Say(code, args...)
+	return Problem{Part: part, Says: s.Text, Do: s.Do(), Code: s.Code, Args: s.Args}
 }
+
+// With adds what only an engineer reads: a file's place, an error's chain, a command.
+func (p Problem) With(details string) Problem {
+	p.Details = details
+	return p
+}
+
+// Refusal is p as the answer to somebody who asked for what can't be done: with what to do about it.
+func (p Problem) Refusal() *Refused {
+	return &Refused{Reason: strings.TrimSpace(p.Says + " " + p.Do), Code: p.Code, Args: p.Args, Details: p.Details}
+}
+
+// Do is what to do about it: the sentence called code-do, or empty.
+func (s Said) Do() string { return s.fill(english[s.Code+"-do"]) }
 
 // english holds each sentence by its code. What a problem asks for has the code of its sentence and "-do".
 var english = func() (m map[string]string) {
@@ -77,6 +108,24 @@ var english = func() (m map[string]string) {
 
 //go:embed english.json
 var englishJSON []byte
+
+// said is what is said of a role's light.
+func (v LightView) said() Said {
+	s := Said{Code: v.Code, Args: v.Args}
+	s.Text = s.fill(english[v.Code])
+	return s
+}
+
+// Problem is what is wrong with a role's light, as a problem of the lights.
+func (v LightView) Problem() Problem {
+	s := v.said()
+	return Problem{Part: "lights", Says: s.Text, Do: s.Do(), Code: s.Code, Args: s.Args}
+}
+
+// Problem is what is wrong with the part; the zero Problem where it works.
+func (v PartView) Problem() Problem {
+	return Problem{Part: v.ProblemName(), Says: v.Why, Do: v.Do, Code: v.Code, Args: v.Args, Details: v.Details}
+}
 
 // endings are the codes of how a session can have ended.
 var endings = []string{"ended-planned", "ended-early", "ended-aborted", "ended-off", "ended-unread", "ended-unknown"}

@@ -51,15 +51,14 @@ func (s *Server) audition(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.listening.TryLock() {
-		s.fail(w, r, http.StatusConflict, "Something else is being listened to. Try again in a moment.")
+		reply(w, http.StatusConflict, room.Refuse("listen-busy"))
 		return
 	}
 	defer s.listening.Unlock()
 	ctx, cancel := context.WithTimeout(r.Context(), 2*MaxAudition)
 	defer cancel()
-	changed := s.o.Room.Changed()
 	if s.o.Room.Snapshot().InSession() {
-		s.fail(w, r, http.StatusConflict, "A session is running. Listen after it.")
+		reply(w, http.StatusConflict, room.Refuse("listen-in-session"))
 		return
 	}
 	write, err := s.o.Audition(ctx, r.PathValue("id"), p)
@@ -76,22 +75,11 @@ func (s *Server) audition(w http.ResponseWriter, r *http.Request) {
 		return
 	case err != nil:
 		s.o.Log.Error("a playlist can't be listened to", "playlist", r.PathValue("id"), "err", err)
-		reply(w, http.StatusInternalServerError, fault{Reason: "the playlist can't be listened to"})
+		reply(w, http.StatusInternalServerError, room.Refuse("listen-failed"))
 		return
 	}
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-			}
-			changed = s.o.Room.Changed()
-			if s.o.Room.Snapshot().InSession() {
-				cancel()
-			}
-		}
-	}()
+	ctx, stop := s.leftAlone(ctx, room.Snapshot.InSession)
+	defer stop()
 	// A tablet that takes nothing does not keep others from listening.
 	line := http.NewResponseController(w)
 	_ = line.SetWriteDeadline(time.Now().Add(2 * MaxAudition))

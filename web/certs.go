@@ -56,7 +56,7 @@ type Certs struct {
 	covers   string // the names and addresses of leaf
 	own      *tls.Certificate
 	ownStamp string
-	ownWrong string // what is wrong with the owner's
+	ownWrong room.Problem // with the owner's; zero: none
 	left     []string
 }
 
@@ -83,7 +83,7 @@ var privateNets = func() (out []*net.IPNet) {
 	return out
 }()
 
-// NewCerts reads the room's authority, or makes one. Where it was damaged it is set aside and made anew, and warning says so:
+// NewCerts reads the room's authority, or makes one. Where it was damaged it is set aside and made anew, and warning is the code of that problem:
 // tablets have to trust the new one. An error is a folder that can't be written.
 func NewCerts(o CertOptions) (c *Certs, warning string, err error) {
 	if o.Log == nil {
@@ -108,7 +108,7 @@ func NewCerts(o CertOptions) (c *Certs, warning string, err error) {
 			return nil, "", fmt.Errorf("set the damaged authority aside: %w", e)
 		}
 		o.Log.Error("the room's authority is damaged and was made anew", "err", err)
-		warning = "The room's own certificate was damaged and had to be made anew."
+		warning = "certificate-renewed"
 	}
 	if c.ca == nil {
 		if err != nil && warning == "" && !errors.Is(err, fs.ErrNotExist) {
@@ -144,6 +144,14 @@ func (c *Certs) read(path string) error {
 	return nil
 }
 
+const nobody = "roomd.invalid"
+
+// Narrow reports whether the authority is limited to servers. One that an earlier roomd made is not: it stays, since tablets
+// trust it.
+func (c *Certs) Narrow() bool {
+	return slices.Equal(c.ca.ExtKeyUsage, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}) && len(c.ca.PermittedURIDomains) > 0
+}
+
 // create makes the authority. It is on the disk when create returns.
 func (c *Certs) create(path string) (err error) {
 	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
@@ -158,7 +166,12 @@ func (c *Certs) create(path string) (err error) {
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "roomd " + names[0], Organization: []string{"roomd"}},
 		NotBefore: authorityFrom, NotAfter: authorityTo,
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true, KeyUsage: x509.KeyUsageCertSign,
+		ExtKeyUsage:                 []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		PermittedDNSDomainsCritical: true, PermittedDNSDomains: names, PermittedIPRanges: privateNets,
+		// A kind of name with no constraint could be any. These permit a domain that cannot exist (RFC 2606). A constraint of
+		// directory names would have to be critical, and programs in Go refuse the whole chain for it; the key usage does
+		// instead: a server is known by its DNS name or address.
+		PermittedEmailAddresses: []string{nobody}, PermittedURIDomains: []string{nobody},
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, t, c.key.Public(), c.key)
 	if err != nil {
@@ -216,20 +229,6 @@ func (c *Certs) names() []string {
 		}
 	}
 	return slices.DeleteFunc(out, func(n string) bool { return !certifiable.MatchString(n) || net.ParseIP(n) != nil })
-}
-
-// addresses are this computer's.
-func addresses() (out []net.IP) {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	for _, a := range all {
-		if n, ok := a.(*net.IPNet); ok {
-			out = append(out, n.IP)
-		}
-	}
-	return out
 }
 
 // Renew makes a new certificate where the present one does not cover what this computer is called now, or is about to end, or
@@ -297,18 +296,18 @@ func (c *Certs) renewOwn(now time.Time) {
 	}
 	if stamp != c.ownStamp || c.own == nil {
 		pair, err := tls.LoadX509KeyPair(c.o.File, c.o.Key)
-		c.own, c.ownStamp, c.ownWrong = nil, stamp, ""
+		c.own, c.ownStamp, c.ownWrong = nil, stamp, room.Problem{}
 		if err != nil {
-			c.ownWrong = err.Error()
+			c.ownWrong = room.NewProblem("link", "certificate-unreadable", "file", c.o.File).With(err.Error())
 			return
 		}
 		c.own = &pair
 	}
-	c.ownWrong = ""
+	c.ownWrong = room.Problem{}
 	if now.After(c.own.Leaf.NotAfter) {
-		c.ownWrong = "it ended on " + c.own.Leaf.NotAfter.Format(time.DateOnly)
+		c.ownWrong = room.NewProblem("link", "certificate-ended", "since", c.own.Leaf.NotAfter, "file", c.o.File)
 	} else if now.Before(c.own.Leaf.NotBefore) {
-		c.ownWrong = "it begins on " + c.own.Leaf.NotBefore.Format(time.DateOnly)
+		c.ownWrong = room.NewProblem("link", "certificate-early", "from", c.own.Leaf.NotBefore, "file", c.o.File)
 	}
 }
 
@@ -332,7 +331,7 @@ func (c *Certs) Run(ctx context.Context) error {
 func (c *Certs) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.own != nil && c.ownWrong == "" {
+	if c.own != nil && c.ownWrong.Code == "" {
 		return c.own, nil
 	}
 	return c.leaf, nil
@@ -342,7 +341,7 @@ func (c *Certs) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (c *Certs) Own() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.own != nil && c.ownWrong == ""
+	return c.own != nil && c.ownWrong.Code == ""
 }
 
 // Until is when the certificate that the page is served with ends.
@@ -364,13 +363,11 @@ func (c *Certs) Until() (time.Time, error) {
 func (c *Certs) Problems() (out []room.Problem) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ownWrong != "" {
-		out = append(out, room.Problem{Part: "link", Says: "The certificate in the room file can't be used: " + c.ownWrong + ".",
-			Do: "Renew " + c.o.File + " and its key. Until then the room's own certificate is used."})
+	if c.ownWrong.Code != "" {
+		out = append(out, c.ownWrong)
 	}
 	if len(c.left) > 0 {
-		out = append(out, room.Problem{Part: "link", Says: "Over https the room can't be reached as " + strings.Join(c.left, ", ") + ".",
-			Do: "The authority that tablets trust was made for other names. Remove " + c.o.Dir + " and start roomd again; each tablet then has to trust it anew."})
+		out = append(out, room.NewProblem("link", "certificate-names", "names", strings.Join(c.left, ", "), "folder", c.o.Dir))
 	}
 	return out
 }
@@ -382,6 +379,16 @@ func (c *Certs) Authority() []byte { return c.ca.Raw }
 func (c *Certs) Fingerprint() string {
 	sum := sha256.Sum256(c.ca.Raw)
 	return strings.ReplaceAll(strings.ToUpper(fmt.Sprintf("% x", sum[:])), " ", ":")
+}
+
+// AuthorityFingerprint is that of the authority in a folder, for a program beside the roomd that serves with it. Where no
+// authority was made yet the error is fs.ErrNotExist.
+func AuthorityFingerprint(dir string) (string, error) {
+	var c Certs
+	if err := c.read(filepath.Join(dir, "authority.pem")); err != nil {
+		return "", err
+	}
+	return c.Fingerprint(), nil
 }
 
 // Profile is a configuration profile that has an Apple system trust the authority (Apple, Configuration Profile Reference:

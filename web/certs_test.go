@@ -7,14 +7,17 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,6 +94,8 @@ func TestAuthority(t *testing.T) {
 	}
 	for what, forged := range map[string]*x509.Certificate{
 		"bank.example": {DNSNames: []string{"bank.example"}}, "8.8.8.8": {IPAddresses: []net.IP{net.IPv4(8, 8, 8, 8)}},
+		"willow.local": {DNSNames: []string{"willow.local"}, EmailAddresses: []string{"boss@clinic.example"}},
+		"localhost":    {DNSNames: []string{"localhost"}, URIs: []*url.URL{{Scheme: "https", Host: "bank.example"}}},
 	} {
 		forged.SerialNumber, forged.NotBefore, forged.NotAfter = big.NewInt(1), m.now.Add(-time.Hour), m.now.Add(time.Hour)
 		forged.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
@@ -106,7 +111,24 @@ func TestAuthority(t *testing.T) {
 			t.Errorf("the authority can vouch for %s: %v", what, err)
 		}
 	}
-	if !c.ca.MaxPathLenZero || !c.ca.PermittedDNSDomainsCritical || c.ca.KeyUsage != x509.KeyUsageCertSign {
+	// A person's certificate for mail or to sign programs is none, whatever it says.
+	for _, use := range []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection, x509.ExtKeyUsageCodeSigning, x509.ExtKeyUsageClientAuth} {
+		forged := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "Boss"}, NotBefore: m.now.Add(-time.Hour), NotAfter: m.now.Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{use}}
+		der, err := x509.CreateCertificate(rand.Reader, forged, c.ca, key.Public(), c.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AddCert(c.ca)
+		if _, err := parsed.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: m.now, KeyUsages: []x509.ExtKeyUsage{use}}); err == nil {
+			t.Errorf("the authority can vouch for use %d", use)
+		}
+	}
+	if !c.Narrow() || !c.ca.MaxPathLenZero || !c.ca.PermittedDNSDomainsCritical || c.ca.KeyUsage != x509.KeyUsageCertSign {
 		t.Errorf("%+v", c.ca)
 	}
 	if long := leaf.NotAfter.Sub(leaf.NotBefore); long > 398*24*time.Hour {
@@ -247,6 +269,36 @@ func TestDamagedAuthority(t *testing.T) {
 	m.dir = filepath.Join("/proc", "nowhere")
 	if _, _, err := NewCerts(m.options()); err == nil {
 		t.Error("a folder that can't be made is no error")
+	}
+}
+
+// An authority that an earlier roomd made stays as it is: tablets trust it.
+func TestEarlierAuthority(t *testing.T) {
+	m := newMachine(t)
+	c := m.certs(t)
+	wide := &x509.Certificate{SerialNumber: big.NewInt(9), Subject: c.ca.Subject, NotBefore: authorityFrom, NotAfter: authorityTo, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign, PermittedDNSDomainsCritical: true, PermittedDNSDomains: c.ca.PermittedDNSDomains, PermittedIPRanges: privateNets}
+	der, err := x509.CreateCertificate(rand.Reader, wide, wide, c.key.Public(), c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
+	if err := os.WriteFile(filepath.Join(m.dir, "authority.pem"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again := m.certs(t)
+	if !bytes.Equal(again.Authority(), der) || again.Narrow() || trusts(t, again, again.present(t), "willow.local", m.now) != nil {
+		t.Error("an earlier authority was not taken up as it is")
+	}
+	if got, err := AuthorityFingerprint(m.dir); err != nil || got != again.Fingerprint() {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := AuthorityFingerprint(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no authority: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,7 @@ func (s *Server) erase(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusConflict, refused)
 	default:
 		s.o.Log.Error("a session can't be erased", "err", err)
-		reply(w, http.StatusInternalServerError, fault{Reason: "The session could not be erased. Try again."})
+		reply(w, http.StatusInternalServerError, room.Refuse("erase-failed"))
 	}
 }
 
@@ -64,8 +65,24 @@ func asIndented(rec room.SessionRecord) ([]byte, error) {
 		v.StartedMS = 0
 		rec.Session = &v
 	}
+	rec.Events = slices.Clone(rec.Events)
+	for k, e := range rec.Events {
+		var c room.Command
+		if e.Kind != "command" || json.Unmarshal(e.Data, &c) != nil || c.Device == "" {
+			continue
+		}
+		c.Device = "" // what a device is called may say whose it is
+		data, err := json.Marshal(c)
+		if err != nil {
+			return nil, err
+		}
+		rec.Events[k].Data = data
+	}
 	return json.MarshalIndent(rec, "", "  ")
 }
+
+// told are the commands that a record tells of with what came of them.
+var told = []room.Verb{room.MarkNow, room.Deeper, room.Lighter, room.Another, room.Choose}
 
 // asCSV is a session by time, as RFC 4180 has it, with a byte order mark, without which Excel takes UTF-8 for Latin-1.
 func asCSV(rec room.SessionRecord) ([]byte, error) {
@@ -94,9 +111,16 @@ func asCSV(rec room.SessionRecord) ([]byte, error) {
 		}
 		lines = append(lines, line{v.ElapsedMS, "end", rec.Ending, noteOf(rec, "")})
 	}
+	for _, a := range rec.Asked {
+		came := "did not come"
+		if a.CameMS > 0 {
+			came = cmp.Or(a.Title, "silence") + " at " + hms(a.CameMS)
+		}
+		lines = append(lines, line{a.AtMS, "asked", strings.TrimSpace(string(a.Do) + " " + a.Name), came})
+	}
 	for _, e := range rec.Events {
 		var c room.Command
-		if e.Kind != "command" || json.Unmarshal(e.Data, &c) != nil || c.Do == room.MarkNow {
+		if e.Kind != "command" || json.Unmarshal(e.Data, &c) != nil || slices.Contains(told, c.Do) {
 			continue
 		}
 		detail := c.By

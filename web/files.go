@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"roomd/playlists"
+	"roomd/room"
 )
 
 // Files are the files of the playlists.
@@ -130,16 +130,16 @@ func (s *Server) noFile(w http.ResponseWriter, id string, err error) bool {
 	case err == nil:
 		return false
 	case errors.Is(err, playlists.ErrNoFile):
-		reply(w, http.StatusConflict, fault{Reason: "This playlist is not a file yet. Make it a file first."})
+		reply(w, http.StatusConflict, room.Refuse("file-none"))
 	case errors.Is(err, playlists.ErrChanged):
-		reply(w, http.StatusConflict, fault{"revision", "This playlist was changed elsewhere. Reload it, then save again."})
+		reply(w, http.StatusConflict, room.Refuse("file-changed").Of("revision"))
 	case errors.Is(err, fs.ErrExist):
-		reply(w, http.StatusConflict, fault{Reason: "A file with that name already exists."})
+		reply(w, http.StatusConflict, room.Refuse("file-exists"))
 	case errors.Is(err, fs.ErrNotExist):
-		reply(w, http.StatusNotFound, fault{Reason: fmt.Sprintf("There is no playlist %q.", id)})
+		reply(w, http.StatusNotFound, room.Refuse("unknown-playlist", "playlist", id))
 	default:
 		s.o.Log.Error("a playlist's file", "playlist", id, "err", err)
-		reply(w, http.StatusInternalServerError, fault{Reason: "The file can't be read or written: the disk may be full, or belong to somebody else."})
+		reply(w, http.StatusInternalServerError, room.Refuse("file-failed"))
 	}
 	return true
 }
@@ -256,7 +256,7 @@ func viewVersion(v playlists.Version, was playlists.Document) versionView {
 // noVersion answers where a version can't be had. It is false where err is nil.
 func (s *Server) noVersion(w http.ResponseWriter, d playlists.Document, number int, err error) bool {
 	if errors.Is(err, fs.ErrNotExist) {
-		reply(w, http.StatusNotFound, fault{"restore", fmt.Sprintf("There is no version %d. Only the latest 20 are kept.", number)})
+		reply(w, http.StatusNotFound, room.Refuse("version-gone", "number", number).Of("restore"))
 		return true
 	}
 	return s.noFile(w, d.ID, err)
@@ -313,12 +313,12 @@ func (s *Server) music(w http.ResponseWriter, r *http.Request) {
 	defer s.browsing.Unlock()
 	in, find := r.URL.Query().Get("in"), r.URL.Query().Get("find")
 	if len(in) > maxIn || len(find) > maxIn {
-		reply(w, http.StatusUnprocessableEntity, fault{"find", "Search for fewer words."})
+		reply(w, http.StatusUnprocessableEntity, room.Refuse("find-long").Of("find"))
 		return
 	}
 	files, more, err := s.o.Files.Music(in, find)
 	if err != nil {
-		reply(w, http.StatusNotFound, fault{"in", fmt.Sprintf("There is no folder %q in the playlists folder.", in)})
+		reply(w, http.StatusNotFound, room.Refuse("folder-gone", "folder", in).Of("in"))
 		return
 	}
 	reply(w, http.StatusOK, struct {

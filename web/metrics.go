@@ -18,7 +18,7 @@ import (
 type metrics struct {
 	server *Server
 
-	running, degraded, underruns, reopened, latency, unsaved, sockets, ended, dropped, light *prometheus.Desc
+	degraded, inSession, underruns, reopened, latency, unsaved, sockets, ended, dropped, light *prometheus.Desc
 }
 
 func newMetrics(s *Server) http.Handler {
@@ -26,8 +26,8 @@ func newMetrics(s *Server) http.Handler {
 		return prometheus.NewDesc("roomd_"+name, help, labels, nil)
 	}
 	m := &metrics{server: s,
-		running:   d("session_running", "1 while a session runs."),
 		degraded:  d("part_degraded", "1 while a part of the room does not work as it should.", "part"),
+		inSession: d("session_part_degraded", "1 while a part of the room does not work as it should and somebody is in a session. 0 tells nothing of sessions.", "part"),
 		underruns: d("sound_underruns_total", "How often the sound device ran dry."),
 		reopened:  d("sound_reopened_total", "How often the sound device was opened again."),
 		latency:   d("sound_latency_seconds", "From the player to the speaker."),
@@ -45,7 +45,7 @@ func newMetrics(s *Server) http.Handler {
 }
 
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.running, m.degraded, m.underruns, m.reopened, m.latency, m.unsaved, m.light, m.sockets, m.ended, m.dropped} {
+	for _, d := range []*prometheus.Desc{m.degraded, m.inSession, m.underruns, m.reopened, m.latency, m.unsaved, m.light, m.sockets, m.ended, m.dropped} {
 		ch <- d
 	}
 }
@@ -65,9 +65,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	s := m.server
 	snap := s.o.Room.Snapshot()
-	gauge(m.running, one(snap.Session != nil && snap.Session.State != room.Ended))
 	for _, p := range snap.Parts {
 		gauge(m.degraded, one(p.State != room.Working), p.Part)
+		gauge(m.inSession, one(p.State != room.Working && snap.InSession()), p.Part)
 	}
 	for role, l := range snap.Lights {
 		gauge(m.light, one(l.State == "lost"), role)

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	_ "embed"
+	"encoding/pem"
 	"fmt"
 	"html"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,22 +24,27 @@ import (
 var darkCSS []byte
 
 // darkPage is an error as a page: in a dark room an error must not be a white screen.
-func (s *Server) darkPage(w http.ResponseWriter, status int, reason string) {
+func (f *Front) darkPage(w http.ResponseWriter, status int, reason string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="dark"><title>roomd</title>`+
-		`<link rel="stylesheet" href="/dark.css"><body bgcolor="#000000"><main><h1>%d</h1><p>%s</p><p><a href="/">To the room</a></p></main></body></html>`+"\n",
-		status, html.EscapeString(reason))
+		`<link rel="stylesheet" href="/dark.css"><body bgcolor="#000000"><main><h1>%d</h1><p>%s</p><p><a href="/">%s</a></p></main></body></html>`+"\n",
+		status, html.EscapeString(reason), html.EscapeString(f.o.Wording.Back))
 }
 
+// isWall reports whether a request is for the page that may be shown in a frame. The page decides by its own address what it
+// shows, and a browser keeps that as it was written: /%77all or /wall/ is not the wall, and would be the tablet's page, with all
+// its keys, in a stranger's frame.
+func isWall(r *http.Request) bool { return r.URL.Path == "/wall" && r.URL.RawPath == "" }
+
 // ui serves the tablet's page. Files with a hash in their name never change; index.html is asked for anew each time.
-func (s *Server) ui(w http.ResponseWriter, r *http.Request) {
+func (f *Front) ui(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
-	if name == "" || name == "pair" {
-		name = "index.html"
+	if name == "" || name == "pair" || isWall(r) || slices.Contains(f.o.Paths, name) {
+		name = f.o.Page
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
-		s.fail(w, r, http.StatusNotFound, "there is no such route")
+		f.fail(w, r, http.StatusNotFound, "there is no such route")
 		return
 	}
 	if name == "dark.css" {
@@ -47,7 +54,7 @@ func (s *Server) ui(w http.ResponseWriter, r *http.Request) {
 	}
 	b, err := fs.ReadFile(ui.Files, "dist/"+name)
 	if err != nil || strings.HasSuffix(name, ".gz") {
-		s.fail(w, r, http.StatusNotFound, "there is no such page")
+		f.fail(w, r, http.StatusNotFound, "there is no such page")
 		return
 	}
 	h := w.Header()
@@ -70,36 +77,42 @@ func (s *Server) ui(w http.ResponseWriter, r *http.Request) {
 }
 
 // https is the room's https address by the name that a request used; empty: there is none.
-func (s *Server) https(r *http.Request) string {
-	if s.o.Certs == nil {
+func (f *Front) https(r *http.Request) string {
+	if f.o.Certs == nil {
 		return ""
 	}
-	return "https://" + net.JoinHostPort(bare(r.Host), s.o.HTTPSPort)
+	return "https://" + net.JoinHostPort(bare(r.Host), f.o.HTTPSPort)
+}
+
+// trusted is what a device has to trust to reach the room over https.
+type trusted struct {
+	HTTPS       string `json:"https"`       // empty: there is none
+	Fingerprint string `json:"fingerprint"` // of the room's authority, SHA-256
+	Own         bool   `json:"own"`         // the certificate is the owner's: there is nothing to install
 }
 
 // trust tells how a tablet comes to trust the room.
-func (s *Server) trust(w http.ResponseWriter, r *http.Request) {
-	var t struct {
-		HTTPS       string `json:"https"`       // empty: there is none
-		Fingerprint string `json:"fingerprint"` // of the room's authority, SHA-256
-		Own         bool   `json:"own"`         // the certificate is the owner's: there is nothing to install
-	}
-	if c := s.o.Certs; c != nil {
-		t.HTTPS, t.Fingerprint, t.Own = s.https(r), c.Fingerprint(), c.Own()
+func (f *Front) trust(w http.ResponseWriter, r *http.Request) {
+	var t trusted
+	if c := f.o.Certs; c != nil {
+		t.HTTPS, t.Fingerprint, t.Own = f.https(r), c.Fingerprint(), c.Own()
 	}
 	reply(w, http.StatusOK, t)
 }
 
-// authority gives the room's authority to who is to trust it, as a certificate or as Apple's profile.
-func (s *Server) authority(w http.ResponseWriter, r *http.Request) {
+// authority sends the room's authority to whoever is to trust it: for devices in DER and as Apple's profile, for programs in PEM.
+func (f *Front) authority(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case s.o.Certs == nil:
-		s.fail(w, r, http.StatusNotFound, "there is no https here")
+	case f.o.Certs == nil:
+		f.fail(w, r, http.StatusNotFound, "there is no https here")
 	case r.URL.Path == "/ca.crt":
 		w.Header().Set("Content-Type", "application/x-x509-ca-cert")
-		_, _ = w.Write(s.o.Certs.Authority())
+		_, _ = w.Write(f.o.Certs.Authority())
+	case r.URL.Path == "/ca.pem":
+		w.Header().Set("Content-Type", "application/x-pem-file")
+		_ = pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: f.o.Certs.Authority()})
 	default:
 		w.Header().Set("Content-Type", "application/x-apple-aspen-config")
-		_, _ = w.Write(s.o.Certs.Profile())
+		_, _ = w.Write(f.o.Certs.Profile())
 	}
 }

@@ -2,11 +2,9 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/big"
 	"strings"
 	"time"
 )
@@ -19,33 +17,68 @@ type Pairing struct {
 	Until time.Time // by the wall clock
 }
 
-// wrongCodes is after how many wrong codes those that wait are worth nothing any more: of a million, one in 100,000 is
-// found. Their links still are.
-const wrongCodes = 10
+// wrongCodes is after how many wrong codes those that wait are worth nothing any more, over restarts too: of a million, so that
+// one flood in 3,333 finds one. Their links still are. What limits floods before is guesses.
+const wrongCodes = 300
+
+// CodeTime is how long a code that is shown lets a device in.
+const CodeTime = 5 * time.Minute
+
+// maxAdmitting is how many devices may have a code open at once: each open code is one more that a guess may find.
+const maxAdmitting = 3
+
+// ErrManyPairings: as many devices as may have a code open already.
+var ErrManyPairings = errors.New("too many codes are open")
 
 // ErrNoPairing: no device waits to be let in by this code or link, or no longer.
 var ErrNoPairing = errors.New("no such pairing")
 
 // Offer makes a pairing for a device of this role, valid for so long. A name is what the device will be called; empty: as
 // it calls itself.
-func (t *Tokens) Offer(ctx context.Context, name string, role Role, valid time.Duration) (p Pairing, err error) {
+func (t *Tokens) Offer(ctx context.Context, name string, role Role, valid time.Duration) (Pairing, error) {
+	return t.offer(ctx, name, role, valid, nil)
+}
+
+// Admit makes a pairing, valid for CodeTime, in the name of a therapist's device, whose token it is. The device's earlier pairing
+// ends, and this one ends with the token: a device that is sent away lets nobody in, nor does who copied a token that was
+// replaced. It returns ErrNoToken for a token that is not a therapist's, and ErrManyPairings.
+func (t *Tokens) Admit(ctx context.Context, token string, private bool, role Role) (Pairing, error) {
+	maker, whose, ok := t.valid(token, private)
+	if !ok || whose.Role != Therapist {
+		return Pairing{}, ErrNoToken
+	}
+	return t.offer(ctx, "", role, CodeTime, maker[:])
+}
+
+// offer makes a pairing; maker is the hash of the token of the device that makes it, nil: roomd pair does.
+func (t *Tokens) offer(ctx context.Context, name string, role Role, valid time.Duration, maker []byte) (p Pairing, err error) {
+	if len(t.codes) == 0 {
+		return p, errors.New("save the pairing: no key to store its code by")
+	}
 	name = strings.TrimSpace(name)
 	if err := nameable(name); err != nil {
 		return p, err
 	}
-	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	digits, err := newCode()
 	if err != nil {
 		return p, err
 	}
-	p = Pairing{Code: fmt.Sprintf("%06d", n), Link: secret(16), Until: time.Now().Add(valid)}
-	link, code := hash(p.Link), hash(p.Code)
+	p = Pairing{Code: digits, Link: secret(16), Until: time.Now().Add(valid)}
+	link, code := hash(p.Link), t.codes.stored(p.Code)
 	_, err = t.db.Write(ctx, func(db *sql.DB) error {
-		if _, err := db.ExecContext(ctx, "DELETE FROM pairings WHERE until <= ?", time.Now().Unix()); err != nil {
+		if _, err := db.ExecContext(ctx, "DELETE FROM pairings WHERE until <= ? OR maker = ?", time.Now().Unix(), maker); err != nil {
 			return err
 		}
-		_, err := db.ExecContext(ctx, "INSERT INTO pairings (link, code, name, role, until) VALUES (?, ?, ?, ?, ?)",
-			link[:], code[:], name, role, p.Until.Unix())
-		return err
+		r, err := db.ExecContext(ctx, `INSERT INTO pairings (link, code, name, role, until, maker) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+			WHERE ?6 IS NULL OR (SELECT count(*) FROM pairings WHERE maker IS NOT NULL) < ?7`,
+			link[:], code[:], name, role, p.Until.Unix(), maker, maxAdmitting)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(ErrManyPairings, err)
+		}
+		return nil
 	})
 	if err != nil {
 		return Pairing{}, fmt.Errorf("save the pairing: %w", err)
@@ -56,12 +89,12 @@ func (t *Tokens) Offer(ctx context.Context, name string, role Role, valid time.D
 // Redeem lets a device in by a pairing's code or link, which is used up by that, and gives it a token. calls is how the
 // device calls itself; where a name is taken a number is put behind it. replaces is the token that the device had until
 // now, if any: it ends. It returns ErrNoPairing for a code or link that is wrong, was used or is too old.
-func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string) (token string, is Token, err error) {
+func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string, private bool) (token string, is Token, err error) {
 	which := "link = ?"
 	if isCode(codeOrLink) {
 		which = fmt.Sprintf("code = ? AND wrong < %d", wrongCodes)
 	}
-	h, old, now := hash(codeOrLink), hash(replaces), time.Now()
+	h, old, now := t.codes.stored(codeOrLink), hash(replaces), time.Now()
 	token = secret(32)
 	th := hash(token)
 	_, err = t.db.Write(ctx, func(db *sql.DB) error {
@@ -70,7 +103,10 @@ func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string)
 			return err
 		}
 		defer func() { _ = tx.Rollback() }() // nothing once it is committed
-		err = tx.QueryRowContext(ctx, "DELETE FROM pairings WHERE until > ? AND "+which+" RETURNING name, role", now.Unix(), h[:]).Scan(&is.Name, &is.Role)
+		// A code that a device made ends with that device's token.
+		var maker []byte
+		err = tx.QueryRowContext(ctx, "DELETE FROM pairings WHERE until > ? AND "+which+" AND (maker IS NULL OR maker IN (SELECT hash FROM tokens WHERE role = ?)) RETURNING name, role, maker",
+			now.Unix(), h[:], Therapist).Scan(&is.Name, &is.Role, &maker)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoPairing
 		}
@@ -80,15 +116,20 @@ func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string)
 		if is.Name == "" {
 			is.Name = calls
 		}
+		if maker != nil {
+			if err := tx.QueryRowContext(ctx, "SELECT name FROM tokens WHERE hash = ?", maker).Scan(&is.Admitted); err != nil {
+				return err
+			}
+		}
 		if replaces != "" {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE hash = ?", old[:]); err != nil {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM tokens WHERE hash = ? OR was = ?", old[:], old[:]); err != nil {
 				return err
 			}
 		}
 		if is.Name, err = freeName(ctx, tx, is.Name); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO tokens (hash, name, role, created) VALUES (?, ?, ?, ?)", th[:], is.Name, is.Role, now.Unix()); err != nil {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO tokens (hash, name, role, created, secure, admitted) VALUES (?, ?, ?, ?, ?, ?)", th[:], is.Name, is.Role, now.Unix(), private, is.Admitted); err != nil {
 			return err
 		}
 		return tx.Commit()
@@ -102,8 +143,30 @@ func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string)
 		return "", Token{}, fmt.Errorf("pair: %w", err)
 	}
 	t.settle(ctx)
-	t.renew(tokensTime)
+	t.reload(tokensTime, 0)
 	return token, is, nil
+}
+
+// Offered reports whether a pairing with this link waits, as the disk had it a tenth of a second ago at the most, or may wait
+// because the disk can't be read.
+func (t *Tokens) Offered(link string) bool {
+	h := hash(link)
+	waits := func() bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		until, ok := t.links[h]
+		return ok && time.Now().Before(until)
+	}
+	if waits() {
+		return true
+	}
+	t.reload(tokensTime, strangersEvery)
+	if waits() {
+		return true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed
 }
 
 // isCode tells a code from a link.

@@ -2,10 +2,15 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -15,8 +20,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"golang.org/x/time/rate"
-
 	"roomd/room/journal"
 )
 
@@ -47,7 +50,7 @@ func TestPairing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	theirs := NewTokens(other)
+	theirs := NewTokens(other).SealCodes(codeKey)
 
 	p := offer(t, theirs, "", Therapist)
 	if len(p.Code) != 6 || len(p.Link) != 22 || time.Until(p.Until) > time.Minute {
@@ -82,7 +85,7 @@ func TestPairing(t *testing.T) {
 	if code, _ := h.pair(t, fmt.Sprintf(`{"code":%q,"name":"iPad"}`, offer(t, theirs, "", Therapist).Code), "Cookie", "roomd="+c.Value); code != 200 {
 		t.Errorf("again: %d", code)
 	}
-	if _, ok := h.tokens.Check(c.Value); ok {
+	if _, ok := h.tokens.Check(c.Value, false); ok {
 		t.Error("the old token of a device that was let in again still works")
 	}
 	_, body := h.ask(t, "GET", "/api/v1/devices", "", h.bearer()...)
@@ -107,48 +110,138 @@ func TestPairing(t *testing.T) {
 	}
 }
 
-// Ten thousand guesses find nothing, and hold up nobody who belongs to the room.
+// TestGuessedCodes guesses from more addresses than there are in a house, for the five minutes of a code.
 func TestGuessedCodes(t *testing.T) {
-	h := open(t)
-	h.server.codes.SetLimit(rate.Every(2 * time.Second))
-	p := offer(t, h.tokens, "", Therapist)
-	tried, refused := 0, 0
-	for n := range 10_000 {
-		guess := fmt.Sprintf("%06d", n)
-		if guess == p.Code {
-			continue
-		}
-		switch code, _ := h.pair(t, fmt.Sprintf(`{"code":%q}`, guess)); code {
-		case http.StatusUnauthorized:
-			tried++
-		case http.StatusTooManyRequests:
-			refused++
-		default:
-			t.Fatalf("guess %s: %d", guess, code)
-		}
-		if n%1000 == 0 {
-			if resp, _ := h.ask(t, "GET", "/api/v1/state", "", h.bearer()...); resp.StatusCode != 200 {
-				t.Fatalf("the tablet, meanwhile: %s", resp.Status)
+	t.Parallel()
+	for _, addresses := range []int{1, 50, 5000} {
+		log := new(bytes.Buffer)
+		g := newGuesses(slog.New(slog.NewTextHandler(log, nil)))
+		now := time.Now()
+		g.now = func() time.Time { return now }
+		address := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}) }
+		looked := 0
+		for tick := range 3000 { // five minutes, 3,000 a second
+			now = now.Add(100 * time.Millisecond)
+			for n := range 300 {
+				from := address((tick*300 + n) % addresses)
+				ok := g.allow(from)
+				if ok {
+					looked++
+				}
+				g.wrong(from, ok)
+			}
+			if addresses <= 50 && tick%300 == 0 {
+				owner := netip.AddrFrom4([4]byte{192, 168, 7, byte(tick / 300)})
+				if !g.allow(owner) { // who mistypes twice
+					t.Fatalf("%d addresses guess: the owner can't type a code after %d s", addresses, tick/10)
+				}
+				g.wrong(owner, true)
+				if !g.allow(owner) {
+					t.Fatalf("%d addresses guess: the owner can't type a code a second time after %d s", addresses, tick/10)
+				}
+				g.right(owner)
 			}
 		}
+		most := map[int]int{1: 8, 50: 170, 5000: 260}[addresses]
+		if t.Logf("%d addresses: %d of 900,000 guesses were looked at", addresses, looked); looked > most+1 {
+			t.Errorf("%d addresses: %d guesses were looked at, at most %d are", addresses, looked, most)
+		}
+		if n := strings.Count(log.String(), "\n"); n != 1 {
+			t.Errorf("%d lines for a burst: %s", n, log)
+		}
+		if a := g.lately(); a == nil || a.Count < 900_000 || a.Addresses < min(addresses, maxGuessers) {
+			t.Errorf("%+v", a)
+		}
+		if now = now.Add(25 * time.Hour); g.lately() != nil {
+			t.Error("a burst is told of after a day")
+		}
 	}
-	if tried > 60 || refused < 9_000 {
-		t.Errorf("%d guesses were looked at, %d refused", tried, refused)
-	}
-	// Without the limit too, after ten wrong ones the code is worth nothing; its link still lets in.
-	h.server.codes.SetLimit(rate.Inf)
+}
+
+// After very many wrong ones the code is worth nothing whatever limits there were, over restarts too; its link still lets in.
+func TestWrongCodesEndACode(t *testing.T) {
+	h := open(t)
+	p := offer(t, h.tokens, "", Therapist)
 	for n := range wrongCodes {
 		if guess := fmt.Sprintf("%06d", 999_999-n); guess != p.Code {
 			h.pair(t, fmt.Sprintf(`{"code":%q}`, guess))
 		}
 	}
-	h.pair(t, `{"code":"999989"}`)
+	h.pair(t, `{"code":"12345"}`) // no code, and none that counts
+	h.pair(t, `{"code":"000000"}`)
 	if code, _ := h.pair(t, fmt.Sprintf(`{"code":%q}`, p.Code)); code != http.StatusUnauthorized {
-		t.Errorf("the code after ten guesses: %d", code)
+		t.Errorf("the code after %d guesses: %d", wrongCodes, code)
 	}
 	if code, _ := h.pair(t, fmt.Sprintf(`{"link":%q}`, p.Link)); code != 200 {
-		t.Errorf("the link after ten guesses: %d", code)
+		t.Errorf("the link after %d guesses: %d", wrongCodes, code)
 	}
+}
+
+// TestOwnerPairsWhileOthersGuess has 50 addresses guess codes and links, 1,000 a second, while the owner comes by code and link.
+func TestOwnerPairsWhileOthersGuess(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.server.guesses = newGuesses(slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	var guessed atomic.Int64
+	from := func(ip string) *http.Client {
+		dial := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+		return &http.Client{Transport: &http.Transport{DialContext: dial.DialContext}, Timeout: 30 * time.Second}
+	}
+	pair := func(c *http.Client, body string) (int, error) {
+		resp, err := c.Post(h.URL+"/api/v1/pair", asJSON, strings.NewReader(body))
+		if err != nil {
+			return 0, err
+		}
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode, err
+	}
+	for n := range 50 {
+		for _, kind := range []string{"code", "link"} {
+			all.Go(func() {
+				c := from(fmt.Sprintf("127.0.1.%d", n+1))
+				tick := time.NewTicker(100 * time.Millisecond)
+				defer tick.Stop()
+				for k := 0; ; k++ {
+					select {
+					case <-ctx.Done():
+						c.CloseIdleConnections()
+						return
+					case <-tick.C:
+						guess := secret(16)
+						if kind == "code" {
+							guess = fmt.Sprintf("%06d", (n*17+k)%1000)
+						}
+						if code, err := pair(c, fmt.Sprintf(`{%q:%q}`, kind, guess)); err == nil && code/100 == 4 {
+							guessed.Add(1)
+						}
+					}
+				}
+			})
+		}
+	}
+	began := time.Now()
+	until(t, "the guessing is under way", func() bool { return guessed.Load() > 500 })
+	for k := range 3 {
+		p := offer(t, h.tokens, "", Therapist)
+		for p.Code < "001000" { // one that the others do not try
+			p = offer(t, h.tokens, "", Therapist)
+		}
+		for _, body := range []string{fmt.Sprintf(`{"code":%q,"name":"iPad"}`, p.Code), fmt.Sprintf(`{"link":%q,"name":"iPad"}`, offer(t, h.tokens, "", Therapist).Link)} {
+			asked := time.Now()
+			code, err := pair(from("127.0.0.200"), body)
+			if took := time.Since(asked); err != nil || code != 200 || took > 10*time.Second {
+				t.Errorf("the owner's %d. time after %v of guesses: %d, %v, after %v", k, time.Since(began).Round(time.Second), code, err, took)
+			}
+		}
+		before := guessed.Load()
+		until(t, "more is guessed", func() bool { return guessed.Load() > before+1000 })
+	}
+	cancel()
+	all.Wait()
+	t.Logf("%d guesses in %v", guessed.Load(), time.Since(began))
 }
 
 // Of several who come with one code at once, one is let in.
@@ -160,7 +253,7 @@ func TestOneCodeLetsOneIn(t *testing.T) {
 		var all sync.WaitGroup
 		for _, by := range []string{p.Code, p.Link, p.Code, p.Link} {
 			all.Go(func() {
-				_, _, err := h.tokens.Redeem(t.Context(), by, "iPad", "")
+				_, _, err := h.tokens.Redeem(t.Context(), by, "iPad", "", false)
 				if err == nil {
 					in.Add(1)
 				} else if !errors.Is(err, ErrNoPairing) {
@@ -202,7 +295,7 @@ func TestObserver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if m.ID != "1" || m.Reason != watches || len(h.room.commands()) != 0 {
+	if m.ID != "1" || m.Reason != watches.Reason || len(h.room.commands()) != 0 {
 		t.Errorf("%+v, %d commands done", m, len(h.room.commands()))
 	}
 	sent := time.Now()
@@ -227,7 +320,7 @@ func TestADeviceCanBeNamed(t *testing.T) {
 		if _, err := h.tokens.Offer(t.Context(), name, Therapist, time.Minute); err == nil {
 			t.Errorf("a pairing for %q", name)
 		}
-		_, is, err := h.tokens.Redeem(t.Context(), offer(t, h.tokens, "", Therapist).Link, name, "")
+		_, is, err := h.tokens.Redeem(t.Context(), offer(t, h.tokens, "", Therapist).Link, name, "", false)
 		if err != nil || nameable(is.Name) != nil {
 			t.Errorf("%q is let in as %q, %v", name, is.Name, err)
 		}

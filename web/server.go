@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -35,6 +34,8 @@ type Room interface {
 	Playlists() []room.PlaylistView
 	Sessions(ctx context.Context) ([]room.SessionRecord, error)
 	Session(ctx context.Context, id string) (room.SessionRecord, bool, error)
+	// Preview is the running session as it would be if it changed to a playlist now. What can't be done gives *room.Refused.
+	Preview(ctx context.Context, playlist string) (*room.SessionView, error)
 	// Erase erases a session that is over. One that is running or not there gives *room.Refused.
 	Erase(ctx context.Context, id string) error
 }
@@ -56,11 +57,22 @@ type Options struct {
 	// Certs are what https is served with, on HTTPSPort; nil: there is no https.
 	Certs     *Certs
 	HTTPSPort string
+	Port      string   // of http
+	Frame     []string // origins whose pages may show /wall in a frame
+	Pair      PairCommand
+	Page      string   // the file of the page below dist; empty: index.html
+	Paths     []string // further addresses that show the page
+	Wording   Wording  // zero: the room's
 	Hosts     []string // names it answers to beside IP addresses, localhost, this computer's name and NAME.local
 	// Shelf takes what is uploaded, which waits in the folder Uploads until it is whole; nil: nothing can be uploaded.
 	Shelf   Shelf
 	Uploads string
 	Sticks  Sticks
+	Setup   Setup  // nil: the room can't be set up by the page
+	Clinic  Clinic // nil: the room can't join one by the page
+	// Watched is told whether anybody has the page open, and Chosen which playlist may be started next. Neither may wait.
+	Watched func(bool)
+	Chosen  func(playlist string)
 	// Lines are the last lines of the log, the oldest first.
 	Lines func() []string
 	Log   *slog.Logger
@@ -73,48 +85,45 @@ const (
 	// that steer.
 	maxSockets      = 16
 	observerSockets = 4 // of one observer; maxSockets of all
-	cookieName      = "roomd"
-	cookieAge       = 180 * 24 * time.Hour
+	// The cookie over http, and over https, where no page of the network can set one of its name (RFC 6265bis, 4.1.3.2).
+	plainCookie  = "roomd"
+	secureCookie = "__Host-roomd"
+	cookieAge    = 400 * 24 * time.Hour // the most that browsers keep one; a token that is not used ends before
 )
 
 // Server is the handler of everything.
 type Server struct {
-	o       Options
+	*Front
 	handler http.Handler
 	hub     hub
 	// One at a time: a picture, somebody who listens, a doctor, a search for music.
 	drawing, listening, examining, browsing sync.Mutex
-	// Of all who ask to be let in together, whoever they say they are. Who is in already does not pass here.
-	codes, links *rate.Limiter
-	uploading    chan struct{} // holds one for each upload under way
+	admitting                               *rate.Limiter // of codes that devices make for others
+	uploading                               chan struct{} // holds one for each upload under way
+	changing                                chan struct{} // holds one while the room is being set up
+	played                                  player        // by a setup
 }
 
 // New makes a server.
 func New(o Options) *Server {
-	if o.Log == nil {
-		o.Log = slog.Default()
-	}
-	if name, err := os.Hostname(); err == nil {
-		o.Hosts = append(slices.Clone(o.Hosts), name)
-	}
-	s := &Server{o: o, codes: rate.NewLimiter(rate.Every(2*time.Second), 5), links: rate.NewLimiter(10, 10), uploading: make(chan struct{}, uploadsAtOnce)}
-	s.hub = hub{room: o.Room, log: o.Log, bye: make(chan struct{}), open: map[you]int{}, gone: map[string]chan struct{}{}, dropped: noneEnded()}
+	f := NewFront(o)
+	o = f.o
+	s := &Server{Front: f, admitting: rate.NewLimiter(rate.Every(admitEvery), admitBurst), uploading: make(chan struct{}, uploadsAtOnce), changing: make(chan struct{}, 1)}
+	s.hub = hub{room: o.Room, log: o.Log, watched: o.Watched, bye: make(chan struct{}), open: map[you]int{}, gone: map[string]chan struct{}{}, dropped: noneEnded()}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.Handle("GET /metrics", s.local(newMetrics(s)))
-	mux.HandleFunc("POST /api/v1/pair", s.pair)
-	mux.HandleFunc("GET /api/v1/trust", s.trust)
-	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin") // the page over http asks whether https is trusted
-		w.WriteHeader(http.StatusNoContent)
-	})
-	mux.HandleFunc("GET /ca.crt", s.authority)
-	mux.HandleFunc("GET /ca.mobileconfig", s.authority)
+	s.Routes(mux)
 	private := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(h)) }
 	steering := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, s.authenticated(s.steers(h))) }
 	private("GET /api/v1/state", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, o.Room.Snapshot()) })
 	steering("POST /api/v1/commands", s.command)
-	private("GET /api/v1/playlists", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, orEmpty(o.Room.Playlists())) })
+	private("GET /api/v1/playlists", func(w http.ResponseWriter, r *http.Request) {
+		if id := r.URL.Query().Get("chosen"); id != "" && s.o.Chosen != nil {
+			s.o.Chosen(id)
+		}
+		reply(w, http.StatusOK, orEmpty(o.Room.Playlists()))
+	})
 	steering("GET /api/v1/playlists/{id}/file", s.file)
 	steering("POST /api/v1/playlists/{id}/file", s.found)
 	steering("PUT /api/v1/playlists/{id}/file", s.save)
@@ -122,10 +131,22 @@ func New(o Options) *Server {
 	steering("GET /api/v1/playlists/{id}/versions/{number}", s.version)
 	steering("GET /api/v1/music", s.music)
 	private("GET /api/v1/playlists/{id}/arc", s.arc)
+	steering("GET /api/v1/playlists/{id}/change", s.preview)
 	steering("GET /api/v1/playlists/{id}/audition", s.audition)
 	steering("GET /api/v1/sticks", s.withSticks(s.sticks))
 	steering("POST /api/v1/sticks/{id}/import", s.withSticks(s.bring))
 	steering("DELETE /api/v1/sticks/import", s.withSticks(s.stopBringing))
+	steering("GET /api/v1/setup", s.setup)
+	steering("PUT /api/v1/setup", settingUp(s, false, s.setUp))
+	steering("POST /api/v1/setup/look", settingUp(s, false, s.lookAnew))
+	steering("POST /api/v1/setup/sound/play", settingUp(s, true, s.playDevice))
+	steering("POST /api/v1/setup/sound/stop", s.stopDevice)
+	steering("POST /api/v1/setup/broker/try", settingUp(s, true, s.tryBroker))
+	steering("POST /api/v1/setup/lights/show", settingUp(s, true, s.showLight))
+	steering("POST /api/v1/setup/zigbee/join", settingUp(s, true, s.letBulbsIn))
+	steering("GET /api/v1/clinic", s.clinic)
+	steering("DELETE /api/v1/clinic", s.leaveClinic)
+	steering("POST /api/v1/clinic/join", s.joinClinic)
 	steering("GET /api/v1/doctor", func(w http.ResponseWriter, r *http.Request) {
 		s.examining.Lock()
 		defer s.examining.Unlock()
@@ -137,6 +158,8 @@ func New(o Options) *Server {
 	steering("DELETE /api/v1/sessions/{id}", s.erase)
 	steering("GET /api/v1/sessions/{id}/{file}", s.export)
 	steering("GET /api/v1/devices", s.devices)
+	steering("GET /api/v1/pair/attempts", s.attempts)
+	steering("POST /api/v1/pair/codes", s.admit)
 	steering("DELETE /api/v1/devices/{name}", s.revoke)
 	uploads := s.uploads()
 	steering("POST /api/v1/uploads", uploads)
@@ -144,19 +167,13 @@ func New(o Options) *Server {
 	steering("PATCH /api/v1/uploads/{id}", uploads)
 	steering("DELETE /api/v1/uploads/{id}", uploads)
 	private("GET /ws", s.websocket)
-	// The page itself is no secret, and it is where a device asks to be let in.
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET")
-			s.fail(w, r, http.StatusMethodNotAllowed, "this takes GET only")
-			return
-		}
-		s.ui(w, r)
-	})
+	mux.HandleFunc("GET /wall/ws", s.wall)
 	for pattern, allow := range map[string]string{
-		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
-		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET",
+		"/healthz": "GET", "/metrics": "GET", "/api/v1/pair": "GET, POST", "/api/v1/pair/attempts": "GET", "/api/v1/pair/codes": "POST", "/api/v1/trust": "GET", "/api/v1/state": "GET", "/api/v1/commands": "POST",
+		"/api/v1/playlists": "GET", "/api/v1/playlists/{id}/arc": "GET", "/api/v1/playlists/{id}/audition": "GET", "/api/v1/sessions": "GET", "/api/v1/sessions/{id}": "GET, DELETE", "/api/v1/sessions/{id}/{file}": "GET", "/ws": "GET", "/wall/ws": "GET",
 		"/api/v1/playlists/{id}/file": "GET, POST, PUT", "/api/v1/playlists/{id}/versions": "GET", "/api/v1/playlists/{id}/versions/{number}": "GET", "/api/v1/music": "GET", "/api/v1/devices": "GET", "/api/v1/devices/{name}": "DELETE",
+		"/api/v1/setup": "GET, PUT", "/api/v1/setup/look": "POST", "/api/v1/setup/sound/play": "POST", "/api/v1/setup/sound/stop": "POST", "/api/v1/setup/broker/try": "POST", "/api/v1/setup/lights/show": "POST", "/api/v1/setup/zigbee/join": "POST",
+		"/api/v1/clinic": "GET, DELETE", "/api/v1/clinic/join": "POST",
 		"/api/v1/doctor": "GET", "/api/v1/log": "GET", "/api/v1/sticks": "GET", "/api/v1/sticks/{id}/import": "POST", "/api/v1/sticks/import": "DELETE", "/api/v1/uploads": "POST", "/api/v1/uploads/{id}": "HEAD, PATCH, DELETE",
 	} {
 		private(pattern, func(w http.ResponseWriter, r *http.Request) {
@@ -164,11 +181,7 @@ func New(o Options) *Server {
 			s.fail(w, r, http.StatusMethodNotAllowed, "this takes "+allow+" only")
 		})
 	}
-	cross := http.NewCrossOriginProtection()
-	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, http.StatusForbidden, "a page of another origin may not do this")
-	}))
-	s.handler = s.guarded(cross.Handler(mux))
+	s.handler = s.Guard(mux)
 	return s
 }
 
@@ -176,19 +189,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // guarded sets the headers of every answer and refuses names that are not the room's: a page elsewhere can make its
 // own name resolve to the room's address (DNS rebinding), but it can't change the Host that the browser sends.
-func (s *Server) guarded(next http.Handler) http.Handler {
+func (f *Front) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"+s.elsewhere(r)+"; img-src 'self' data:; "+
-			"manifest-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
+		h, ancestors := w.Header(), "'none'"
+		if len(f.o.Frame) > 0 && isWall(r) {
+			ancestors = strings.Join(f.o.Frame, " ") // X-Frame-Options can't name them
+		} else {
+			h.Set("X-Frame-Options", "DENY")
+		}
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"+f.elsewhere(r)+"; img-src 'self' data:; "+
+			"manifest-src 'self'; worker-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "+ancestors+"; "+
 			"require-trusted-types-for 'script'; trusted-types svelte-trusted-html roomd")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("X-Frame-Options", "DENY")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		if !s.ours(r.Host) {
-			s.fail(w, r, http.StatusMisdirectedRequest, "this room does not go by that name")
+		if !f.ours(r.Host) {
+			f.fail(w, r, http.StatusMisdirectedRequest, f.o.Wording.OtherName)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -204,7 +221,7 @@ func bare(host string) string {
 }
 
 // ours says whether a Host header names this room.
-func (s *Server) ours(host string) bool {
+func (f *Front) ours(host string) bool {
 	name := strings.ToLower(strings.TrimSuffix(bare(host), "."))
 	if _, err := netip.ParseAddr(name); err == nil {
 		return true // there is no answer of a name server to poison
@@ -212,40 +229,113 @@ func (s *Server) ours(host string) bool {
 	if name == "localhost" || strings.HasSuffix(name, ".local") && strings.Count(name, ".") == 1 {
 		return true
 	}
-	return slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
+	return slices.ContainsFunc(f.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
 // elsewhere is the room's https address, which a page that came over http looks for.
-func (s *Server) elsewhere(r *http.Request) string {
-	if at := s.https(r); at != "" && r.TLS == nil && s.ours(r.Host) {
+func (f *Front) elsewhere(r *http.Request) string {
+	if at := f.https(r); at != "" && r.TLS == nil && f.ours(r.Host) {
 		return " " + at
 	}
 	return ""
 }
 
 // who owns the token that a request carries.
-func (s *Server) who(r *http.Request) (token string, whose Token, ok bool) {
+func (f *Front) who(r *http.Request) (token string, whose Token, ok bool) {
+	if is, replaced := r.Context().Value(successorKey{}).(successor); replaced {
+		return is.token, is.whose, true
+	}
+	private := r.TLS != nil
 	if a := r.Header.Get("Authorization"); a != "" {
 		t, found := strings.CutPrefix(a, "Bearer ")
 		if !found {
 			return "", Token{}, false
 		}
 		token = strings.TrimSpace(t)
-	} else if c, err := r.Cookie(cookieName); err == nil {
-		token = c.Value
+		whose, ok = f.o.Tokens.Check(token, private)
+		return token, whose, ok
 	}
-	whose, ok = s.o.Tokens.Check(token)
+	names := []string{plainCookie}
+	if private {
+		// The page was let in again over http after its private token had ended.
+		names = []string{secureCookie, plainCookie}
+	}
+	for _, name := range names {
+		if c, err := r.Cookie(name); err == nil {
+			token = c.Value
+			if whose, ok = f.o.Tokens.Check(token, private); ok {
+				break
+			}
+		}
+	}
 	return token, whose, ok
 }
 
-func (s *Server) authenticated(next http.HandlerFunc) http.Handler {
+// signIn gives a browser the cookie of a token.
+func signIn(w http.ResponseWriter, r *http.Request, token string) {
+	c := http.Cookie{Name: plainCookie, Value: token, Path: "/", MaxAge: int(cookieAge.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if r.TLS != nil {
+		if _, err := r.Cookie(plainCookie); err == nil {
+			gone := c
+			gone.Value, gone.MaxAge = "", -1
+			http.SetCookie(w, &gone)
+		}
+		c.Name, c.Secure = secureCookie, true
+	}
+	http.SetCookie(w, &c)
+}
+
+// successorKey is where private puts the token that a request's token was replaced by. That the request goes on with it is no
+// sign that the device has it.
+type successorKey struct{}
+
+// AsTherapist has requests steer the room without a token: they came by a way that only the room's own user has.
+func AsTherapist(ctx context.Context) context.Context {
+	return context.WithValue(ctx, successorKey{}, successor{whose: Token{Name: "This computer", Role: Therapist}})
+}
+
+type successor struct {
+	token string
+	whose Token
+}
+
+// replaceTime is for the disk, to replace a token: the request goes on without.
+const replaceTime = time.Second
+
+// private replaces a token that may have come over http, where anybody could read it, with the first request over https. A
+// token in a header is a program's: it does not look at the answer's cookies.
+func (f *Front) private(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, whose, ok := s.who(r); ok {
+		c, err := r.Cookie(plainCookie)
+		if r.TLS == nil || err != nil || r.Header.Get("Authorization") != "" || strings.HasPrefix(r.URL.Path, "/assets/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		token, whose, ok := f.who(r)
+		if ok && token == c.Value {
+			ctx, cancel := context.WithTimeout(r.Context(), replaceTime)
+			next, err := f.o.Tokens.Replace(ctx, token)
+			cancel()
+			if err != nil {
+				f.o.Log.Warn("a device keeps the token that it had over http", "err", err)
+			} else if next != "" {
+				signIn(w, r, next)
+				r = r.WithContext(context.WithValue(r.Context(), successorKey{}, successor{next, whose}))
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (f *Front) authenticated(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, whose, ok := f.who(r); ok {
+			welcome(r, whose.Name)
 			next(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, whose)))
 			return
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer realm="roomd"`)
-		s.fail(w, r, http.StatusUnauthorized, "this device does not belong to the room: roomd pair, on the room's computer, lets it in")
+		f.fail(w, r, http.StatusUnauthorized, f.o.Wording.Stranger)
 	})
 }
 
@@ -253,10 +343,10 @@ func (s *Server) authenticated(next http.HandlerFunc) http.Handler {
 type whoKey struct{}
 
 // steers lets nobody by who may only see. It stands behind authenticated.
-func (s *Server) steers(next http.HandlerFunc) http.HandlerFunc {
+func (f *Front) steers(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if whose, _ := r.Context().Value(whoKey{}).(Token); whose.Role != Therapist {
-			s.fail(w, r, http.StatusForbidden, watches)
+			f.fail(w, r, http.StatusForbidden, f.o.Wording.Watches)
 			return
 		}
 		next(w, r)
@@ -264,7 +354,7 @@ func (s *Server) steers(next http.HandlerFunc) http.HandlerFunc {
 }
 
 // watches is what a device is told that may see and not steer.
-const watches = "This device only watches the session."
+var watches = room.Refuse("observer")
 
 // fault is the body of an answer that is not 2xx.
 type fault struct {
@@ -273,12 +363,12 @@ type fault struct {
 }
 
 // fail answers a request that can't be done: JSON below /api, a dark page elsewhere.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, status int, reason string) {
-	if r.URL.Path == "/ws" || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/healthz" || r.URL.Path == "/metrics" || r.URL.Path == "/ping" {
+func (f *Front) fail(w http.ResponseWriter, r *http.Request, status int, reason string) {
+	if strings.HasSuffix(r.URL.Path, "/ws") || strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == "/healthz" || r.URL.Path == "/metrics" || r.URL.Path == "/ping" {
 		reply(w, status, fault{Reason: reason})
 		return
 	}
-	s.darkPage(w, status, reason)
+	f.darkPage(w, status, reason)
 }
 
 func reply(w http.ResponseWriter, status int, body any) {
@@ -341,24 +431,27 @@ var unwell = map[string]string{
 }
 
 // body reads a JSON body into v, strictly. It answers the request itself where that can't be done.
-func (s *Server) body(w http.ResponseWriter, r *http.Request, v any) bool {
-	return s.bodyOf(w, r, v, maxBody)
+func (f *Front) body(w http.ResponseWriter, r *http.Request, v any) bool {
+	return f.bodyOf(w, r, v, maxBody)
 }
 
 // bodyOf is body where more than that is let in: most bytes.
-func (s *Server) bodyOf(w http.ResponseWriter, r *http.Request, v any, most int64) bool {
+func (f *Front) bodyOf(w http.ResponseWriter, r *http.Request, v any, most int64) bool {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		s.fail(w, r, http.StatusUnsupportedMediaType, "the body has to be application/json")
+		f.fail(w, r, http.StatusUnsupportedMediaType, "the body has to be application/json")
 		return false
 	}
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(bodyWait)) // a recorder of tests has none
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	_ = conn.SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		s.fail(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over %d bytes", most))
+		f.fail(w, r, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over %d bytes", most))
 		return false
 	case err != nil:
-		s.fail(w, r, http.StatusBadRequest, "the body broke off")
+		f.fail(w, r, http.StatusBadRequest, "the body broke off")
 		return false
 	}
 	if field, reason := decodeStrict(b, v); reason != "" {
@@ -401,6 +494,8 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 	if !s.body(w, r, &c) {
 		return
 	}
+	whose, _ := r.Context().Value(whoKey{}).(Token)
+	c.Device = whose.Name
 	ack, err := s.o.Room.Do(r.Context(), c)
 	var refused *room.Refused
 	switch {
@@ -412,7 +507,7 @@ func (s *Server) command(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusConflict, refused)
 	default:
 		s.o.Log.Error("a command failed", "do", c.Do, "err", err)
-		reply(w, http.StatusInternalServerError, fault{Reason: "the room did not answer; check whether it took effect before you tap again"})
+		reply(w, http.StatusInternalServerError, room.Refuse("no-answer"))
 	}
 }
 
@@ -431,7 +526,24 @@ func (s *Server) arc(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusConflict, refused)
 	default:
 		s.o.Log.Error("a playlist can't be drawn", "playlist", r.PathValue("id"), "err", err)
-		reply(w, http.StatusInternalServerError, fault{Reason: "the playlist can't be drawn"})
+		reply(w, http.StatusInternalServerError, room.Refuse("arc-failed"))
+	}
+}
+
+// preview gives the running session as it would be with another playlist, whose ID has its slashes written %2F.
+func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
+	v, err := s.o.Room.Preview(r.Context(), r.PathValue("id"))
+	var refused *room.Refused
+	switch {
+	case err == nil:
+		reply(w, http.StatusOK, v)
+	case errors.As(err, &refused) && refused.Field != "":
+		reply(w, http.StatusNotFound, refused)
+	case errors.As(err, &refused):
+		reply(w, http.StatusConflict, refused)
+	default:
+		s.o.Log.Error("a change of playlist can't be shown", "playlist", r.PathValue("id"), "err", err)
+		reply(w, http.StatusInternalServerError, room.Refuse("preview-failed"))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"roomd/playlists"
+	"roomd/room"
 )
 
 // Sticks are what is plugged into the room's computer.
@@ -23,7 +24,7 @@ type Sticks interface {
 func (s *Server) withSticks(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s.o.Sticks == nil {
-			s.fail(w, r, http.StatusServiceUnavailable, "This room can't take music by the page. The log says why.")
+			reply(w, http.StatusServiceUnavailable, room.Refuse("upload-none"))
 			return
 		}
 		h(w, r)
@@ -34,7 +35,7 @@ func (s *Server) sticks(w http.ResponseWriter, r *http.Request) {
 	list, err := s.o.Sticks.List(r.Context())
 	if err != nil {
 		s.o.Log.Error("sticks can't be looked for", "err", err)
-		reply(w, http.StatusInternalServerError, fault{Reason: "The room's computer does not say what is plugged in."})
+		reply(w, http.StatusInternalServerError, room.Refuse("sticks-unseen"))
 		return
 	}
 	reply(w, http.StatusOK, struct {
@@ -49,21 +50,21 @@ func (s *Server) bring(w http.ResponseWriter, r *http.Request) {
 	changed := s.o.Room.Changed()
 	if s.o.Room.Snapshot().InSession() {
 		w.Header().Set("Retry-After", "60")
-		s.fail(w, r, http.StatusLocked, duringSession)
+		reply(w, http.StatusLocked, room.Refuse("upload-in-session"))
 		return
 	}
 	err := s.o.Sticks.Start(r.Context(), r.PathValue("id"))
 	var no playlists.Refusal
 	switch {
 	case errors.Is(err, playlists.ErrNoStick):
-		s.fail(w, r, http.StatusNotFound, "There is no such stick. Is it plugged in?")
+		reply(w, http.StatusNotFound, room.Refuse("stick-gone"))
 	case errors.Is(err, playlists.ErrImporting):
-		s.fail(w, r, http.StatusConflict, "Another stick is being copied. Wait until it is done.")
+		reply(w, http.StatusConflict, room.Refuse("stick-copying"))
 	case errors.As(err, &no):
 		s.fail(w, r, http.StatusInsufficientStorage, string(no))
 	case err != nil:
 		s.o.Log.Error("a stick can't be copied", "err", err)
-		s.fail(w, r, http.StatusInternalServerError, "The stick can't be copied. The log says why.")
+		reply(w, http.StatusInternalServerError, room.Refuse("stick-failed"))
 	default:
 		go s.yield(changed)
 		reply(w, http.StatusAccepted, s.o.Sticks.Import())
@@ -87,7 +88,7 @@ func (s *Server) yield(changed <-chan struct{}) {
 
 func (s *Server) stopBringing(w http.ResponseWriter, r *http.Request) {
 	if !s.o.Sticks.Stop("It was stopped. Copy it again to go on.") {
-		s.fail(w, r, http.StatusNotFound, "No stick is being copied.")
+		reply(w, http.StatusNotFound, room.Refuse("stick-idle"))
 		return
 	}
 	reply(w, http.StatusOK, s.o.Sticks.Import())

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
@@ -15,6 +16,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"roomd/room"
 )
 
 // Tokens are who may steer the room: a random token each, of which only the SHA-256 is stored. Another process may
@@ -23,17 +26,47 @@ import (
 type Tokens struct {
 	db Database
 
+	now func() time.Time // the wall clock
+	set func() bool      // whether it can be right
+	key []byte           // of this process, derives successors: two requests at once get the same one
+
 	mu      sync.Mutex
-	known   map[[sha256.Size]byte]Token // as last read
-	tried   time.Time                   // when the last reading began that has ended
-	reading chan struct{}               // closed when the one that is under way ends; nil: none is
+	table                        // as last read
+	late    map[digest]lateToken // replaced tokens that requests under way may still carry
+	tried   time.Time            // when the last reading began that has ended
+	failed  bool                 // that reading failed
+	reading chan struct{}        // closed when the one that is under way ends; nil: none is
+
+	codes codeSeal
+}
+
+// digest is the SHA-256 of a token, a code or a link.
+type digest = [sha256.Size]byte
+
+// table is what the database holds.
+type table struct {
+	known  map[digest]Token
+	former map[digest]digest    // a replaced token that works over https until its successor is used, and that successor
+	links  map[digest]time.Time // links of pairings, and when they end
+	sheet  time.Time            // when the code of a card's sheet ends; zero: none works
+}
+
+// lateToken is the successor of a replaced token, and until when a request with the replaced one is served.
+type lateToken struct {
+	to    digest
+	until time.Time
 }
 
 const (
-	maxName     = 64                     // letters
-	tokensFresh = 500 * time.Millisecond // so long what was read is taken as it is
-	tokensWait  = 50 * time.Millisecond  // for the disk, by who is known
-	tokensTime  = 5 * time.Second        // for the disk, by who is not
+	maxName        = 64                     // letters
+	tokensFresh    = 500 * time.Millisecond // so long what was read is taken as it is
+	tokensWait     = 50 * time.Millisecond  // for the disk, by who is known
+	tokensTime     = 5 * time.Second        // for the disk, by who is not
+	strangersEvery = 100 * time.Millisecond // between two readings for who is not known: guesses must not keep the disk busy
+	lateTime       = 10 * time.Second       // for requests that were sent before their answer brought another token
+	// Unused is how long a token works that nobody uses. Warned is how long before its end the page says so.
+	Unused = 90 * 24 * time.Hour
+	Warned = 7 * 24 * time.Hour
 )
 
 // Database holds the table of tokens. *journal.Store is one.
@@ -56,15 +89,34 @@ type Token struct {
 	Role     Role
 	Created  time.Time
 	LastUsed time.Time // to the day; zero: never
+	Secure   bool      // works over https only
+	Admitted string    // name of the device that let this one in; empty: roomd pair or roomd token did
+	since    time.Time // its unused days count from here at the earliest
+}
+
+// Ends is when the token ends if nobody uses it until then.
+func (t Token) Ends() time.Time {
+	last := t.Created
+	for _, at := range []time.Time{t.LastUsed, t.since} {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last.Add(Unused)
 }
 
 // ErrNoToken: there is no token of that name.
 var ErrNoToken = errors.New("no such token")
 
 // NewTokens are the tokens in a database.
-func NewTokens(db Database) *Tokens { return &Tokens{db: db} }
+func NewTokens(db Database) *Tokens {
+	t := &Tokens{db: db, now: time.Now, key: make([]byte, 32), late: map[digest]lateToken{}}
+	t.set = func() bool { return room.ClockSet(t.now()) }
+	rand.Read(t.key)
+	return t
+}
 
-func hash(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) }
+func hash(token string) digest { return sha256.Sum256([]byte(token)) }
 
 // Create makes a token under a name of its own. It is on the disk when Create returns, unless the disk takes nothing, and
 // can't be read again.
@@ -128,7 +180,7 @@ func (t *Tokens) exec(ctx context.Context, query string, args ...any) (n int64, 
 		return err
 	})
 	t.settle(ctx)
-	t.renew(tokensTime)
+	t.reload(tokensTime, 0)
 	return n, err
 }
 
@@ -141,8 +193,9 @@ func (t *Tokens) settle(ctx context.Context) {
 	})
 }
 
-// renew reads the tokens anew, in a goroutine of its own, and waits for it, but not for longer than wait.
-func (t *Tokens) renew(wait time.Duration) {
+// reload reads the table, in a goroutine of its own, and waits for it, but not for longer than wait. A reading that has to begin
+// begins no sooner than so long after the last one: every.
+func (t *Tokens) reload(wait, every time.Duration) {
 	asked := time.Now()
 	late := time.NewTimer(wait)
 	defer late.Stop()
@@ -156,7 +209,7 @@ func (t *Tokens) renew(wait time.Duration) {
 		if ended == nil {
 			ended = make(chan struct{})
 			t.reading = ended
-			go t.read(ended)
+			time.AfterFunc(every-time.Since(t.tried), func() { t.read(ended) })
 		}
 		t.mu.Unlock()
 		select {
@@ -167,47 +220,74 @@ func (t *Tokens) renew(wait time.Duration) {
 	}
 }
 
-// read reads the tokens. Where they can't be read those known stay.
+// read reads the table. Where it can't be read what is known stays.
 func (t *Tokens) read(ended chan struct{}) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	known, err := t.load(ctx)
+	is, err := t.load(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
-		t.known = known
+		t.table = is
 	}
-	t.tried, t.reading = began, nil
+	t.tried, t.failed, t.reading = began, err != nil, nil
+	maps.DeleteFunc(t.late, func(_ digest, l lateToken) bool { return began.After(l.until) })
 	close(ended)
 }
 
-func (t *Tokens) load(ctx context.Context) (known map[[sha256.Size]byte]Token, err error) {
+func (t *Tokens) load(ctx context.Context) (is table, err error) {
 	err = t.db.Read(func(db *sql.DB) error {
-		rows, err := db.QueryContext(ctx, "SELECT hash, name, role, created, used FROM tokens")
+		is = table{known: map[digest]Token{}, former: map[digest]digest{}, links: map[digest]time.Time{}}
+		rows, err := db.QueryContext(ctx, "SELECT hash, name, role, created, used, secure, was, since, admitted FROM tokens")
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
-		known = map[[sha256.Size]byte]Token{}
 		for rows.Next() {
 			var k Token
-			var h []byte
-			var created, used int64
-			if err := rows.Scan(&h, &k.Name, &k.Role, &created, &used); err != nil {
+			var h, was []byte
+			var created, used, since int64
+			if err := rows.Scan(&h, &k.Name, &k.Role, &created, &used, &k.Secure, &was, &since, &k.Admitted); err != nil {
 				return err
 			}
-			k.Created = time.Unix(created, 0)
+			k.Created, k.since = time.Unix(created, 0), time.Unix(since, 0)
 			if used > 0 {
 				k.LastUsed = time.Unix(used, 0)
 			}
-			if len(h) == sha256.Size {
-				known[[sha256.Size]byte(h)] = k
+			if len(h) != sha256.Size {
+				continue
+			}
+			is.known[digest(h)] = k
+			if len(was) == sha256.Size {
+				is.former[digest(was)] = digest(h)
 			}
 		}
-		return rows.Err()
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		links, err := db.QueryContext(ctx, "SELECT link, until, remaining IS NOT NULL AND wrong < ? FROM pairings", wrongCodes)
+		if err != nil {
+			return err
+		}
+		defer links.Close()
+		for links.Next() {
+			var link []byte
+			var until int64
+			var sheet bool
+			if err := links.Scan(&link, &until, &sheet); err != nil {
+				return err
+			}
+			if len(link) == sha256.Size {
+				is.links[digest(link)] = time.Unix(until, 0)
+			}
+			if ends := time.Unix(until, 0); sheet && ends.After(is.sheet) {
+				is.sheet = ends
+			}
+		}
+		return links.Err()
 	})
-	return known, err
+	return is, err
 }
 
 // Revoke ends a token. What is connected by it to another process is cut off within three seconds.
@@ -224,43 +304,122 @@ func (t *Tokens) Revoke(ctx context.Context, name string) error {
 
 // List is all tokens by name.
 func (t *Tokens) List(ctx context.Context) ([]Token, error) {
-	known, err := t.load(ctx)
+	is, err := t.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the tokens: %w", err)
 	}
-	return slices.SortedFunc(maps.Values(known), func(a, b Token) int { return strings.Compare(a.Name, b.Name) }), nil
+	return slices.SortedFunc(maps.Values(is.known), func(a, b Token) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-// Check says whose token it is, as the disk had it half a second ago at the most. While the disk does not answer, whoever
-// is known stays so. A hash is looked up, so that timing tells nothing of a token.
-func (t *Tokens) Check(token string) (whose Token, ok bool) {
+// Ended reports whether a token was unused for too long. While the wall clock can't be right none has ended.
+func (t *Tokens) Ended(k Token) bool { return t.now().After(k.Ends()) && t.set() }
+
+// find is the token of a hash, as last read, that may come over https (private) or over http. The caller holds mu.
+func (t *Tokens) find(h digest, private bool) (at digest, k Token, ok bool) {
+	if to, replaced := t.former[h]; replaced && private {
+		h = to
+	} else if l, replaced := t.late[h]; replaced && private && time.Now().Before(l.until) {
+		h = l.to
+	}
+	k, ok = t.known[h]
+	return h, k, ok && (private || !k.Secure)
+}
+
+// Check says whose token it is, as the disk had it half a second ago at the most. private says that it came over https. While
+// the disk does not answer, whoever is known stays so. A hash is looked up, so that timing tells nothing of a token.
+func (t *Tokens) Check(token string, private bool) (whose Token, ok bool) {
+	at, whose, ok := t.valid(token, private)
+	if ok {
+		t.mark(at, whose, at == hash(token))
+	}
+	return whose, ok
+}
+
+// valid is like Check, but does not count as a use of the token.
+func (t *Tokens) valid(token string, private bool) (at digest, whose Token, ok bool) {
 	if token == "" || len(token) > 128 {
-		return Token{}, false
+		return at, Token{}, false
 	}
 	h := hash(token)
 	t.mu.Lock()
-	k, ok := t.known[h]
+	_, _, ok = t.find(h, private)
 	fresh := time.Since(t.tried) < tokensFresh
 	t.mu.Unlock()
 	switch {
 	case !ok:
-		t.renew(tokensTime)
+		t.reload(tokensTime, strangersEvery)
 	case !fresh:
-		t.renew(tokensWait)
+		t.reload(tokensWait, 0)
 	}
-	day := time.Now().Truncate(24 * time.Hour)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if k, ok = t.known[h]; ok && day.After(k.LastUsed) {
-		// Kept to the day: a write for each request would wear the card out. Where the disk does not take it, no matter.
-		k.LastUsed = day
-		t.known[h] = k
-		go func() {
-			_ = t.db.Read(func(db *sql.DB) error {
-				_, err := db.Exec("UPDATE tokens SET used = ? WHERE hash = ?", day.Unix(), h[:])
-				return err
-			})
-		}()
+	at, whose, ok = t.find(h, private)
+	return at, whose, ok && !t.Ended(whose)
+}
+
+// mark notes that a token is used today. Its first use ends the token that it replaces.
+func (t *Tokens) mark(h digest, k Token, itself bool) {
+	day := t.now().Truncate(24 * time.Hour)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	first := false
+	if itself {
+		for was, to := range t.former {
+			if to == h {
+				first = true
+				delete(t.former, was)
+				t.late[was] = lateToken{h, time.Now().Add(lateTime)}
+			}
+		}
 	}
-	return k, ok
+	if !first && !day.After(k.LastUsed) {
+		return
+	}
+	// Kept to the day: a write for each request would wear the card out. Where the disk does not take it, no matter.
+	k.LastUsed = day
+	if _, there := t.known[h]; there {
+		t.known[h] = k
+	}
+	go func() {
+		_ = t.db.Read(func(db *sql.DB) error {
+			_, err := db.Exec("UPDATE tokens SET used = ?, was = CASE WHEN ? THEN NULL ELSE was END WHERE hash = ?", day.Unix(), itself, h[:])
+			return err
+		})
+	}()
+}
+
+// Replace gives the owner of a token another one, which works over https only. The token itself works over http no more, and
+// ends once the other is used: until then the answer that brings it may have been lost. Where the disk takes nothing, or the
+// token is not known, it changes nothing and returns "".
+func (t *Tokens) Replace(ctx context.Context, token string) (successor string, err error) {
+	mac := hmac.New(sha256.New, t.key)
+	mac.Write([]byte(token))
+	successor = base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	old, h, n := hash(token), hash(successor), int64(0)
+	change := func(db *sql.DB, query string, args ...any) error {
+		r, err := db.ExecContext(ctx, query, args...)
+		if err == nil {
+			n, err = r.RowsAffected()
+		}
+		return err
+	}
+	saved, err := t.db.Write(ctx, func(db *sql.DB) error {
+		return change(db, "UPDATE tokens SET hash = ?, secure = 1, was = ? WHERE hash = ? OR was = ?", h[:], old[:], old[:], old[:])
+	})
+	if err == nil && n > 0 && !saved {
+		// A copy in memory does not bring a changed token back to the disk.
+		_, err = t.db.Write(ctx, func(db *sql.DB) error {
+			return change(db, "UPDATE tokens SET hash = ?, secure = 0, was = NULL WHERE hash = ?", old[:], h[:])
+		})
+		successor = ""
+	}
+	if err != nil {
+		return "", fmt.Errorf("replace a token: %w", err)
+	}
+	t.settle(ctx)
+	t.reload(tokensTime, 0)
+	if n == 0 {
+		return "", nil
+	}
+	return successor, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,6 +20,8 @@ import (
 	tus "github.com/tus/tusd/v2/pkg/handler"
 	"github.com/tus/tusd/v2/pkg/memorylocker"
 	"golang.org/x/exp/slog" // tusd's
+
+	"roomd/room"
 )
 
 // Shelf is where whole files go. The errors of Place and Fits are sentences for the therapist.
@@ -36,15 +39,18 @@ const (
 	uploadsAtOnce = 3
 	uploadKept    = 7 * 24 * time.Hour // since its last byte
 	uploadSilent  = 30 * time.Second   // an upload that sends nothing for so long is cut
+	// Of uploads that are not whole: their number, and the bytes that they are to have. For another one the oldest ends whose last
+	// byte came so long ago.
+	unfinishedCount = 100
+	unfinishedBytes = 16 << 30
+	unfinishedIdle  = time.Hour
 )
-
-const duringSession = "A session is running. Music is taken again when it is over."
 
 // uploads takes files by the tus protocol (1.0.0). A part waits in Options.Uploads until it is whole and then goes to the
 // shelf. What waits from an earlier run is shelved where it is whole, and deleted where it is old.
 func (s *Server) uploads() http.HandlerFunc {
 	none := func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, http.StatusServiceUnavailable, "This room can't take music by the page. The log says why.")
+		reply(w, http.StatusServiceUnavailable, room.Refuse("upload-none"))
 	}
 	if s.o.Shelf == nil {
 		return none
@@ -80,7 +86,7 @@ func (s *Server) uploads() http.HandlerFunc {
 		}
 		if s.o.Room.Snapshot().InSession() {
 			w.Header().Set("Retry-After", "60")
-			s.fail(w, r, http.StatusLocked, duringSession)
+			reply(w, http.StatusLocked, room.Refuse("upload-in-session"))
 			return
 		}
 		if r.Method != http.MethodHead {
@@ -89,7 +95,7 @@ func (s *Server) uploads() http.HandlerFunc {
 				defer func() { <-s.uploading }()
 			default:
 				w.Header().Set("Retry-After", "5")
-				s.fail(w, r, http.StatusTooManyRequests, "Other uploads are under way. This one goes on after them.")
+				reply(w, http.StatusTooManyRequests, room.Refuse("upload-busy"))
 				return
 			}
 			done := make(chan struct{})
@@ -126,19 +132,17 @@ type untilSession struct {
 
 func (u *untilSession) Read(p []byte) (int, error) {
 	if u.running.Load() {
-		return 0, refused(http.StatusLocked, duringSession)
+		return 0, refused(http.StatusLocked, room.Refuse("upload-in-session"))
 	}
 	return u.ReadCloser.Read(p)
 }
 
-// refused is an answer in this API's own form.
-func refused(status int, reason string) tus.Error {
-	b, _ := json.Marshal(fault{Reason: reason}) // two strings
-	return tus.Error{ErrorCode: "ERR_REFUSED", Message: reason, HTTPResponse: tus.HTTPResponse{
+// refused is an answer in this API's own form: a fault, or a *room.Refused.
+func refused(status int, body any) tus.Error {
+	b, _ := json.Marshal(body) // strings and numbers
+	return tus.Error{ErrorCode: "ERR_REFUSED", Message: "refused", HTTPResponse: tus.HTTPResponse{
 		StatusCode: status, Body: string(b) + "\n", Header: tus.HTTPHeader{"Content-Type": "application/json"}}}
 }
-
-const diskFull = "The room's disk is full, and the upload was given up. Delete music that is not played any more, then upload again."
 
 // parts are the uploads that are not whole.
 type parts struct {
@@ -149,21 +153,68 @@ type parts struct {
 // accept decides about an upload before a byte of it is taken.
 func (p *parts) accept(hook tus.HookEvent) (tus.HTTPResponse, tus.FileInfoChanges, error) {
 	u := hook.Upload
-	no := func(status int, reason string) (tus.HTTPResponse, tus.FileInfoChanges, error) {
-		return tus.HTTPResponse{}, tus.FileInfoChanges{}, refused(status, reason)
+	no := func(status int, body any) (tus.HTTPResponse, tus.FileInfoChanges, error) {
+		return tus.HTTPResponse{}, tus.FileInfoChanges{}, refused(status, body)
 	}
 	if _, err := p.s.o.Shelf.Place(u.MetaData["folder"], u.MetaData["filename"]); err != nil {
-		return no(http.StatusUnprocessableEntity, err.Error())
+		return no(http.StatusUnprocessableEntity, fault{Reason: err.Error()})
 	}
 	if u.Size == 0 {
-		return no(http.StatusUnprocessableEntity, "The file is empty. Choose another.")
+		return no(http.StatusUnprocessableEntity, room.Refuse("upload-empty"))
 	}
 	if err := p.s.o.Shelf.Fits(u.Size, p.Path); err != nil {
-		return no(http.StatusInsufficientStorage, err.Error())
+		return no(http.StatusInsufficientStorage, fault{Reason: err.Error()})
+	}
+	if !p.makeRoom(u.Size, time.Now()) {
+		return no(http.StatusInsufficientStorage, room.Refuse("upload-many"))
 	}
 	id := make([]byte, 16)
 	rand.Read(id)
 	return tus.HTTPResponse{}, tus.FileInfoChanges{ID: hex.EncodeToString(id), MetaData: tus.MetaData{"folder": u.MetaData["folder"], "filename": u.MetaData["filename"]}}, nil
+}
+
+// makeRoom reports whether one more upload of this size may begin. Where there are too many it ends the oldest first, if nobody
+// has sent a byte of it lately.
+func (p *parts) makeRoom(size int64, now time.Time) bool {
+	type part struct {
+		id   string
+		size int64
+		last time.Time
+	}
+	var all []part
+	bytes := size
+	notes, _ := filepath.Glob(filepath.Join(p.Path, "*.info")) // the pattern is right
+	for _, note := range notes {
+		id := strings.TrimSuffix(filepath.Base(note), ".info")
+		u, err := p.FileStore.GetUpload(context.Background(), id)
+		if err != nil {
+			continue // tidy says what is wrong with it
+		}
+		info, err := u.GetInfo(context.Background())
+		st, e := os.Stat(filepath.Join(p.Path, id))
+		if err != nil || e != nil {
+			continue
+		}
+		all = append(all, part{id, info.Size, st.ModTime()})
+		bytes += info.Size
+	}
+	slices.SortFunc(all, func(a, b part) int { return a.last.Compare(b.last) })
+	for len(all) > 0 && (len(all) >= unfinishedCount || bytes > unfinishedBytes) {
+		if now.Sub(all[0].last) < unfinishedIdle {
+			return false
+		}
+		p.s.o.Log.Info("an unfinished upload was ended, because there were too many")
+		p.remove(all[0].id)
+		bytes -= all[0].size
+		all = all[1:]
+	}
+	return true
+}
+
+// uploaded is where a whole upload is.
+type uploaded struct {
+	File  string `json:"file"`
+	There bool   `json:"there"` // a file of this name and content was there already
 }
 
 // finish shelves an upload whose last byte has come, and tells where it is.
@@ -172,7 +223,7 @@ func (p *parts) finish(hook tus.HookEvent) (tus.HTTPResponse, error) {
 	if err != nil {
 		return tus.HTTPResponse{}, err
 	}
-	b, err := json.Marshal(map[string]any{"file": file, "there": there})
+	b, err := json.Marshal(uploaded{file, there})
 	return tus.HTTPResponse{StatusCode: http.StatusOK, Body: string(b) + "\n", Header: tus.HTTPHeader{"Content-Type": "application/json"}}, err
 }
 
@@ -187,10 +238,10 @@ func (p *parts) shelve(ctx context.Context, info tus.FileInfo) (file string, the
 	switch {
 	case full(err):
 		p.remove(info.ID)
-		return "", false, refused(http.StatusInsufficientStorage, diskFull)
+		return "", false, refused(http.StatusInsufficientStorage, room.Refuse("upload-full"))
 	case err != nil:
 		p.s.o.Log.Error("an upload can't be shelved", "err", err)
-		return "", false, refused(http.StatusInternalServerError, "The file has come and could not be put into the playlists folder. Try again.")
+		return "", false, refused(http.StatusInternalServerError, room.Refuse("upload-failed"))
 	}
 	p.remove(info.ID)
 	p.s.o.Log.Info("music was uploaded", "file", file, "there", there)
@@ -247,10 +298,10 @@ func (p *parts) NewUpload(ctx context.Context, info tus.FileInfo) (tus.Upload, e
 	}
 	switch {
 	case full(err):
-		return nil, refused(http.StatusInsufficientStorage, diskFull)
+		return nil, refused(http.StatusInsufficientStorage, room.Refuse("upload-full"))
 	case err != nil:
 		p.s.o.Log.Error("an upload can't begin", "err", err)
-		return nil, refused(http.StatusInternalServerError, "The upload could not begin. Try again.")
+		return nil, refused(http.StatusInternalServerError, room.Refuse("upload-failed"))
 	}
 	return upload{u, p}, nil
 }
@@ -285,16 +336,16 @@ func (u upload) WriteChunk(ctx context.Context, offset int64, from io.Reader) (i
 	}
 	if err := u.p.s.o.Shelf.Fits(info.Size-offset, u.p.Path); err != nil {
 		u.p.remove(info.ID)
-		return 0, refused(http.StatusInsufficientStorage, err.Error())
+		return 0, refused(http.StatusInsufficientStorage, fault{Reason: err.Error()})
 	}
 	n, err := u.Upload.WriteChunk(ctx, offset, from)
 	switch {
 	case full(err):
 		u.p.remove(info.ID)
-		return n, refused(http.StatusInsufficientStorage, diskFull)
+		return n, refused(http.StatusInsufficientStorage, room.Refuse("upload-full"))
 	case err != nil:
 		u.p.s.o.Log.Error("an upload can't be written", "err", err)
-		return n, refused(http.StatusInternalServerError, "The upload could not be written. Try again.")
+		return n, refused(http.StatusInternalServerError, room.Refuse("upload-failed"))
 	}
 	return n, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -183,7 +184,8 @@ func TestUploadFillsTheDisk(t *testing.T) {
 		t.Errorf("on a full disk: %d %s", status, answer)
 	}
 	disk.Free()
-	at, _, _ = h.begin(t, "", "a.mp3", len(want))
+	// What was removed is free once the upload that broke off has closed it.
+	until(t, "there is space again", func() bool { at, status, _ = h.begin(t, "", "a.mp3", len(want)); return status == http.StatusCreated })
 	if status, answer, _ := h.tus(t, "PATCH", at, bytes.NewReader(want), "Upload-Offset", "0"); status != http.StatusOK {
 		t.Errorf("with space again: %d %s", status, answer)
 	}
@@ -272,5 +274,56 @@ func TestUploadsFromBefore(t *testing.T) {
 	}
 	if have := files(t, h.uploads); len(have) != 2 || filepath.Join(h.uploads, have[0]) != ids["half.mp3"] {
 		t.Errorf("kept: %v", have)
+	}
+}
+
+// TestUnfinishedUploads begins more than a room keeps: those that somebody still sends stay, the oldest of the others end.
+func TestUnfinishedUploads(t *testing.T) {
+	h := open(t)
+	h.room.rest(true)
+	var all []string
+	for k := range unfinishedCount {
+		at, status, answer := h.begin(t, "", fmt.Sprintf("%d.mp3", k), 10)
+		if status != http.StatusCreated {
+			t.Fatalf("upload %d: %d %s", k, status, answer)
+		}
+		all = append(all, filepath.Base(at))
+	}
+	if _, status, answer := h.begin(t, "", "more.mp3", 10); status != http.StatusInsufficientStorage || !strings.Contains(answer, "Too many uploads are unfinished") {
+		t.Errorf("one more while all are fresh: %d %s", status, answer)
+	}
+	old := func(id string, by time.Duration) {
+		t.Helper()
+		at := time.Now().Add(-by)
+		if err := os.Chtimes(filepath.Join(h.uploads, id), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old(all[7], 3*time.Hour)
+	old(all[9], 2*time.Hour)
+	there := func(id string) bool {
+		_, err := os.Stat(filepath.Join(h.uploads, id+".info"))
+		return err == nil
+	}
+	if _, status, answer := h.begin(t, "", "more.mp3", 10); status != http.StatusCreated || there(all[7]) || !there(all[9]) {
+		t.Errorf("one more where two are old: %d %s; the oldest is there: %v, the other: %v", status, answer, there(all[7]), there(all[9]))
+	}
+	// By bytes: what they are to have counts, since that is what they will take.
+	note := filepath.Join(h.uploads, all[20]+".info")
+	b, err := os.ReadFile(note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(note, bytes.Replace(b, []byte(`"Size":10`), fmt.Appendf(nil, `"Size":%d`, int64(unfinishedBytes)), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	old(all[9], time.Minute)
+	old(all[8], 2*time.Hour)
+	if _, status, _ := h.begin(t, "", "again.mp3", 10); status != http.StatusInsufficientStorage {
+		t.Errorf("beside a very large one that is being sent: %d", status)
+	}
+	old(all[20], 4*time.Hour)
+	if _, status, answer := h.begin(t, "", "again.mp3", 10); status != http.StatusCreated || there(all[20]) {
+		t.Errorf("beside a very large one that nobody sends: %d %s", status, answer)
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -22,6 +24,7 @@ const (
 	writeWait = 3 * time.Second
 	readWait  = 10 * time.Second
 	pingEvery = 3 * time.Second
+	atRest    = 2 * time.Second // between snapshots; a page that hears nothing for 3 s takes the room for gone
 )
 
 // hub counts the sockets and why they ended.
@@ -30,6 +33,8 @@ type hub struct {
 	log  *slog.Logger
 	bye  chan struct{} // closed when roomd ends
 	all  sync.WaitGroup
+	// watched is told when the first socket opens and the last one is gone; nil: nobody asks.
+	watched func(bool)
 
 	mu      sync.Mutex               // guards the rest
 	open    map[you]int              // by the token
@@ -61,7 +66,9 @@ func (h *hub) enter(who you) (gone chan struct{}, ok bool) {
 	if h.open[who] >= own || h.sum(func(y you) bool { return y.Role == who.Role }) >= all {
 		return nil, false
 	}
-	h.open[who]++
+	if h.open[who]++; len(h.open) == 1 && h.open[who] == 1 && h.watched != nil {
+		h.watched(true)
+	}
 	h.all.Add(1)
 	if h.gone[who.Name] == nil {
 		h.gone[who.Name] = make(chan struct{})
@@ -125,6 +132,9 @@ func (h *hub) leave(who you, why error) {
 	if h.open[who]--; h.open[who] == 0 {
 		delete(h.open, who)
 		delete(h.gone, who.Name)
+		if len(h.open) == 0 && h.watched != nil {
+			h.watched(false)
+		}
 	}
 	h.dropped[why.Error()]++
 	h.all.Done()
@@ -137,6 +147,7 @@ type socket struct {
 	room     Room
 	is       you
 	valid    func() bool   // its token still is
+	heard    atomic.Bool   // the tablet has sent something
 	revoked  chan struct{} // closed when it may have been sent away
 	bye      chan struct{}
 	answers  chan any // small answers, few: see answer
@@ -187,6 +198,39 @@ func sameOrigin(r *http.Request) bool {
 
 func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	token, whose, _ := s.who(r)
+	s.socket(w, r, token, whose, http.Header{"Set-Cookie": w.Header().Values("Set-Cookie")}) // of a token that was replaced
+}
+
+// The page at /wall offers two subprotocols: this one, which the room takes, and one that is a token behind a prefix.
+const (
+	wallProtocol = "roomd.wall"
+	wallToken    = "roomd.token."
+)
+
+// wall is the websocket of the page at /wall. The page brings a token by a subprotocol: in a frame of another site a browser sends
+// no cookie, and a page can set no other header. The token came by a link, which is copied, stored and shown: so it has to be an
+// observer's.
+func (s *Server) wall(w http.ResponseWriter, r *http.Request) {
+	token := ""
+	for _, p := range websocket.Subprotocols(r) {
+		if t, is := strings.CutPrefix(p, wallToken); is {
+			token = t
+		}
+	}
+	whose, ok := s.o.Tokens.Check(token, r.TLS != nil)
+	switch {
+	case !ok:
+		s.fail(w, r, http.StatusUnauthorized, "this link's token is not valid, or no longer: roomd token create NAME --observer, on the room's computer, makes another")
+	case whose.Role != Observer:
+		s.fail(w, r, http.StatusForbidden, "the link has to hold an observer's token: roomd token create NAME --observer, on the room's computer, makes one")
+	default:
+		welcome(r, whose.Name)
+		s.socket(w, r, token, whose, http.Header{"Sec-Websocket-Protocol": {wallProtocol}})
+	}
+}
+
+// socket serves a websocket to whose token a request brought.
+func (s *Server) socket(w http.ResponseWriter, r *http.Request, token string, whose Token, head http.Header) {
 	device := you{whose.Name, whose.Role}
 	left, ok := s.hub.enter(device)
 	if !ok {
@@ -195,14 +239,21 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) {
 	}
 	why := errRefused
 	defer func() { s.hub.leave(device, why) }()
-	conn, err := upgrader.Upgrade(w, r, nil)
+	conn, err := upgrader.Upgrade(w, r, head)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
-	c := &socket{conn: conn, room: s.o.Room, is: device, revoked: left, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel, bye: s.hub.bye,
-		valid: func() bool { _, ok := s.o.Tokens.Check(token); return ok }}
+	c := &socket{conn: conn, room: s.o.Room, is: device, revoked: left, answers: make(chan any, 16), commands: make(chan room.Command, 16), ctx: ctx, cancel: cancel, bye: s.hub.bye}
+	c.valid = func() bool {
+		if !c.heard.Load() { // its token may have been replaced, and the answer with the other lost
+			_, _, ok := s.o.Tokens.valid(token, r.TLS != nil)
+			return ok
+		}
+		_, ok := s.o.Tokens.Check(token, r.TLS != nil)
+		return ok
+	}
 	var jobs sync.WaitGroup
 	jobs.Go(c.write)
 	jobs.Go(c.do)
@@ -232,6 +283,7 @@ func (c *socket) read() {
 			return
 		}
 		at := c.room.Now()
+		c.heard.Store(true)
 		alive()
 		var m struct {
 			Type string          `json:"type"`
@@ -261,13 +313,14 @@ func (c *socket) read() {
 				continue
 			}
 			if c.is.Role != Therapist {
-				c.answer(nack{Type: "nack", ID: cmd.ID, Reason: watches})
+				c.answer(refusal(cmd.ID, watches))
 				continue
 			}
+			cmd.Device = c.is.Name
 			select {
 			case c.commands <- cmd.Command:
 			default:
-				c.answer(nack{Type: "nack", ID: cmd.ID, Reason: "too many commands at once; roomd ignored this one"})
+				c.answer(refusal(cmd.ID, room.Refuse("too-many-commands")))
 			}
 		default:
 			c.answer(nack{Type: "nack", Field: "type", Reason: "command, time or ping"})
@@ -276,12 +329,18 @@ func (c *socket) read() {
 }
 
 type nack struct {
-	Type   string    `json:"type"`
-	ID     string    `json:"id"`
-	Field  string    `json:"field,omitempty"`
-	Reason string    `json:"reason"`
-	Code   string    `json:"code,omitempty"` // of the sentence, and its arguments, for another language
-	Args   room.Args `json:"args,omitempty"`
+	Type    string    `json:"type"`
+	ID      string    `json:"id"`
+	Field   string    `json:"field,omitempty"`
+	Reason  string    `json:"reason"`
+	Code    string    `json:"code,omitempty"` // with Args, identifies Reason for translation
+	Args    room.Args `json:"args,omitempty"`
+	Details string    `json:"details,omitempty"`
+}
+
+// refusal answers command id.
+func refusal(id string, r *room.Refused) nack {
+	return nack{"nack", id, r.Field, r.Reason, r.Code, r.Args, r.Details}
 }
 
 type ack struct {
@@ -334,16 +393,17 @@ func (c *socket) do() {
 			case err == nil:
 				c.answer(ack{"ack", a})
 			case errors.As(err, &refused):
-				c.answer(nack{"nack", cmd.ID, refused.Field, refused.Reason, refused.Code, refused.Args})
+				c.answer(refusal(cmd.ID, refused))
 			default:
-				c.answer(nack{Type: "nack", ID: cmd.ID, Reason: "the room did not answer; check whether it took effect before you tap again"})
+				c.answer(refusal(cmd.ID, room.Refuse("no-answer")))
 			}
 		}
 	}
 }
 
 // write writes the latest snapshot whenever there is a newer one and once a second, on the second of the session's
-// clock; answers in between. There is never a queue of snapshots: one that was not sent is replaced by its successor.
+// clock; at rest every two seconds, in step with the room's own timer, so that an idle computer is woken once. Answers
+// go in between. There is never a queue of snapshots: one that was not sent is replaced by its successor.
 func (c *socket) write() {
 	defer c.conn.Close()
 	ping := time.NewTicker(pingEvery)
@@ -369,8 +429,11 @@ func (c *socket) write() {
 		changed = c.room.Changed() // before the snapshot, so that no change falls between
 		snap := c.room.Snapshot()
 		next := time.Second
-		if s := snap.Session; s != nil && s.State != room.Ended {
-			next = time.Duration(1000-s.ElapsedMS%1000) * time.Millisecond
+		switch {
+		case snap.InSession():
+			next = time.Duration(1000-snap.Session.ElapsedMS%1000) * time.Millisecond
+		case !snap.Checking && snap.Rehearsal == nil:
+			next = time.Until(time.Now().Truncate(atRest).Add(atRest))
 		}
 		second.Reset(next)
 		return changed, send(struct {

@@ -104,12 +104,23 @@ func TestSocketTalks(t *testing.T) {
 			t.Errorf("%s is answered by %s, wanted %s in it", talk.say, b, talk.want)
 		}
 	}
-	// Once a second without any change.
-	begin := time.Now()
-	next(t, c, "snapshot")
-	next(t, c, "snapshot")
-	if took := time.Since(begin); took > 3*time.Second {
-		t.Errorf("two seconds' snapshots took %v", took)
+}
+
+// Without any change a snapshot is sent once a second, and at rest every two: a page takes a room that says nothing for 3 s for gone.
+func TestSocketTellsSteadily(t *testing.T) {
+	h := open(t)
+	for _, idle := range []bool{false, true} {
+		h.room.mu.Lock()
+		h.room.idle = idle
+		h.room.mu.Unlock()
+		c := h.tablet(t)
+		next(t, c, "snapshot")
+		next(t, c, "snapshot")
+		begin := time.Now()
+		next(t, c, "snapshot")
+		if took := time.Since(begin); took > 2900*time.Millisecond || idle != (took > 1500*time.Millisecond) {
+			t.Errorf("at rest %v: the next snapshot came after %v", idle, took)
+		}
 	}
 }
 
@@ -290,3 +301,37 @@ func FuzzMessage(f *testing.F) {
 }
 
 var _ Room = (*room.Room)(nil)
+
+// The room is told when the first page opens and when the last one is gone, and which playlist may be started.
+func TestTheRoomKnowsThatSomebodyLooks(t *testing.T) {
+	h := open(t)
+	told := make(chan bool, 10)
+	h.server.hub.watched = func(yes bool) { told <- yes }
+	var chosen []string
+	h.server.o.Chosen = func(id string) { chosen = append(chosen, id) }
+	a, b := h.tablet(t), h.tablet(t)
+	next(t, b, "snapshot")
+	a.Close()
+	b.Close()
+	for _, want := range []bool{true, false} {
+		select {
+		case got := <-told:
+			if got != want {
+				t.Errorf("told %v, want %v", got, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("not told %v", want)
+		}
+	}
+	if len(told) > 0 {
+		t.Error("told more than once")
+	}
+	for _, query := range []string{"", "?chosen=", "?chosen=evening%2Fp"} {
+		if resp, _ := h.ask(t, "GET", "/api/v1/playlists"+query, "", "Cookie", "roomd="+h.token); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", query, resp.Status)
+		}
+	}
+	if resp, _ := h.ask(t, "GET", "/api/v1/playlists?chosen=x", ""); resp.StatusCode == http.StatusOK || len(chosen) != 1 || chosen[0] != "evening/p" {
+		t.Errorf("%s, chosen: %q", resp.Status, chosen)
+	}
+}

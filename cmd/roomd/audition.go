@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -14,7 +13,7 @@ import (
 	"roomd/web"
 )
 
-// audition makes ready to write a part of a playlist as a session plays it, as WAV of 48 kHz and 16 bit. Nothing is read of
+// audition makes ready to write a part of a playlist as a session plays it, as WAV of 16 bit, at the rate of a session with it. Nothing is read of
 // the tracks before it is written, and then without haste: another program's sound comes first.
 func (l *library) audition(ctx context.Context, cfg room.Config, id string, p web.Part, log *slog.Logger) (func(context.Context, io.Writer) error, error) {
 	pl, err := l.find(ctx, id)
@@ -26,20 +25,21 @@ func (l *library) audition(ctx context.Context, cfg room.Config, id string, p we
 	if p.IsJoin {
 		joins := room.Joins(sc)
 		if p.Join >= len(joins) {
-			return nil, &room.Refused{Field: "join", Reason: fmt.Sprintf("This playlist has %d joins, counted from 0.", len(joins))}
+			return nil, room.Refuse("no-join", "n", len(joins)).Of("join")
 		}
 		j := joins[p.Join]
 		p.At = max(0, j.From-joinAround)
 		p.For = min(web.MaxAudition, j.To+joinAround-p.At)
 	}
 	if p.At >= end {
-		return nil, &room.Refused{Field: "at", Reason: "This playlist ends at " + clock(end) + "."}
+		return nil, room.Refuse("after-end", "end", end).Of("at")
 	}
 	from := p.At.Truncate(time.Millisecond)
 	to := min(from+p.For, end).Truncate(time.Millisecond)
-	o := player.Options{Rate: rate, Open: openGently, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
+	hz := rateOf(sc)
+	o := player.Options{Rate: hz, Open: openGently, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
 	return func(ctx context.Context, out io.Writer) error {
-		w, err := output.StreamWAV(out, rate, frameAt(to-from, rate))
+		w, err := output.StreamWAV(out, hz, frameAt(to-from, hz))
 		if err != nil {
 			return err
 		}

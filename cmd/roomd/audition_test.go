@@ -84,7 +84,7 @@ func TestAudition(t *testing.T) {
 		status    int
 		says      string
 	}{
-		{"q", "?join=0", 404, "There is no playlist"}, {"p", "?join=4", 422, "has 4 joins"}, {"p", "?at=900000&for=2000", 422, "ends at 0:0"},
+		{"q", "?join=0", 404, "There is no playlist"}, {"p", "?join=4", 422, "has 4 joins"}, {"p", "?at=900000&for=2000", 422, "This playlist ends after"},
 	} {
 		resp, err := ask(c.id, c.query)
 		if err != nil {

@@ -59,9 +59,18 @@ func TestBackup(t *testing.T) {
 	}
 	d.Kill()
 
-	// A new computer: the tablet's token, the session and its mark, playlists and keys are there; the music is not.
+	// A new computer: the session and its mark, playlists and keys are there; the music is not. The tablet's token is where
+	// that was asked for.
+	without := t.TempDir()
+	code, out, errs := roomd(t, nil, "restore", kept[1], "--data", without)
+	if _, list, _ := roomd(t, nil, "token", "list", "--data", without); code != exitOK || !strings.Contains(out, "stay out: test.") || len(lines(list)) != 1 {
+		t.Fatal(code, out, errs, list)
+	}
 	fresh := t.TempDir()
-	code, out, errs := roomd(t, nil, "restore", kept[1], "--data", fresh)
+	if code, out, errs := roomd(t, nil, "restore", kept[1], "--data", fresh, "--tokens"); code != exitError || !strings.Contains(out, `The device "test" is let in again, as therapist.`) || !strings.Contains(errs, "nothing was changed") {
+		t.Fatal(code, out, errs)
+	}
+	code, out, errs = roomd(t, nil, "restore", kept[1], "--data", fresh, "--tokens", "--yes")
 	if code != exitOK || !strings.Contains(out, "room Willow Room") || strings.Contains(out, "before") {
 		t.Fatal(code, out, errs)
 	}

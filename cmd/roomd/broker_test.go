@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,6 +22,7 @@ import (
 
 	"roomd/rig"
 	"roomd/room"
+	"roomd/room/clinic"
 	"roomd/room/doctor"
 )
 
@@ -36,9 +38,10 @@ phases:
   - {name: Xylophonephase, length: 2s, stage: administration, music: [{bed: drone}]}
 `
 
-// TestNothingOfAnErasedSessionIsLeft reads every byte of the data folder after sessions in which all was tapped, and after
-// their erasure.
+// TestNothingOfAnErasedSessionIsLeft reads every byte of the room's folder, and of the desk's that watches it, after sessions in which all
+// was tapped, and after their erasure.
 func TestNothingOfAnErasedSessionIsLeft(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	elsewhere := t.TempDir()
 	if err := os.WriteFile(filepath.Join(elsewhere, "short.yaml"), []byte(short), 0o600); err != nil {
@@ -46,6 +49,13 @@ func TestNothingOfAnErasedSessionIsLeft(t *testing.T) {
 	}
 	d := newDaemon(t, []string{"ROOMD_PLAYLISTS=" + elsewhere}, map[string]string{"room.yaml": "audio: {output: none}\nmarks: [Wombatmark, Note]\n"})
 	d.start()
+	h := newHub(t)
+	code, _ := h.offer()
+	if status, body := d.send(http.MethodPost, "/api/v1/clinic/join", map[string]string{"address": h.page, "code": code}); status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	d.reach(clinic.Reached)
+	h.shows("the room", func(r deskRoom) bool { return r.Reached })
 	time.Sleep(1100 * time.Millisecond) // so that what is written at the start is of another second
 	began := time.Now()
 	sessions := 0
@@ -53,6 +63,9 @@ func TestNothingOfAnErasedSessionIsLeft(t *testing.T) {
 		d.do(room.Command{Do: room.Start, Playlist: "short"})
 		d.do(room.Command{Do: room.MarkNow, Name: "Wombatmark"})
 		d.do(room.Command{Do: room.Hold})
+		if sessions == 0 {
+			h.shows("the session", func(r deskRoom) bool { return r.Stage == "preparation" && r.Held })
+		}
 		d.do(room.Command{Do: room.Care})
 		d.do(room.Command{Do: room.Emergency})
 		time.Sleep(1200 * time.Millisecond) // the state is told once a second
@@ -69,17 +82,17 @@ func TestNothingOfAnErasedSessionIsLeft(t *testing.T) {
 		resp.Body.Close()
 	}
 	until := time.Now().Add(-time.Second) // the last erasure
-	for _, how := range []string{"while roomd runs", "after its end"} {
+	look := func(when, dir string, words []string, skip ...string) {
+		t.Helper()
 		files := 0
-		err := filepath.WalkDir(d.data, func(path string, e fs.DirEntry, err error) error {
-			rel, _ := filepath.Rel(d.data, path)
-			if err != nil || rel == "room.yaml" || rel == "room.yaml.kept" { // they name the marks
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			rel, _ := filepath.Rel(dir, path)
+			switch {
+			case err != nil:
 				return err
-			}
-			if e.IsDir() {
-				if rel == "log" { // the test's own
-					return fs.SkipDir
-				}
+			case slices.Contains(skip, rel) && e.IsDir():
+				return fs.SkipDir
+			case slices.Contains(skip, rel), e.IsDir(), e.Type() == fs.ModeSocket: // a socket holds nothing
 				return nil
 			}
 			b, err := os.ReadFile(path)
@@ -87,14 +100,14 @@ func TestNothingOfAnErasedSessionIsLeft(t *testing.T) {
 				return err
 			}
 			files++
-			for _, word := range []string{"Zanzibar", "Quagmire", "Xylophone", "Wombat", "Okapi", "ends_at", `"care"`, `"emergency"`} {
+			for _, word := range words {
 				if bytes.Contains(b, []byte(word)) {
-					t.Errorf("%s: %s holds %s", how, rel, word)
+					t.Errorf("%s: %s holds %s", when, path, word)
 				}
 			}
 			for _, at := range wallTimes(b) {
 				if at.After(began) && at.Before(until) {
-					t.Errorf("%s: %s holds %v, a time of a session", how, rel, at)
+					t.Errorf("%s: %s holds %v, a time of a session", when, path, at)
 				}
 			}
 			return nil
@@ -102,12 +115,19 @@ func TestNothingOfAnErasedSessionIsLeft(t *testing.T) {
 		if err != nil || files == 0 {
 			t.Fatalf("%d files: %v", files, err)
 		}
-		if how == "while roomd runs" {
-			_ = d.Signal(syscall.SIGTERM)
-			<-d.Done()
-		}
 	}
-	t.Logf("%d sessions", sessions)
+	both := func(when string) {
+		words := []string{"Zanzibar", "Quagmire", "Xylophone", "Wombat", "Okapi", "ends_at", `"care"`, `"emergency"`, "left_ms"}
+		look(when, d.data, words, "log", "room.yaml", "room.yaml.kept") // log is the test's own; the others name the marks
+		look(when, h.data, append(words, "preparation", "administration", "integration", "stage", "ends_ms"))
+	}
+	both("while they run")
+	for _, p := range []*rig.Process{d.Process, h.Process} {
+		_ = p.Signal(syscall.SIGTERM)
+		<-p.Done()
+	}
+	both("after their end")
+	t.Logf("%d sessions in %v", sessions, time.Since(began).Round(time.Second))
 }
 
 var (
@@ -316,7 +336,7 @@ func TestRoomsOnOneBroker(t *testing.T) {
 	once(ask(a.root(), "start", `,"playlist":"long"`))
 	was := a.root()
 	copied := t.TempDir()
-	if err := os.CopyFS(copied, os.DirFS(a.data)); err != nil {
+	if err := exec.Command("cp", "-a", a.data+"/.", copied).Run(); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range []string{"roomd.db", "roomd.db-wal", "roomd.db-shm"} {
@@ -411,14 +431,18 @@ func TestOldTopicsMoveOver(t *testing.T) {
 		out := map[string]bool{}
 		p := rig.Dial(t, broker.URL)
 		var mu sync.Mutex
+		end, all := fmt.Sprint("end/", rand.Int()), make(chan struct{})
 		p.Hear("#", func(topic string, payload []byte, retained bool) {
 			mu.Lock()
 			defer mu.Unlock()
-			if retained && len(payload) > 0 {
+			if topic == end {
+				close(all)
+			} else if retained && len(payload) > 0 {
 				out[topic] = true
 			}
 		})
-		time.Sleep(150 * time.Millisecond)
+		p.Say(end, "", false) // it comes after what is retained
+		<-all
 		mu.Lock()
 		defer mu.Unlock()
 		return out

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -15,9 +14,6 @@ import (
 // testLights finds out what a role's lamps can do, or one light by its topic, and keeps that for the room. lowest is what a
 // person has seen; 0: nobody looked.
 func testLights(ctx context.Context, c *call, cfg room.Config, name string, lowest int) error {
-	if err := os.MkdirAll(c.data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
 	// While a roomd runs it would take the test for a hand on the lamp, and a session may be on.
 	unlock, err := lockData(c.data)
 	if err != nil {

@@ -1,29 +1,36 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	le "encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"roomd/player"
-	"roomd/player/loudness/judge"
+	"roomd/player/loudness"
 	"roomd/playlists"
 	"roomd/rig"
+	"roomd/rig/judge"
 	"roomd/room"
 )
 
-var corpusLists = flag.Int("corpus", 2, "how many random playlists TestCorpus renders; from 10 on with files of 192 kHz and 2 h")
+var corpusLists = flag.Int("corpus", 1, "how many random playlists TestCorpus renders; from 10 on with files of 192 kHz and 2 h")
 
 // extremes are the files of the corpus, as ffmpeg makes them.
 var extremes = map[string]string{
@@ -53,6 +60,39 @@ var great = map[string]string{
 	"hours.flac": "anoisesrc=c=pink:r=44100:d=7200:a=0.5:seed=9,volume='if(lt(mod(t,600),300),0.2,1)':eval=frame",
 }
 
+// makeMusic has ffmpeg make files in folder, two at a time.
+func makeMusic(folder string, files map[string]string) error {
+	var all errgroup.Group
+	all.SetLimit(2)
+	for name, made := range files {
+		all.Go(func() error {
+			if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", made, filepath.Join(folder, name)).CombinedOutput(); err != nil {
+				return fmt.Errorf("ffmpeg %s: %w\n%s", name, err, out)
+			}
+			return nil
+		})
+	}
+	return all.Wait()
+}
+
+// extremeMade is the folder of the extremes, which are made once.
+var extremeMade = sync.OnceValues(func() (string, error) {
+	folder := filepath.Join(binaryDir, "extremes")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return "", err
+	}
+	return folder, makeMusic(folder, extremes)
+})
+
+// extremeMusic puts the extremes into folder, and returns their names.
+func extremeMusic(t *testing.T, folder string) []string {
+	t.Helper()
+	made, err := extremeMade()
+	must(t, err)
+	must(t, os.CopyFS(folder, os.DirFS(made)))
+	return slices.Sorted(maps.Keys(extremes))
+}
+
 // TestCorpus renders random playlists of extreme files, and holds promises 1, 2 and 4 on each by ffmpeg's word: nothing
 // startles in any 100 ms, nothing stops for over 2 s where music is due, and phases end on their frame.
 func TestCorpus(t *testing.T) {
@@ -63,30 +103,12 @@ func TestCorpus(t *testing.T) {
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{}
-	var names []string
-	for _, set := range []map[string]string{extremes, great} {
-		for name, made := range set {
-			files[name] = made
-		}
-		if *corpusLists < 10 {
-			break
-		}
+	names := extremeMusic(t, folder)
+	if *corpusLists >= 10 {
+		must(t, makeMusic(folder, great))
+		names = slices.AppendSeq(names, maps.Keys(great))
+		slices.Sort(names)
 	}
-	var wg sync.WaitGroup
-	two := make(chan struct{}, 2)
-	for name, made := range files {
-		names = append(names, name)
-		wg.Go(func() {
-			two <- struct{}{}
-			defer func() { <-two }()
-			out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", made, filepath.Join(folder, name)).CombinedOutput()
-			if err != nil {
-				t.Errorf("ffmpeg %s: %v\n%s", name, err, out)
-			}
-		})
-	}
-	wg.Wait()
 	for k := range *corpusLists {
 		r := rand.New(rand.NewPCG(uint64(k), 7))
 		text := randomPlaylist(r, names)
@@ -94,7 +116,7 @@ func TestCorpus(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(folder, id+".yaml"), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if err := holdsPromises(t, dir, id); err != nil {
+		if err := holdsPromises(t, dir, id, ""); err != nil {
 			t.Errorf("playlist %d: %v\n%s", k, err, text)
 		}
 	}
@@ -128,22 +150,31 @@ func randomPlaylist(r *rand.Rand, names []string) string {
 	return b.String()
 }
 
-// holdsPromises renders a playlist and says which promise its sound breaks.
-func holdsPromises(t *testing.T, dir, id string) error {
+// holdsPromises renders a playlist, with a script of taps or without, and says which promise its sound breaks.
+func holdsPromises(t *testing.T, dir, id, script string) error {
 	wav, cuesFile := filepath.Join(dir, "out.wav"), filepath.Join(dir, "cues.json")
-	if code, _, stderr := roomd(t, nil, "render", id, "--out", wav, "--cues", cuesFile, "--data", dir); code != exitOK {
+	if code, _, stderr := roomd(t, nil, "render", id, "--out", wav, "--cues", cuesFile, "--data", dir, "--steer", script); code != exitOK {
 		return fmt.Errorf("render: %d %s", code, stderr)
 	}
 	// The arc is the arc that the render was made of.
-	cfg := room.DefaultConfig()
-	lib := openLibrary(filepath.Join(dir, "playlists"), cfg, filepath.Join(dir, "analysis"), slog.New(slog.DiscardHandler))
-	defer lib.Close()
-	pl, err := lib.Resolve(context.Background(), id)
-	if err != nil {
-		return err
+	s, lib := rehearsalOf(t, dir, id)
+	pl := s.Begin.Playlist
+	if script != "" {
+		taps, err := readTaps(script)
+		if err != nil {
+			return err
+		}
+		if s, err = steer(s, script, taps); err != nil {
+			return err
+		}
 	}
-	s := room.Rehearsal(room.Begin{Playlist: pl, Reference: cfg.Audio.Reference, Ceiling: cfg.Audio.Ceiling, Seed: 1})
-	levels := s.ScoreWith(lib.Heard).Levels
+	score := s.ScoreWith(lib.Heard)
+	still := func(at time.Duration) bool { // nothing is to play for a while around it
+		return script != "" && !slices.ContainsFunc(score.Clips, func(c player.Clip) bool {
+			return c.Start+3*time.Second < at && at < c.End-min(3*time.Second, c.FadeOut)
+		})
+	}
+	levels := score.Levels
 	target := func(at time.Duration) float64 {
 		now := levels[0].Target
 		for _, l := range levels {
@@ -166,6 +197,15 @@ func holdsPromises(t *testing.T, dir, id string) error {
 	if says := judge.Startles(j.Momentary, most); says != "" {
 		return fmt.Errorf("it startles: %s", says)
 	}
+	raw, err := os.ReadFile(wav)
+	if err != nil {
+		return err
+	}
+	body := raw[bytes.Index(raw, []byte("data"))+8:]
+	hz := int(le.LittleEndian.Uint32(raw[bytes.Index(raw, []byte("fmt "))+12:])) // another chunk may come before it
+	if says := judge.Impulses(hz, rig.Frames(body, 24), func(i int) float64 { return most(i / 10) }); says != "" {
+		return fmt.Errorf("it startles: %s", says)
+	}
 	stopped := 0
 	for i, m := range j.Momentary {
 		at := time.Duration(i+1) * 100 * time.Millisecond
@@ -176,6 +216,7 @@ func holdsPromises(t *testing.T, dir, id string) error {
 				due = false
 			}
 		}
+		due = due && !still(at)
 		if !due || m >= min(target(at), target(at+2*time.Second))-25 {
 			stopped = 0
 		} else if stopped++; stopped > 20 {
@@ -204,7 +245,7 @@ func holdsPromises(t *testing.T, dir, id string) error {
 		if d := sp.End - plannedEnd(pl.Phases, k); d.Abs() > ph.Flex {
 			return fmt.Errorf("%s ends %v from its plan, its flex is %v", ph.Name, d, ph.Flex)
 		}
-		if len(ph.Music) == 1 && ph.Music[0].Silence {
+		if len(ph.Music) == 1 && ph.Music[0].Silence || still(sp.End) {
 			continue
 		}
 		met := false
@@ -223,4 +264,101 @@ func plannedEnd(phases []playlists.Phase, k int) (at time.Duration) {
 		at += ph.Length
 	}
 	return at
+}
+
+var corpusSteered = flag.Int("steered", 1, "how many random steered sessions TestSteeredCorpus renders")
+
+// TestSteeredCorpus renders random pools of extreme files with random taps, and holds promises 1, 2 and 4 on each by ffmpeg's word.
+func TestSteeredCorpus(t *testing.T) {
+	rig.Long(t)
+	t.Parallel()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "playlists")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	names := extremeMusic(t, folder)
+	asked := map[room.Verb]int{}
+	for k := range *corpusSteered {
+		r := rand.New(rand.NewPCG(uint64(k), 23))
+		text := randomPools(r, names)
+		id := fmt.Sprintf("steered%d", k)
+		if err := os.WriteFile(filepath.Join(folder, id+".yaml"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		script := filepath.Join(dir, id+".txt")
+		taps := randomTaps(t, r, dir, id, asked)
+		if err := os.WriteFile(script, []byte(taps), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := holdsPromises(t, dir, id, script); err != nil {
+			t.Errorf("session %d: %v\n%s\n%s", k, err, text, taps)
+		}
+	}
+	t.Logf("asked: %v", asked)
+	if *corpusSteered >= 10 && (asked[room.Deeper] < 3 || asked[room.Lighter] < 3 || asked[room.Another] < 3 || asked[room.Choose] < 3 || asked[room.Bring] < 10) {
+		t.Errorf("too little was asked: %v", asked)
+	}
+}
+
+// randomPools is a playlist of some minutes with pools of files, rated at random.
+func randomPools(r *rand.Rand, names []string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "name: Random\ncrossfade: %ds\nbed: drone\nphases:\n  - {name: Arrival, stage: preparation, length: 30s, music: rain}\n", r.IntN(12))
+	for k := range 1 + r.IntN(2) {
+		var pool []string
+		for _, name := range names {
+			if r.IntN(3) > 0 {
+				pool = append(pool, fmt.Sprintf("{file: %s, intensity: %d}", name, 1+r.IntN(5)))
+			}
+		}
+		if r.IntN(3) == 0 || len(pool) < 3 {
+			pool = append(pool, "{bed: rain, intensity: 2}", "{bed: ocean, intensity: 4}")
+		}
+		half := len(pool) / 2
+		fmt.Fprintf(&b, "  - {name: Phase %d, stage: administration, length: %ds, flex: %ds, level: %d, intensity: %d..%d,\n      pool: [%s],\n      menu: {Ground: [%s], Open: [%s], Still: silence}}\n",
+			k, 240+r.IntN(240), r.IntN(30), -r.IntN(13), 1+r.IntN(5), 1+r.IntN(5), strings.Join(pool, ", "), strings.Join(pool[:half], ", "), strings.Join(pool[half:], ", "))
+	}
+	b.WriteString("  - {name: Leave, stage: integration, length: 40s, music: ocean}\n")
+	return b.String()
+}
+
+// randomTaps is a script of taps that the session takes.
+func randomTaps(t *testing.T, r *rand.Rand, dir, id string, asked map[room.Verb]int) string {
+	s, _ := rehearsalOf(t, dir, id)
+	var b strings.Builder
+	for at := 30 * time.Second; ; {
+		at += time.Duration(r.IntN(40_000)) * time.Millisecond
+		if at >= s.Ends() {
+			return b.String()
+		}
+		c := room.Command{ID: fmt.Sprint(at), Do: []room.Verb{room.Deeper, room.Lighter, room.Another, room.Choose, room.Bring, room.Bring}[r.IntN(6)]}
+		if c.Do == room.Choose {
+			c.Name = []string{"Ground", "Open", "Still"}[r.IntN(3)]
+		}
+		next, _, err := s.Step(room.Input{Command: &c}, at)
+		if err != nil {
+			continue
+		}
+		s = next
+		asked[c.Do]++
+		d := at.Milliseconds()
+		fmt.Fprintf(&b, "%d:%02d:%02d.%03d %s %s\n", d/3_600_000, d/60_000%60, d/1000%60, d%1000, c.Do, c.Name)
+	}
+}
+
+// rehearsalOf is a playlist's session as render makes it, with the library that it came from.
+func rehearsalOf(t *testing.T, dir, id string) (*room.Session, *library) {
+	t.Helper()
+	cfg := room.DefaultConfig()
+	lib := openLibrary(filepath.Join(dir, "playlists"), cfg, filepath.Join(dir, "analysis"), slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { lib.Close() })
+	if err := lib.hear(context.Background(), []string{id}, func(loudness.Progress) {}); err != nil {
+		t.Fatal(err)
+	}
+	pl, err := lib.Resolve(context.Background(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return room.Rehearsal(room.Begin{Playlist: pl, Reference: cfg.Audio.Reference, Ceiling: cfg.Audio.Ceiling, Seed: 1}), lib
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,32 +23,48 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"roomd/player/decode"
 	"roomd/rig"
 	"roomd/room"
 )
 
-// binary is the roomd that the tests run: the real one, built once.
-var binary string
+// binaryDir is where the roomd is that the tests run.
+var binaryDir string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "roomd")
-	if err != nil {
+	decode.Child()
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "roomd"); err != nil {
 		panic(err)
 	}
-	binary = filepath.Join(dir, "roomd")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Stdout, build.Stderr = os.Stdout, os.Stderr
-	if err := build.Run(); err != nil {
-		os.Exit(1)
+	// They mostly wait for rooms that they have started: more of them than processors run at a time, unless someone says how many.
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
+		_ = given.Value.Set("8")
 	}
 	code := m.Run()
-	os.RemoveAll(dir)
+	os.RemoveAll(binaryDir)
 	os.Exit(code)
 }
 
-// theBinary is its path. go test keeps a result for as long as nothing changes that the tests have linked or looked at: so they
+// theBinary is the path of the roomd that the tests run: the real one, built once.
+func theBinary(t testing.TB) string {
+	t.Helper()
+	rig.Apart(t)
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// build builds it. go test keeps a result for as long as nothing changes that the tests have linked or looked at: so they
 // look at what the binary is made of.
-var theBinary = sync.OnceValue(func() string {
+var build = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaryDir, "roomd")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build roomd: %w\n%s", err, out)
+	}
 	for _, part := range []string{".", "../../player", "../../playlists", "../../room", "../../web"} {
 		_ = filepath.WalkDir(part, func(path string, e fs.DirEntry, err error) error {
 			if err == nil && e.IsDir() && slices.Contains([]string{"node_modules", "e2e", "src"}, e.Name()) {
@@ -57,7 +74,7 @@ var theBinary = sync.OnceValue(func() string {
 			return err
 		})
 	}
-	return binary
+	return path, nil
 })
 
 // daemon is a roomd in a folder of its own.
@@ -96,7 +113,7 @@ func daemonIn(t testing.TB, dir string, env []string, files map[string]string) *
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command(theBinary(), "token", "create", "test", "--data", d.dir).Output()
+	out, err := exec.Command(theBinary(t), "token", "create", "test", "--data", d.dir).Output()
 	if err != nil {
 		t.Fatalf("token: %v", err)
 	}
@@ -113,7 +130,7 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	d.began = time.Now()
-	words := append(append([]string{}, d.inside...), theBinary(), "serve", "--data", d.data, "--listen", cmp.Or(d.listen, d.addr))
+	words := append(append([]string{}, d.inside...), theBinary(d.t), "serve", "--data", d.data, "--listen", cmp.Or(d.listen, d.addr))
 	d.Process = rig.Run(d.t, log, words[0], d.env, words[1:]...)
 	defer func() {
 		if d.t.Failed() {
@@ -185,6 +202,18 @@ func (d *daemon) snapshot() room.Snapshot {
 	var s room.Snapshot
 	d.get("/api/v1/state", &s)
 	return s
+}
+
+// peek is a snapshot of a room that may be on its way up or down.
+func (d *daemon) peek() (s room.Snapshot, err error) {
+	req, _ := http.NewRequest(http.MethodGet, "http://"+d.addr+"/api/v1/state", nil)
+	req.Header.Set("Authorization", "Bearer "+d.token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(resp.Body).Decode(&s)
 }
 
 // post sends a command; err is the transport's.
@@ -311,7 +340,7 @@ type tone struct{ hz, seconds, db float64 }
 // roomd runs the program with a command line, and returns its exit code and what it printed.
 func roomd(t testing.TB, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), theBinary(), args...)
+	cmd := exec.CommandContext(t.Context(), theBinary(t), args...)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	cmd.Env = append(os.Environ(), env...)

@@ -108,10 +108,12 @@ phases: [{name: One, stage: preparation, length: 2m50s, music: [one.aiff, two.ai
 		r.file = filepath.Join(r.dir, "playlists", "one.aiff")
 		r.start()
 		r.ready("two")
+	}
+	for _, r := range rooms {
 		r.do(room.Command{Do: room.Start, Playlist: "two"})
 	}
 	for _, r := range rooms {
-		rig.Eventually(t, 20*time.Second, "it plays", func() bool {
+		rig.Eventually(t, 40*time.Second, "it plays", func() bool {
 			s := r.card.Played()
 			time.Sleep(100 * time.Millisecond)
 			return s.Rate > 0 && len(s.Frames) > s.Rate && longestSilence(s.Frames[len(s.Frames)-s.Rate/2:], s.Rate) == 0
@@ -150,13 +152,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// TestDecodedAhead plays a track both ways: 10 s of it are always there before they are heard, and never more than are
+// TestDecodedAhead plays a track: 10 s of it are always there before they are heard, and never more than are
 // meant to be.
 func TestDecodedAhead(t *testing.T) {
 	dir := t.TempDir()
 	music(t, dir, map[string]tone{"a.flac": {300, 60, -20}, "a.aiff": {300, 60, -20}})
 	for _, name := range []string{"a.flac", "a.aiff"} {
-		src, err := openSoon(t.Context(), filepath.Join(dir, name), 0, rate)
+		src, err := openTrack(t.Context(), filepath.Join(dir, name), 0, rate)
 		must(t, err)
 		defer src.Close()
 		s := src.(*decode.Stream)

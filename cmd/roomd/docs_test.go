@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -120,4 +122,194 @@ func draftOf(t *testing.T, tree string) string {
 		t.Error(err, problems.Strings())
 	}
 	return string(text)
+}
+
+// prose is the documents that people read, by their paths in the checkout.
+func prose(t *testing.T) map[string]string {
+	all := map[string]string{}
+	for _, pattern := range []string{"*.md", "docs/*.md"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			all[filepath.ToSlash(strings.TrimPrefix(file, filepath.Join("..", "..")+string(filepath.Separator)))] = read(t, file)
+		}
+	}
+	if len(all) < 15 {
+		t.Fatalf("only %d documents found", len(all))
+	}
+	return all
+}
+
+// fenced is a block of code in a document, whose words are nobody's links, paths or labels.
+var fenced = regexp.MustCompile("(?ms)^```.*?^```$|^    .*?$")
+
+// headingID is what a heading is linked by.
+func headingID(heading string) string {
+	kept := regexp.MustCompile(`[^\p{L}\p{N}_ -]`).ReplaceAllString(strings.ToLower(heading), "")
+	return strings.ReplaceAll(kept, " ", "-")
+}
+
+// TestDocsLeadSomewhere holds that each link of the documents leads to a file of the checkout and to a heading in it, and that
+// each file that they name is there.
+func TestDocsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	source := regexp.MustCompile("`((?:cmd|docs|player|playlists|rig|room|web)(?:/[A-Za-z0-9_.@*-]+)+)/?`")
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	paths := map[string]int{}
+	for name, text := range prose(t) {
+		plain := fenced.ReplaceAllString(text, "")
+		for _, m := range link.FindAllStringSubmatch(plain, -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			to, part, _ := strings.Cut(m[1], "#")
+			file := filepath.Join("..", "..", filepath.FromSlash(name))
+			if to != "" {
+				file = filepath.Join(filepath.Dir(file), filepath.FromSlash(to))
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: the link to %s leads nowhere", name, m[1])
+				continue
+			}
+			if part == "" || !strings.HasSuffix(file, ".md") {
+				continue
+			}
+			var there []string
+			for _, h := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(read(t, file), ""), -1) {
+				there = append(there, headingID(h[1]))
+			}
+			if !slices.Contains(there, part) {
+				t.Errorf("%s: no heading for the link to %s", name, m[1])
+			}
+		}
+		for _, m := range source.FindAllStringSubmatch(plain, -1) {
+			paths[name]++
+			if found, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(m[1]))); err != nil || len(found) == 0 {
+				t.Errorf("%s names %s, which is not there", name, m[1])
+			}
+		}
+	}
+	if paths["CONTRIBUTING.md"] < 20 || paths["docs/engineer.md"] < 10 {
+		t.Errorf("too few paths found: %v", paths)
+	}
+}
+
+// TestDocsHaveOneReader holds that docs/README.md lists each page with one reader, and that README.md stays short.
+func TestDocsHaveOneReader(t *testing.T) {
+	t.Parallel()
+	index := read(t, "../../docs/README.md")
+	pages, err := filepath.Glob("../../docs/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := 0
+	for _, line := range lines(index) {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| [") {
+			continue
+		}
+		if rows++; len(cells) != 3 || !slices.Contains([]string{"therapist", "installer", "curator", "integrator", "engineer"}, cells[1]) {
+			t.Errorf("a page has one reader: %s", line)
+		}
+	}
+	for _, page := range pages {
+		name := filepath.Base(page)
+		if ext := filepath.Ext(name); name != "README.md" && (ext == ".md" || ext == ".html") && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("docs/README.md does not list %s", name)
+		}
+	}
+	if rows < 15 {
+		t.Errorf("%d pages listed", rows)
+	}
+	if n := len(strings.Fields(read(t, "../../README.md"))); n > 900 {
+		t.Errorf("README.md has %d words, more than 900", n)
+	}
+}
+
+// TestDocsNameLabels holds that what the documents set in italics is what the page says in English: a key that gets another name
+// gets it everywhere. "Room → Check everything" is two labels.
+func TestDocsNameLabels(t *testing.T) {
+	t.Parallel()
+	var labels []*regexp.Regexp
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case string:
+			const hole = `\\\{\\\{.*?\\\}\\\}`
+			text := regexp.MustCompile(hole).ReplaceAllString(regexp.QuoteMeta(v), ".+")
+			if text == regexp.QuoteMeta(v) || len(text) >= len("Test .+") { // "{{what}}." would stand for everything
+				labels = append(labels, regexp.MustCompile("^(?:"+text+")$"))
+			}
+		case map[string]any:
+			for _, in := range v {
+				walk(in)
+			}
+		}
+	}
+	for _, file := range []string{"../../web/ui/src/locales/en.json", "../../web/ui/src/desk/locales/en.json", "../../web/ui/src/clinic/locales/en.json"} {
+		var all map[string]any
+		if err := json.Unmarshal([]byte(read(t, file)), &all); err != nil {
+			t.Fatal(err)
+		}
+		walk(all)
+	}
+	bold, lightness := regexp.MustCompile(`\*\*.+?\*\*`), strings.NewReplacer("L*", "L")
+	code, italics := regexp.MustCompile("`[^`]*`"), regexp.MustCompile(`\*([^*\n]+)\*`)
+	found := 0
+	for name, text := range prose(t) {
+		if name == "docs/cli.md" {
+			continue // generated
+		}
+		for n, line := range strings.Split(lightness.Replace(code.ReplaceAllString(bold.ReplaceAllString(fenced.ReplaceAllStringFunc(text, blank), ""), "")), "\n") {
+			for _, m := range italics.FindAllStringSubmatch(line, -1) {
+				for label := range strings.SplitSeq(m[1], " → ") {
+					found++
+					if !slices.ContainsFunc(labels, func(l *regexp.Regexp) bool { return l.MatchString(label) }) {
+						t.Errorf("%s:%d: the page has no label %q", name, n+1, label)
+					}
+				}
+			}
+		}
+	}
+	if found < 80 {
+		t.Errorf("%d labels found", found)
+	}
+}
+
+// blank is a text's lines without their words.
+func blank(text string) string { return strings.Repeat("\n", strings.Count(text, "\n")) }
+
+// TestDocsNameTests holds that each name after -run in the documents is that of a test in one of the packages before it.
+func TestDocsNameTests(t *testing.T) {
+	t.Parallel()
+	line := regexp.MustCompile("((?:\\./[a-z/]+ )+)-run '?([^'` ]+)'?")
+	test := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	named := 0
+	for name, text := range prose(t) {
+		for _, m := range line.FindAllStringSubmatch(text, -1) {
+			var there []string
+			for dir := range strings.FieldsSeq(m[1]) {
+				files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*_test.go"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, file := range files {
+					for _, f := range test.FindAllStringSubmatch(read(t, file), -1) {
+						there = append(there, f[1])
+					}
+				}
+			}
+			for one := range strings.SplitSeq(strings.ReplaceAll(m[2], `\|`, "|"), "|") {
+				if named++; one != "^$" && !slices.ContainsFunc(there, regexp.MustCompile(one).MatchString) {
+					t.Errorf("%s: %s-run %s: no such test", name, m[1], one)
+				}
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("%d names of tests found", named)
+	}
 }

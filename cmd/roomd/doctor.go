@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,7 +16,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"roomd/player"
+	"roomd/player/decode"
 	"roomd/player/output"
 	"roomd/playlists"
 	"roomd/room"
@@ -28,19 +29,18 @@ import (
 	"roomd/web"
 )
 
-// doctorCommand looks at all that a session needs: it asks the roomd that runs, and looks itself where none does.
-func doctorCommand(ctx context.Context, c *call) error {
-	asJSON := c.flags.Bool("json", false, "print the findings as JSON")
-	if words, err := c.parse(); err != nil {
-		return err
-	} else if len(words) > 0 {
-		return usageError{fmt.Errorf("what is %q?", words[0])}
-	}
+func doctorCommand(c *call) *cobra.Command {
+	cmd := &cobra.Command{Use: "doctor", Short: "Look at all that a session needs: each line is ok, or says what to do", Args: takes(0, 0), Annotations: on(theRoom)}
+	asJSON := cmd.Flags().Bool("json", false, "print the findings as JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return c.doctor(cmd.Context(), *asJSON) }
+	return cmd
+}
+
+// doctor looks at all that a session needs: it asks the roomd that runs, and looks itself where none does.
+func (c *call) doctor(ctx context.Context, asJSON bool) error {
 	found := c.examine(ctx)
-	if *asJSON {
-		e := json.NewEncoder(c.stdout)
-		e.SetIndent("", "  ")
-		if err := e.Encode(found); err != nil {
+	if asJSON {
+		if err := printJSON(c.stdout, found); err != nil {
 			return err
 		}
 	} else if err := doctor.Print(c.stdout, found); err != nil {
@@ -58,7 +58,7 @@ var errOff = errors.New("roomd does not run")
 // examine has the roomd that runs look, or looks at what can be seen without one.
 func (c *call) examine(ctx context.Context) (found []doctor.Finding) {
 	cfg, problems, err := room.LoadConfig(c.config)
-	answer, asked := c.askRoom(ctx, cfg, "/api/v1/doctor")
+	answer, asked := c.askRoom(ctx, "/api/v1/doctor")
 	if asked == nil {
 		asked = json.Unmarshal(answer, &found)
 	}
@@ -66,67 +66,40 @@ func (c *call) examine(ctx context.Context) (found []doctor.Finding) {
 	case asked == nil:
 		return found
 	case errors.Is(asked, errOff):
-		found = append(found, doctor.Bad("roomd", "Start it: sudo systemctl start roomd. Lights, playlists and the first sound are looked at by the roomd that runs.", "It does not run on %s.", c.data))
+		found = append(found, doctor.Bad("roomd", "doc-off", "folder", c.data))
 	default:
-		found = append(found, doctor.Bad("roomd", "Look in the log: journalctl -u roomd -e. If that tells nothing: sudo systemctl restart roomd; a session goes on.", "It runs and does not answer: %v.", asked))
+		found = append(found, doctor.Bad("roomd", "doc-hangs").With(asked.Error()))
 	}
-	found = append(found, roomFile(c.config, problems, err))
+	found = append(found, roomFileFinding(c.config, problems, err))
 	if errors.Is(asked, errOff) {
 		found = append(append(found, deviceFindings(cfg.Audio)...), brokerFindings(ctx, cfg)...)
 	}
 	return append(append(found, ffmpeg(ctx)), thisComputer().Look(ctx, c.folders())...)
 }
 
-// askRoom gets a path of the running roomd's, by a token that is gone afterwards.
-func (c *call) askRoom(ctx context.Context, cfg room.Config, path string) (answer []byte, err error) {
-	if unlock, err := lockData(c.data); err == nil {
-		unlock()
-		return nil, errOff
-	} else if errors.Is(err, fs.ErrNotExist) {
-		return nil, errOff
-	}
-	listen := c.listen
-	if listen == "" {
-		listen = cfg.Listen
-	}
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen address: %w", err)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	store, err := sharedStore(c)
-	if err != nil {
-		return nil, err
-	}
-	defer store.Close()
-	tokens := web.NewTokens(store)
-	name := "this computer, " + room.NewID()
-	token, err := tokens.Create(ctx, name, web.Therapist)
+// wakeTime is how long a roomd that has the data folder may need until it listens for commands: after its start, or with a new room file.
+const wakeTime = 3 * time.Second
+
+// askRoom sends a GET request to the running roomd. It returns errOff where none runs.
+func (c *call) askRoom(ctx context.Context, path string) ([]byte, error) {
+	unlock, err := lockData(c.data)
 	if err == nil {
-		err = onDisk(store)
+		unlock()
 	}
-	if err != nil {
-		return nil, err
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil, errOff
 	}
-	defer func() { _ = tokens.Revoke(context.WithoutCancel(ctx), name) }()
-	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
-	defer stop()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+path, nil)
-	if err != nil {
-		return nil, err
+	for began := time.Now(); ; {
+		answer, err := c.ask(ctx, http.MethodGet, path, 30*time.Second)
+		if !errors.Is(err, errNoSocket) || time.Since(began) > wakeTime {
+			return answer, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if answer, err = io.ReadAll(io.LimitReader(resp.Body, 16<<20)); err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s%s says %s", listen, path, resp.Status)
-	}
-	return answer, err
 }
 
 // folders are what roomd writes to.
@@ -160,19 +133,20 @@ func thisComputer() doctor.Computer {
 type exam struct {
 	settings
 	cfg      room.Config
-	problems playlists.Problems // of the room file
-	err      error              // of reading it
+	file     *roomFile
 	snapshot func() room.Snapshot
 	sound    sound
 	lib      *library
 	certs    *web.Certs // nil: there is no https
 	who      *topics.Identity
+	sync     *syncthing // nil: there is none
 }
 
 // look looks at everything. In a session it leaves the sound devices and the music files alone.
 func (x *exam) look(ctx context.Context) []doctor.Finding {
 	snap := x.snapshot()
-	out := []doctor.Finding{doctor.Good("roomd", "Version %s runs.", snap.Version), roomFile(x.config, x.problems, x.err)}
+	problems, err := x.file.wrong()
+	out := []doctor.Finding{doctor.Good("roomd", "doc-version", "version", snap.Version), roomFileFinding(x.config, problems, err)}
 	out = append(out, x.sounds(snap)...)
 	out = append(out, x.firstSound(ctx, snap))
 	for _, role := range slices.Sorted(maps.Keys(snap.Lights)) {
@@ -182,30 +156,33 @@ func (x *exam) look(ctx context.Context) []doctor.Finding {
 	for _, p := range snap.Parts {
 		switch {
 		case p.State == room.Working && p.Part == "broker" && embedded(x.cfg):
-			out = append(out, doctor.Good("broker", "The room has none and needs none: its lamps are simulated."))
+			out = append(out, doctor.Good("broker", "doc-no-broker"))
 		case p.State == room.Working && p.Part == "broker":
-			out = append(out, doctor.Good("broker", "%s answers. The room's topics are under %s.", publicURL(x.cfg.MQTT.Broker), x.who.Root(x.cfg)))
+			out = append(out, doctor.Good("broker", "doc-broker", "address", publicURL(x.cfg.MQTT.Broker), "root", x.who.Root(x.cfg)))
 		// What the room says is wrong the doctor says as well, unless a look of its own has found it.
 		case p.State == room.Degraded && !slices.ContainsFunc(out, func(f doctor.Finding) bool {
 			return f.State == doctor.Wrong && strings.HasPrefix(f.Check, strings.TrimSuffix(p.Part, "s"))
 		}):
-			out = append(out, doctor.Bad(p.Part, p.Do, "%s", p.Why))
+			out = append(out, doctor.Faulty(p.Part, p.Problem()))
 		}
+	}
+	if x.sync != nil {
+		out = append(out, x.sync.look(ctx))
 	}
 	out = append(out, x.https(), ffmpeg(ctx))
 	return append(out, thisComputer().Look(ctx, x.folders())...)
 }
 
-func roomFile(path string, problems playlists.Problems, err error) doctor.Finding {
+func roomFileFinding(path string, problems playlists.Problems, err error) doctor.Finding {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return doctor.Bad("room file", "Write it: roomd setup.", "%s is not there: the room runs on defaults, with simulated lights.", path)
+		return doctor.Bad("room file", "doc-file-missing", "file", path)
 	case err != nil:
-		return doctor.Bad("room file", "Check that roomd's user may read it.", "It can't be read: %v.", err)
+		return doctor.Bad("room file", "doc-file-unreadable").With(err.Error())
 	case len(problems) > 0:
-		return doctor.Bad("room file", "roomd check tells all that is wrong in it.", "%s", problems[0])
+		return doctor.Bad("room file", "doc-file-wrong").With(problems[0].String())
 	}
-	return doctor.Good("room file", "%s has no errors.", path)
+	return doctor.Good("room file", "doc-file", "file", path)
 }
 
 // sounds tells how the room's sound device is, how often it ran dry, and which others there are.
@@ -214,72 +191,76 @@ func (x *exam) sounds(snap room.Snapshot) []doctor.Finding {
 	if h.Kind == output.None {
 		return []doctor.Finding{silent(x.cfg.Audio)}
 	}
-	out := []doctor.Finding{doctor.Good("sound", "%s, heard %d ms after it is made.", strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s Hz", h.Kind, h.Device, h.Format, strconv.Itoa(h.Rate))), " "), h.Latency.Milliseconds())}
+	out := []doctor.Finding{goesTo(h)}
 	switch {
-	case h.Says != "":
-		out[0] = doctor.Bad("sound", h.Do, "%s", h.Says)
+	case h.Code != "":
+		out[0] = doctor.Faulty("sound", soundProblem(h))
+	case h.State == output.Resting:
+		out[0] = doctor.Good("sound", "doc-sound-rests")
 	case h.State != output.Playing:
-		out[0] = doctor.Open("sound", "Look again in a moment.", "The sound device is being opened.")
+		out[0] = doctor.Open("sound", "doc-sound-opening")
 	}
 	if h.Underruns > 0 || h.Reopenings > 0 {
-		out = append(out, doctor.Bad("sound gaps", "Look at power, temperature and processor below; end other programs; plug the sound device in directly, not into a hub that other devices share.",
-			"Since roomd was started the sound device ran dry %s and was opened again %s.", times(h.Underruns), times(h.Reopenings)))
+		out = append(out, doctor.Bad("sound gaps", "doc-gaps", "underruns", h.Underruns, "reopened", h.Reopenings))
 	} else {
-		out = append(out, doctor.Good("sound gaps", "None since roomd was started."))
+		out = append(out, doctor.Good("sound gaps", "doc-no-gaps"))
 	}
 	if snap.InSession() {
-		return append(out, doctor.Open("sound devices", "Look again after it.", "They are not asked during a session."))
+		return append(out, doctor.Open("sound devices", "doc-devices-later"))
 	}
 	return append(out, deviceList())
 }
 
-func times(n uint64) string {
-	if n == 1 {
-		return "once"
+// goesTo tells where the sound really goes.
+func goesTo(h output.Health) doctor.Finding {
+	code := "doc-sound"
+	if h.Resampled {
+		code = "doc-sound-resampled"
 	}
-	return fmt.Sprintf("%d times", n)
+	return doctor.Good("sound", code, "device", h.Device, "khz", strconv.FormatFloat(float64(h.Rate)/1000, 'f', -1, 64), "bits", h.Bits,
+		"after", fmt.Sprintf("%d ms", h.Latency.Milliseconds()))
 }
 
 func silent(cfg room.AudioConfig) doctor.Finding {
 	if cfg.Output == output.None {
-		return doctor.Open("sound", "Take output: none out of the room file, for sound.", "The room file asks for silence.")
+		return doctor.Open("sound", "doc-silent")
 	}
-	return doctor.Bad("sound", "Plug one in and start roomd again; or check that roomd's user is in the group audio.", "There is no sound device: a session would be silent.")
+	return doctor.Bad("sound", "doc-no-device")
 }
 
 func deviceList() doctor.Finding {
 	found, err := output.Devices()
 	switch {
 	case err != nil:
-		return doctor.Open("sound devices", "", "They can't be listed: %v.", err)
+		return doctor.Open("sound devices", "doc-devices-unknown").With(err.Error())
 	case len(found) == 0:
-		return doctor.Open("sound devices", "Plug one in, or check that roomd's user is in the group audio.", "There are none in the list.")
+		return doctor.Open("sound devices", "doc-devices-none")
 	}
 	var names []string
 	for _, d := range found {
-		names = append(names, d.Name+" ("+takes(d)+")")
+		names = append(names, d.Name+" ("+ratesOf(d)+")")
 	}
-	return doctor.Good("sound devices", "%s.", strings.Join(names, "; "))
+	return doctor.Good("sound devices", "doc-devices", "devices", strings.Join(names, "; "))
 }
 
 // deviceFindings looks for the room's sound device where no roomd runs.
 func deviceFindings(cfg room.AudioConfig) []doctor.Finding {
-	first := doctor.Good("sound", "The device %q is there.", cfg.Device)
+	first := doctor.Good("sound", "doc-device", "device", cfg.Device)
 	switch {
 	case cfg.Output == output.None:
 		return []doctor.Finding{silent(cfg)}
 	case cfg.Output == output.Command:
 		_, err := exec.LookPath(cfg.Command[0])
 		if err != nil {
-			return []doctor.Finding{doctor.Bad("sound", "Install it, or choose another output in the room file.", "The sound program %q is not installed.", cfg.Command[0])}
+			return []doctor.Finding{doctor.Bad("sound", "sound-program-missing").With(cfg.Command[0])}
 		}
-		return []doctor.Finding{doctor.Good("sound", "The sound program %q is installed.", cfg.Command[0])}
+		return []doctor.Finding{doctor.Good("sound", "doc-program", "program", cfg.Command[0])}
 	case !output.HasDevice(cfg.Device) && cfg.Device == "":
 		first = silent(cfg)
 	case !output.HasDevice(cfg.Device):
-		first = doctor.Bad("sound", "Plug it in, or choose another: roomd sound lists them.", "The device %q is not there.", cfg.Device)
+		first = doctor.Bad("sound", "doc-device-missing", "device", cfg.Device)
 	case cfg.Device == "":
-		first = doctor.Good("sound", "The computer's own device is there.")
+		first = doctor.Good("sound", "doc-device-own")
 	}
 	return []doctor.Finding{first, deviceList()}
 }
@@ -291,7 +272,7 @@ const firstLimit = time.Second
 func (x *exam) firstSound(ctx context.Context, snap room.Snapshot) doctor.Finding {
 	const check = "first sound"
 	if snap.InSession() {
-		return doctor.Open(check, "Look again after it.", "It is not measured during a session.")
+		return doctor.Open(check, "doc-first-later")
 	}
 	worst, name := time.Duration(-1), ""
 	for _, e := range x.lib.Library.List() {
@@ -301,7 +282,7 @@ func (x *exam) firstSound(ctx context.Context, snap room.Snapshot) doctor.Findin
 		}
 		took, err := timeToOpen(ctx, pl.Phases[0].Music[0].Track.File)
 		if err != nil {
-			return doctor.Bad(check, "roomd check tells which files can't be played.", "The playlist %s does not begin: %v.", e.ID, err)
+			return doctor.Bad(check, "doc-first-broken", "playlist", e.ID).With(err.Error())
 		}
 		if took > worst {
 			worst, name = took, e.ID
@@ -310,11 +291,11 @@ func (x *exam) firstSound(ctx context.Context, snap room.Snapshot) doctor.Findin
 	latency := x.sound.line.Health().Latency
 	switch {
 	case worst < 0:
-		return doctor.Good(check, "Every playlist begins with a bed, which roomd makes itself; it is heard %d ms later.", latency.Milliseconds())
+		return doctor.Good(check, "doc-first-bed", "after", fmt.Sprintf("%d ms", latency.Milliseconds()))
 	case worst+latency > firstLimit:
-		return doctor.Bad(check, "The music may lie on a slow disk or share: copy it to the computer's own disk.", "The playlist %s is heard %.1f s after Start.", name, (worst + latency).Seconds())
+		return doctor.Bad(check, "doc-first-slow", "playlist", name, "after", fmt.Sprintf("%.1f s", (worst+latency).Seconds()))
 	}
-	return doctor.Good(check, "The slowest playlist, %s, is heard %d ms after Start.", name, (worst + latency).Milliseconds())
+	return doctor.Good(check, "doc-first", "playlist", name, "after", fmt.Sprintf("%d ms", (worst+latency).Milliseconds()))
 }
 
 // timeToOpen is how long a file's first frames take.
@@ -322,7 +303,7 @@ func timeToOpen(ctx context.Context, file string) (time.Duration, error) {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	began := time.Now()
-	src, err := openSoon(ctx, file, 0, rate)
+	src, err := openTrack(ctx, file, 0, rate)
 	if err != nil {
 		return 0, err
 	}
@@ -364,21 +345,21 @@ func publicURL(s string) string {
 // brokerFindings looks for the broker and its lights where no roomd runs.
 func brokerFindings(ctx context.Context, cfg room.Config) []doctor.Finding {
 	if embedded(cfg) {
-		return []doctor.Finding{doctor.Open("broker", "", "The room has none and needs none: its lamps are simulated.")}
+		return []doctor.Finding{doctor.Open("broker", "doc-no-broker")}
 	}
 	conn, err := reach(ctx, cfg)
 	if err != nil {
-		return []doctor.Finding{doctor.Bad("broker", "Check that it runs and that the room file has its address, user and password.", "%s can't be reached: %v.", publicURL(cfg.MQTT.Broker), err)}
+		return []doctor.Finding{doctor.Bad("broker", "doc-broker-missing", "address", publicURL(cfg.MQTT.Broker)).With(err.Error())}
 	}
 	defer conn.Close()
-	out := []doctor.Finding{doctor.Good("broker", "%s answers.", publicURL(cfg.MQTT.Broker))}
+	out := []doctor.Finding{doctor.Good("broker", "doc-broker-up", "address", publicURL(cfg.MQTT.Broker))}
 	offers := survey(ctx, conn)
 	for _, role := range slices.Sorted(maps.Keys(cfg.Lights)) {
 		gone := missing(cfg.Lights[role], offers)
 		if len(gone) > 0 {
-			out = append(out, doctor.Bad("light "+role, "Check its topic, and that it has power.", "Nobody offers %s %s.", gone[0].Driver, gone[0].Topic))
+			out = append(out, doctor.Bad("light "+role, "doc-light-missing", "driver", gone[0].Driver, "topic", gone[0].Topic))
 		} else {
-			out = append(out, doctor.Open("light "+role, "", "Whether it answers is seen by the roomd that runs."))
+			out = append(out, doctor.Open("light "+role, "doc-light-later"))
 		}
 	}
 	return out
@@ -386,27 +367,33 @@ func brokerFindings(ctx context.Context, cfg room.Config) []doctor.Finding {
 
 func lightFinding(role string, v room.LightView) doctor.Finding {
 	check := "light " + role
+	if n := drawn(v); n > 0 && n == len(v.Lamps) {
+		return doctor.Open(check, "doc-light-drawn")
+	}
 	switch lights.State(v.State) {
 	case lights.Lost:
-		return doctor.Bad(check, v.Says, "It does not answer.")
+		return doctor.Faulty(check, v.Problem())
 	case lights.Unknown:
-		return doctor.Open(check, "Try it: roomd lights test "+role+", with no roomd running, or the page's list of lights.", "It has not told yet how it is.")
+		return doctor.Open(check, "doc-light-unknown", "role", role, "name", role)
 	case lights.Held:
-		return doctor.Good(check, "%s; a hand has moved it.", answers(v))
+		return doctor.Good(check, "doc-light-held", "n", len(v.Lamps))
 	}
-	return doctor.Good(check, "%s.", answers(v))
+	return doctor.Good(check, "doc-light", "n", len(v.Lamps)-drawn(v))
 }
 
-func answers(v room.LightView) string {
-	if len(v.Lamps) == 1 {
-		return "It answers"
+// drawn counts the simulated lamps of a role.
+func drawn(v room.LightView) (n int) {
+	for _, l := range v.Lamps {
+		if l.Drawn {
+			n++
+		}
 	}
-	return fmt.Sprintf("Its %d lamps answer", len(v.Lamps))
+	return n
 }
 
 func (x *exam) playlists() (out []doctor.Finding) {
 	for _, p := range x.lib.Problems() {
-		out = append(out, doctor.Bad("playlists", p.Do, "%s", p.Says))
+		out = append(out, doctor.Faulty("playlists", p))
 	}
 	ready, all := 0, 0
 	for _, v := range x.lib.List() {
@@ -417,11 +404,11 @@ func (x *exam) playlists() (out []doctor.Finding) {
 	}
 	if x.lib.scan != nil {
 		if p := x.lib.scan.Progress(); p.Done < p.Total {
-			return append(out, doctor.Open("playlists", "Wait, or run roomd check.", "%d of %d can be played; %d of %d tracks have been heard through.", ready, all, p.Done, p.Total))
+			return append(out, doctor.Open("playlists", "doc-playlists-wait", "ready", ready, "playlists", all, "done", p.Done, "tracks", p.Total))
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, doctor.Good("playlists", "%d of %d can be played.", ready, all))
+		out = append(out, doctor.Good("playlists", "doc-playlists", "ready", ready, "playlists", all))
 	}
 	return out
 }
@@ -432,26 +419,36 @@ const renewal = 7 * 24 * time.Hour
 func (x *exam) https() doctor.Finding {
 	const check = "https"
 	if x.certs == nil {
-		return doctor.Open(check, "Take https: {off: true} out of the room file, and give roomd a data folder that it may write.", "The page is served without it: whoever is in the network may read along.")
+		return doctor.Open(check, "doc-http")
 	}
 	until, err := x.certs.Until()
 	if err != nil {
-		return doctor.Bad(check, "Start roomd again; if it stays, the log says why.", "There is no certificate: %v.", err)
+		return doctor.Bad(check, "doc-https-none").With(err.Error())
 	}
 	if left := time.Until(until); left < renewal {
-		return doctor.Bad(check, "Renew the certificate that the room file names; if it is roomd's own, check the computer's date.", "The certificate ends on %s.", until.Format("2 January 2006"))
+		return doctor.Bad(check, "doc-https-ends", "until", until)
 	}
 	for _, p := range x.certs.Problems() {
-		return doctor.Bad(check, p.Do, "%s", p.Says)
+		return doctor.Faulty(check, p)
 	}
-	return doctor.Good(check, "The certificate is good until %s.", until.Format("2 January 2006"))
+	if x.certs.Own() {
+		return doctor.Good(check, "doc-https", "until", until)
+	}
+	if !x.certs.Narrow() {
+		return doctor.Open(check, "doc-https-wide", "until", until, "fingerprint", x.certs.Fingerprint())
+	}
+	return doctor.Good(check, "doc-https-own", "until", until, "fingerprint", x.certs.Fingerprint())
 }
 
 func ffmpeg(ctx context.Context) doctor.Finding {
 	said, err := thisComputer().Run(ctx, "ffmpeg", "-version")
 	if err != nil {
-		return doctor.Bad("ffmpeg", "sudo apt install ffmpeg", "It is not installed: only MP3, FLAC, WAV and Ogg Vorbis can be played.")
+		return doctor.Bad("ffmpeg", "doc-ffmpeg-missing")
 	}
 	line, _, _ := strings.Cut(said, " Copyright")
-	return doctor.Good("ffmpeg", "%s is installed.", strings.TrimSpace(line))
+	code := "doc-ffmpeg"
+	if !decode.Confined() {
+		code = "doc-ffmpeg-open"
+	}
+	return doctor.Good("ffmpeg", code, "version", strings.TrimSpace(line))
 }

@@ -10,10 +10,10 @@ import (
 	"roomd/player/decode/endings"
 )
 
-// TestEndingsAreAsDocumented holds that README and docs/playlists.md name each ending that counts as music, and no other.
+// TestEndingsAreAsDocumented holds that docs/sound.md and docs/playlists.md name each ending that counts as music, and no other.
 func TestEndingsAreAsDocumented(t *testing.T) {
 	for file, part := range map[string]string{
-		"README.md":         `(?s)With .ffmpeg. installed: every format.*?behind a guard`,
+		"docs/sound.md":     `(?s)With .ffmpeg. installed: every format.*?by beep`,
 		"docs/playlists.md": `(?s)Music files end in .*?\n\n`,
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(file)))

@@ -13,6 +13,7 @@ import (
 // TestNothingAnalyzedInSession copies music into the playlists folder while a session runs: it is seen, and heard through only when the
 // session is over.
 func TestNothingAnalyzedInSession(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
 	d.start()

@@ -3,10 +3,18 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"roomd/rig"
 )
 
 // TestImportRules holds the map of the packages: who may know whom, and the one place where a library is used.
@@ -49,6 +57,8 @@ func TestImportRules(t *testing.T) {
 		"github.com/ebitengine/purego": {"player/output"},
 		"go.yaml.in/yaml":              {"playlists", "room"},
 		"github.com/fsnotify/fsnotify": {"playlists"},
+		"github.com/hashicorp/mdns":    {"room/mqtt"},
+		"github.com/nats-io":           {"web/desk"},
 		"roomd/cmd":                    {},
 		"roomd/rig":                    {},
 	}
@@ -78,6 +88,78 @@ func TestImportRules(t *testing.T) {
 					t.Errorf("%s imports %s, which belongs to %v", pkg, d, trees)
 				}
 			}
+		}
+	}
+	files, err := exec.Command("grep", "-rl", "--include=*.go", "--exclude=*_test.go", `^	"github.com/nats-io/`, "../..").Output()
+	if err != nil || strings.TrimSpace(string(files)) != "../../web/desk/broker.go" {
+		t.Errorf("nats-server is imported in %s: %v", files, err)
+	}
+}
+
+// importMap imports what has been checked already, by the name that the importing package knows it by.
+type importMap struct {
+	checked map[string]*types.Package
+	names   map[string]string
+}
+
+func (m importMap) Import(path string) (*types.Package, error) {
+	if name, ok := m.names[path]; ok {
+		path = name
+	}
+	if pkg, ok := m.checked[path]; ok {
+		return pkg, nil
+	}
+	return nil, errors.New("not listed: " + path)
+}
+
+// TestElsewhere checks the types of every package on the systems where only developers run roomd. To compile for each takes a
+// minute more: make bars does.
+func TestElsewhere(t *testing.T) {
+	rig.Arithmetic(t)
+	t.Parallel()
+	for _, on := range []string{"windows/amd64", "darwin/arm64"} {
+		system, processor, _ := strings.Cut(on, "/")
+		list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Dir,GoFiles,ImportMap", "roomd/...")
+		list.Env = append(os.Environ(), "GOOS="+system, "GOARCH="+processor, "CGO_ENABLED=0")
+		list.Stderr = os.Stderr
+		out, err := list.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", on, err)
+		}
+		files, own := token.NewFileSet(), 0
+		checked := map[string]*types.Package{"unsafe": types.Unsafe}
+		for dec := json.NewDecoder(strings.NewReader(string(out))); ; { // each package after those that it imports
+			var p struct {
+				ImportPath, Dir string
+				GoFiles         []string
+				ImportMap       map[string]string
+			}
+			if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if p.ImportPath == "unsafe" {
+				continue
+			}
+			var parsed []*ast.File
+			for _, name := range p.GoFiles {
+				f, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+				if err != nil {
+					t.Fatalf("%s: %v", on, err)
+				}
+				parsed = append(parsed, f)
+			}
+			ours := strings.HasPrefix(p.ImportPath, "roomd/")
+			if ours {
+				own++
+			}
+			check := types.Config{Importer: importMap{checked, p.ImportMap}, Sizes: types.SizesFor("gc", processor), IgnoreFuncBodies: !ours,
+				Error: func(err error) { t.Errorf("%s: %v", on, err) }}
+			checked[p.ImportPath], _ = check.Check(p.ImportPath, files, parsed, nil)
+		}
+		if own < 20 {
+			t.Errorf("%s: only %d packages checked", on, own)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"roomd/player"
+	"roomd/rig"
 	"roomd/room"
 )
 
@@ -93,6 +94,7 @@ func apart(a, b []byte) (most int32) {
 
 // TestPartsOfARender holds that a part of a playlist of beds is what the whole has there.
 func TestPartsOfARender(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	cfg, _, _ := room.LoadConfig(filepath.Join(t.TempDir(), "room.yaml"))
 	lib := openLibrary(t.TempDir(), cfg, filepath.Join(t.TempDir(), "analysis"), slog.New(slog.DiscardHandler))

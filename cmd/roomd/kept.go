@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
+
+	"roomd/room"
 )
 
 // keptRoomFile is a copy of the last room file without errors: a power cut can leave the file itself empty.
@@ -23,7 +25,7 @@ func keepRoomFile(c *call) error {
 	if was, err := os.ReadFile(keptRoomFile(c)); err == nil && bytes.Equal(was, text) {
 		return nil
 	}
-	return renameio.WriteFile(keptRoomFile(c), text, 0o600)
+	return maybe.WriteFile(keptRoomFile(c), text, 0o600)
 }
 
 // restoreRoomFile sets a room file aside that a power cut has emptied, puts the kept one in its place, and says so. A
@@ -39,13 +41,13 @@ func (h *house) restoreRoomFile(c *call) {
 	}
 	aside := fmt.Sprintf("%s.damaged-%d", c.config, time.Now().Unix())
 	// The empty file stays until the kept one replaces it, so that no power cut leaves none.
-	if err := errors.Join(os.WriteFile(aside, text, 0o600), renameio.WriteFile(c.config, kept, 0o640)); err != nil {
+	if err := errors.Join(os.WriteFile(aside, text, 0o600), maybe.WriteFile(c.config, kept, 0o600)); err != nil {
 		h.log.Error("the room file is empty, and the kept one can't be put in its place", "err", err)
-		h.always("room", "The room file is empty, so the room runs on its defaults.", "Copy "+keptRoomFile(c)+" to "+c.config+" and start roomd again.")
+		h.always(room.NewProblem("room", "room-file-empty", "from", keptRoomFile(c), "to", c.config).With(err.Error()))
 		return
 	}
 	h.log.Warn("the room file was empty; the last one without errors is in its place", "aside", aside)
-	h.always("room", "The room file was empty, perhaps after a power cut. The last one that worked is used.", "Check that it is what you want: "+c.config+".")
+	h.always(room.NewProblem("room", "room-file-restored", "file", c.config))
 }
 
 // emptied tells whether a file is what a power cut leaves: nothing, or zeros.

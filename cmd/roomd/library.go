@@ -100,7 +100,7 @@ func (l *library) moved(ctx context.Context, path string, among []string) string
 }
 
 // probeVersion begins what is kept of a file's headers and tags. Another one has them read anew.
-const probeVersion = "2 "
+const probeVersion = "3 "
 
 // probe tells a file's headers and tags. They are kept: asking a decoder takes a twentieth of a second.
 func (l *library) probe(ctx context.Context, path string, st os.FileInfo) (p decode.Info, err error) {
@@ -134,7 +134,8 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 	if err != nil {
 		return playlists.Track{Problem: decode.Says(err)}, err
 	}
-	t := playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration, Rate: p.Rate, Voice: p.Voice, Loudness: p.Loudness, HasLoudness: p.HasLoudness}
+	t := playlists.Track{Title: p.Title, Artist: p.Artist, Album: p.Album, Length: p.Duration, Rate: p.Rate, Voice: p.Voice, Loudness: p.Loudness, HasLoudness: p.HasLoudness,
+		Intensity: p.Intensity, Rated: p.Intensity > 0}
 	if l.cache == nil {
 		return t, nil
 	}
@@ -145,6 +146,12 @@ func (l *library) measure(ctx context.Context, path string) (playlists.Track, er
 		t.Levelled, t.LevelledAt = a.Levelled, a.LevelledAt
 		if t.LeadIn >= t.Length {
 			t.Problem = decode.Says(decode.ErrNoSound)
+		}
+		if !t.Rated {
+			t.Intensity = a.Intensity()
+		}
+		if a.Features == nil && l.busy != nil { // the running room has the time; a person who checks a file waits
+			l.scan.Renew(path)
 		}
 	} else {
 		l.scan.Add(path)
@@ -173,15 +180,16 @@ func (l *library) find(ctx context.Context, id string) (playlists.Playlist, erro
 	e, ok := l.Library.Resolve(ctx, id)
 	switch {
 	case !ok:
-		return playlists.Playlist{}, &room.Refused{Field: "playlist", Reason: fmt.Sprintf("There is no playlist %q.", id)}
+		return playlists.Playlist{}, room.Refuse("unknown-playlist", "playlist", id).Of("playlist")
 	case ctx.Err() != nil:
 		return playlists.Playlist{}, ctx.Err()
 	case !e.Ready:
-		says := "It is still being read. Try again in a moment."
 		if errs := e.Problems.Errors(); len(errs) > 0 {
-			says = errs[0].String()
+			refused := room.Refuse("broken-playlist")
+			refused.Details = errs[0].String()
+			return playlists.Playlist{}, refused
 		}
-		return playlists.Playlist{}, &room.Refused{Reason: "This playlist can't be started: " + says}
+		return playlists.Playlist{}, room.Refuse("playlist-unread")
 	}
 	return *e.Playlist, nil
 }
@@ -213,9 +221,13 @@ func (l *library) List() []room.PlaylistView {
 	for _, e := range l.Library.List() {
 		pl := e.Playlist
 		v := room.PlaylistView{ID: e.ID, Name: pl.Name, About: pl.About, LengthMS: pl.Length().Milliseconds(), Ready: e.Ready, Revision: pl.Revision, File: e.File,
-			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Brief().Strings(), Phases: []room.PhaseView{}}
-		if w := measuring(pl); w != "" {
-			v.Warnings = append(v.Warnings, w)
+			Errors: e.Problems.Errors().Strings(), Warnings: e.Problems.Warnings().Brief().Strings(), Phases: []room.PhaseView{}, Remarks: []room.RemarkView{}}
+		for _, p := range append(e.Problems.Errors(), e.Problems.Warnings().Brief()...) {
+			v.Remarks = append(v.Remarks, remark(p))
+		}
+		if p, ok := measuring(pl); ok {
+			v.Warnings = append(v.Warnings, p.Says)
+			v.Remarks = append(v.Remarks, room.RemarkView{Problem: p})
 		}
 		at := time.Duration(0)
 		for _, ph := range pl.Phases {
@@ -231,8 +243,20 @@ func (l *library) List() []room.PlaylistView {
 	return out
 }
 
-// measuring says how far a playlist's tracks have been heard through; empty: all were.
-func measuring(pl *playlists.Playlist) string {
+// remark is what an error or a warning means to a therapist.
+func remark(p playlists.Problem) room.RemarkView {
+	code := p.Code
+	switch {
+	case code == "" && p.Severity == playlists.Error:
+		code = "playlist-error"
+	case code == "":
+		code = "playlist-warning"
+	}
+	return room.RemarkView{Problem: room.NewProblem("playlist", code, "name", p.Of).With(p.String()), Error: p.Severity == playlists.Error}
+}
+
+// measuring says how far a playlist's tracks have been heard through; ok is false where all were.
+func measuring(pl *playlists.Playlist) (says room.Problem, ok bool) {
 	all, done, guessed := 0, 0, 0
 	for _, ph := range pl.Phases {
 		for _, it := range ph.Music {
@@ -248,22 +272,22 @@ func measuring(pl *playlists.Playlist) string {
 	}
 	switch {
 	case done == all:
-		return ""
+		return room.Problem{}, false
 	case guessed == 0:
-		return fmt.Sprintf("%d of %d tracks are measured; until then their tags tell how loud they are.", done, all)
+		return room.NewProblem("playlist", "tracks-tagged", "done", done, "all", all), true
 	}
-	return fmt.Sprintf("%d of %d tracks are measured; started now, the others may sound too soft.", done, all)
+	return room.NewProblem("playlist", "tracks-unmeasured", "done", done, "all", all), true
 }
 
 // Problems is what is wrong with the folder and the playlists in it.
 func (l *library) Problems() []room.Problem {
 	var out []room.Problem
 	for _, p := range l.Library.Problems() {
-		out = append(out, room.Problem{Part: "playlist", Says: sentence(p.Says) + " (" + p.File + ")", Do: sentence(p.Write)})
+		out = append(out, remark(p).Problem)
 	}
 	for _, e := range l.Library.List() {
 		if errs := e.Problems.Errors(); len(errs) > 0 {
-			out = append(out, room.Problem{Part: "playlist", Says: errs[0].String(), Do: "Correct the file; the list shows all that is wrong with it. The other playlists work."})
+			out = append(out, room.NewProblem("playlist", "playlist-broken", "playlist", e.Playlist.Name).With(errs[0].String()))
 		}
 	}
 	return out

@@ -13,24 +13,54 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
+	"roomd/playlists"
 	"roomd/room"
 	"roomd/room/lights"
 	"roomd/room/mqtt"
+	"roomd/web"
 )
 
 // surveyFor is how long the broker is listened to: what is retained comes at once, a device that is asked within a second.
 const surveyFor = 3 * time.Second
 
-const writeLightsCommand = "write: roomd lights, roomd lights test ROLE|TOPIC, or roomd lights simulate PLAYLIST [--out FILE.svg]"
-
 // lightsCommand finds, tests and rehearses the room's lights.
-func lightsCommand(ctx context.Context, c *call) error {
-	out := c.flags.String("out", "", "with simulate: an SVG file")
-	lowest := c.flags.Int("lowest", 0, "with test: the lowest level at which somebody has seen light")
-	words, err := c.parse()
-	if err != nil {
-		return err
+func lightsCommand(c *call) *cobra.Command {
+	cmd := &cobra.Command{Use: "lights", Short: "List the lights that the room's broker offers, each with its line for the room file", Args: cobra.ArbitraryArgs, Annotations: on(theRoom)}
+	asJSON := cmd.Flags().Bool("json", false, "print them as JSON")
+	cmd.RunE = func(cmd *cobra.Command, words []string) error {
+		if len(words) > 0 {
+			return unknownCommand(cmd, words[0])
+		}
+		return c.withRoomFile(func(cfg room.Config) error { return listLights(cmd.Context(), c, cfg, *asJSON) })
 	}
+	test := &cobra.Command{Use: "test ROLE|TOPIC", Short: "Find out what a light can do, gently, while no roomd runs", Args: takes(1, 1), Annotations: on(theRoom),
+		Example: "  roomd lights test ambient\n  roomd lights test ambient --lowest 5",
+		ValidArgsFunction: c.completing(1, func(cfg room.Config) (names []string) {
+			for role, lamps := range cfg.Lights {
+				names = append(names, role)
+				for _, l := range lamps {
+					names = append(names, l.Topic)
+				}
+			}
+			return names
+		})}
+	lowest := test.Flags().Int("lowest", 0, "the lowest `LEVEL` at which somebody has seen light")
+	test.RunE = func(cmd *cobra.Command, words []string) error {
+		return c.withRoomFile(func(cfg room.Config) error { return testLights(cmd.Context(), c, cfg, words[0], *lowest) })
+	}
+	simulate := &cobra.Command{Use: "simulate PLAYLIST", Short: "Tell a session's light by time, and draw it", Args: takes(1, 1), Annotations: on(files), ValidArgsFunction: c.playlistIDs(1)}
+	out := simulate.Flags().String("out", "", "an SVG `FILE` to draw it in")
+	simulate.RunE = func(cmd *cobra.Command, words []string) error {
+		return c.withRoomFile(func(cfg room.Config) error { return simulateLights(cmd.Context(), c, cfg, words[0], *out) })
+	}
+	cmd.AddCommand(test, simulate)
+	return cmd
+}
+
+// withRoomFile reads the room file; what is wrong in it is printed, and the defaults stand there.
+func (c *call) withRoomFile(do func(room.Config) error) error {
 	cfg, problems, err := room.LoadConfig(c.config)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -40,26 +70,24 @@ func lightsCommand(ctx context.Context, c *call) error {
 			return err
 		}
 	}
-	switch {
-	case len(words) == 0:
-		return listLights(ctx, c, cfg)
-	case words[0] == "test" && len(words) == 2:
-		return testLights(ctx, c, cfg, words[1], *lowest)
-	case words[0] == "simulate" && len(words) == 2:
-		return simulateLights(ctx, c, cfg, words[1], *out)
-	}
-	return usageError{errors.New(writeLightsCommand)}
+	return do(cfg)
 }
 
 // errNoBroker says that there are no lights to find.
 var errNoBroker = errors.New("the room's broker is the one inside roomd, and its only lights are the simulated ones: write mqtt: {broker: mqtt://HOST:1883} into the room file")
 
+// brokerWait is how long a broker may take to let roomd in.
+const brokerWait = 6 * time.Second
+
+// errSilentBroker says that a broker neither lets roomd in nor says why.
+var errSilentBroker = errors.New("the broker does not answer")
+
 // reach connects to the room's broker.
-func reach(ctx context.Context, cfg room.Config) (*mqtt.Client, error) {
+func reach(ctx context.Context, cfg room.Config) (_ *mqtt.Client, err error) {
 	if embedded(cfg) {
 		return nil, errNoBroker
 	}
-	conn, err := mqtt.Dial(mqtt.Options{Broker: cfg.MQTT.Broker, CA: cfg.MQTT.CA, Log: slog.New(slog.DiscardHandler)})
+	conn, err := mqtt.Dial(mqtt.Options{Broker: cfg.MQTT.Broker, CA: cfg.MQTT.CA, ClockSet: room.ClockSet, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -72,21 +100,31 @@ func reach(ctx context.Context, cfg room.Config) (*mqtt.Client, error) {
 			}
 		}
 	})
-	select {
-	case <-open:
-		return conn, nil
-	case <-ctx.Done():
-		err = ctx.Err()
-	case <-time.After(6 * time.Second):
-		err = errors.New("the broker does not answer")
-		if p := conn.Problem(); p != nil {
-			says := room.NewProblem("broker", p.Code, p.Args...)
-			err = errors.New(says.Says + " " + says.Do)
+	defer func() {
+		if err != nil {
+			conn.Close()
 		}
+	}()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for late := time.After(brokerWait); ; {
+		select {
+		case <-open:
+			return conn, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-look.C: // a broker that refuses a password is not asked again
+			if p := conn.Problem(); p == nil || p.Code != "broker-password" {
+				continue
+			}
+		case <-late:
+		}
+		return nil, brokerTrouble(conn)
 	}
-	conn.Close()
-	return nil, err
 }
+
+// asError is a problem as a command tells it.
+func asError(p room.Problem) error { return web.Trouble{Problem: p} }
 
 func survey(ctx context.Context, conn *mqtt.Client) []lights.Offer {
 	ctx, stop := context.WithTimeout(ctx, surveyFor)
@@ -114,14 +152,82 @@ func uses(cfg room.Config, offers []lights.Offer, o lights.Offer) (role, group s
 	return "", group
 }
 
+// overlap finds a topic that two lists of lamps both move: a lamp in both, or one in a group that is in the other.
+func overlap(offers []lights.Offer, a, b []lights.Lamp) (topic string, is bool) {
+	moved := func(l lights.Lamp) []string {
+		topics := []string{l.Topic}
+		for _, o := range offers {
+			if o.Lamp.Topic == l.Topic {
+				topics = append(topics, o.Members...)
+			}
+		}
+		return topics
+	}
+	for _, x := range a {
+		for _, y := range b {
+			for _, t := range moved(y) {
+				if x.Driver != "simulated" && y.Driver != "simulated" && slices.Contains(moved(x), t) {
+					return t, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+// anyOverlap finds the role whose lamps overlap with some.
+func anyOverlap(offers []lights.Offer, roles map[string][]lights.Lamp, lamps []lights.Lamp) (role, topic string, is bool) {
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		if topic, is := overlap(offers, lamps, roles[role]); is {
+			return role, topic, true
+		}
+	}
+	return "", "", false
+}
+
+// clashes are the roles of the room file that would move the same lamp, because the broker has it in a group. Each would take the
+// other's move for a person's.
+func clashes(ctx context.Context, cfg room.Config, at func(keys ...string) playlists.Place) (playlists.Problems, error) {
+	grouped := map[string][]lights.Lamp{} // by role, of the only driver with groups
+	for role, lamps := range cfg.Lights {
+		for _, l := range lamps {
+			if l.Driver == "zigbee2mqtt" {
+				grouped[role] = append(grouped[role], l)
+			}
+		}
+	}
+	if len(grouped) < 2 {
+		return nil, nil
+	}
+	conn, err := reach(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	offers := survey(ctx, conn)
+	var out playlists.Problems
+	before := map[string][]lights.Lamp{}
+	for _, role := range slices.Sorted(maps.Keys(grouped)) {
+		if other, topic, is := anyOverlap(offers, before, grouped[role]); is {
+			out = append(out, playlists.Problem{Place: at("lights", role), Severity: playlists.Error,
+				Says: fmt.Sprintf("the roles %s and %s both move %s, one of them through a group", other, role, topic), Write: "give each lamp to one role: roomd lights lists the groups"})
+		}
+		before[role] = grouped[role]
+	}
+	return out, nil
+}
+
 // listLights tells what the room's broker offers, and how the room file names it.
-func listLights(ctx context.Context, c *call, cfg room.Config) error {
+func listLights(ctx context.Context, c *call, cfg room.Config, asJSON bool) error {
 	conn, err := reach(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	offers := survey(ctx, conn)
+	if asJSON {
+		return printJSON(c.stdout, offered(cfg, offers))
+	}
 	profiles, err := lights.LoadProfiles(profilesIn(c.data))
 	if err != nil {
 		fmt.Fprintln(c.stderr, "roomd lights:", err)
@@ -135,6 +241,28 @@ func listLights(ctx context.Context, c *call, cfg room.Config) error {
 		printOffer(c.stdout, cfg, offers, o, profiles)
 	}
 	return printMissing(c.stdout, cfg, offers)
+}
+
+// lightJSON is a light that the broker offers, for a program.
+type lightJSON struct {
+	Driver  string   `json:"driver"`
+	Topic   string   `json:"topic"`
+	Name    string   `json:"name,omitempty"`
+	Role    string   `json:"role,omitempty"`    // that the room file gives it
+	Group   string   `json:"group,omitempty"`   // the role and topic of a group that it is in
+	Members []string `json:"members,omitempty"` // topics, of a group
+	Can     string   `json:"can"`
+	Trouble string   `json:"trouble,omitempty"` // why roomd can't use it as it is
+	Line    string   `json:"line"`              // for the room file
+}
+
+func offered(cfg room.Config, offers []lights.Offer) []lightJSON {
+	out := []lightJSON{}
+	for _, o := range offers {
+		role, group := uses(cfg, offers, o)
+		out = append(out, lightJSON{o.Lamp.Driver, o.Lamp.Topic, o.Name, role, group, o.Members, o.Caps.String(), o.Trouble, o.Lamp.YAML()})
+	}
+	return out
 }
 
 func printOffer(to io.Writer, cfg room.Config, offers []lights.Offer, o lights.Offer, profiles lights.Profiles) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -112,5 +113,71 @@ func TestMonitoring(t *testing.T) {
 	}
 	if out, err := exec.Command(promtool, "check", "rules", file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestPrometheusScrapes has a Prometheus with the file of docs/monitoring scrape a room over https: with the room's own authority
+// from /ca.pem it can, with another room's it can't.
+func TestPrometheusScrapes(t *testing.T) {
+	t.Parallel()
+	prometheus := tool(t, "prometheus")
+	example, err := os.ReadFile(filepath.Join("..", "..", "docs", "monitoring", "prometheus.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	private := fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))
+	authority := func(name, listen string) *daemon {
+		d := newDaemon(t, nil, map[string]string{"room.yaml": fmt.Sprintf("audio: {output: none}\nhttps: {listen: %q}\n", listen)})
+		d.start()
+		resp, err := http.Get("http://" + d.addr + "/ca.pem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(resp.Status, err)
+		}
+		write(t, dir, name, string(b))
+		return d
+	}
+	d := authority("willow.pem", private)
+	authority("other.pem", fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)))
+	write(t, dir, "willow.token", d.token)
+	for _, c := range []struct{ ca, health string }{{"willow.pem", "up"}, {"other.pem", "down"}} {
+		own := filepath.Join(dir, c.health)
+		if err := os.Mkdir(own, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		file := string(example)
+		for _, r := range [][2]string{{"/etc/prometheus/willow.pem", filepath.Join(dir, c.ca)}, {"/etc/prometheus/willow.token", filepath.Join(dir, "willow.token")},
+			{"willow.local:443", private}, {"rule_files: [alerts.yml]", "global: {scrape_interval: 1s}"}} {
+			if !strings.Contains(file, r[0]) {
+				t.Fatalf("prometheus.yml does not say %q", r[0])
+			}
+			file = strings.Replace(file, r[0], r[1], 1)
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))
+		rig.Run(t, own, prometheus, nil, "--config.file="+write(t, own, "prometheus.yml", file), "--storage.tsdb.path="+filepath.Join(own, "data"), "--web.listen-address="+addr)
+		var found struct {
+			Data struct {
+				ActiveTargets []struct{ Health, LastError string }
+			}
+		}
+		rig.Eventually(t, 30*time.Second, "it has scraped", func() bool {
+			resp, err := http.Get("http://" + addr + "/api/v1/targets")
+			if err != nil {
+				return false
+			}
+			defer resp.Body.Close()
+			targets := &found.Data.ActiveTargets
+			return json.NewDecoder(resp.Body).Decode(&found) == nil && len(*targets) == 1 && (*targets)[0].Health != "unknown"
+		})
+		if is := found.Data.ActiveTargets[0]; is.Health != c.health {
+			t.Errorf("with %s it is %s, not %s: %s", c.ca, is.Health, c.health, is.LastError)
+		} else if c.health == "down" && !strings.Contains(is.LastError, "x509") {
+			t.Error(is.LastError)
+		}
 	}
 }

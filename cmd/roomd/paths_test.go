@@ -179,7 +179,7 @@ func TestVersionsCommand(t *testing.T) {
 		{[]string{"compare", "x", "1"}, exitOK, "-name: Before\n+name: Now"},
 		{[]string{"restore", "x", "7"}, exitError, "x has no version 7"},
 		{[]string{"restore", "x", "seven"}, exitUsage, "not the number of a version"},
-		{[]string{"restore", "x"}, exitUsage, "roomd playlist new"},
+		{[]string{"restore", "x"}, exitUsage, "roomd playlist restore PLAYLIST NUMBER"},
 		{[]string{"versions", "starter/quiet"}, exitError, "not a file"},
 		{[]string{"restore", "x", "1"}, exitOK, "version 1 is restored"},
 		{[]string{"versions", "x"}, exitOK, "2  replaced"},
@@ -239,7 +239,7 @@ func TestCheckIsWatched(t *testing.T) {
 	music(t, filepath.Join(data, "playlists", "evening"), tones)
 	start := func(args ...string) (*exec.Cmd, *os.File) {
 		tty, slave := terminal(t)
-		cmd := exec.CommandContext(t.Context(), theBinary(), append([]string{"check", "evening"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), theBinary(t), append([]string{"check", "evening"}, args...)...)
 		cmd.Env = append(os.Environ(), "ROOMD_DATA="+data)
 		cmd.Stderr = slave
 		if err := cmd.Start(); err != nil {

@@ -24,7 +24,7 @@ func TestPlaylistNew(t *testing.T) {
 		music(t, filepath.Join(root, "evening", dir), map[string]tone{"one.wav": {300, 90, -20}})
 	}
 	for _, args := range [][]string{{"playlist"}, {"playlist", "old", "evening"}, {"playlist", "new"}, {"schema", "light"}, {"schema"}} {
-		if code, _, bad := roomd(t, env, args...); code != exitUsage || !strings.Contains(bad, "write: roomd") {
+		if code, _, bad := roomd(t, env, args...); code != exitUsage || !strings.Contains(bad, "Usage: roomd ") {
 			t.Errorf("%v: %d %s", args, code, bad)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"roomd/player"
 	"roomd/player/loudness"
 	"roomd/playlists"
@@ -18,18 +21,24 @@ import (
 	"roomd/room/lights"
 )
 
+func plotCommand(c *call) *cobra.Command {
+	cmd := &cobra.Command{Use: "plot PLAYLIST --out FILE.svg", Short: "Draw a session: phases, music, loudness and light", Args: takes(1, 1), Annotations: on(files), ValidArgsFunction: c.playlistIDs(1), DisableFlagsInUseLine: true,
+		Long:    "Draw a session as planned: phases, music, loudness and light by time. For phases with a pool the picture also shows the intensity that they plan, and that of what plays.",
+		Example: "  roomd plot evening --out evening.svg\n  roomd plot starter/tour --out tour.png"}
+	out := cmd.Flags().String("out", "", "the `FILE`: a picture as .svg or .png, or what it is drawn of as .json")
+	seed := cmd.Flags().Uint64("seed", 1, "of shuffled phases and of pools")
+	needsOut(cmd)
+	cmd.RunE = func(cmd *cobra.Command, words []string) error { return plot(cmd.Context(), c, words[0], *out, *seed) }
+	return cmd
+}
+
 // plot draws a playlist's arc: phases, music, loudness and light by time, as a session plays it when every phase is let go
 // at its planned end.
-func plot(ctx context.Context, c *call) error {
-	out := c.flags.String("out", "", "the picture: .svg or .png")
-	seed := c.flags.Uint64("seed", 1, "of shuffled phases")
-	words, err := c.parse()
-	if err != nil {
-		return err
-	}
-	draw := map[string]func(room.ArcView) ([]byte, error){".svg": arcSVG, ".png": arcPNG}[strings.ToLower(filepath.Ext(*out))]
-	if len(words) != 1 || draw == nil {
-		return usageError{errors.New("write: roomd plot PLAYLIST --out FILE.svg (or FILE.png)")}
+func plot(ctx context.Context, c *call, name, out string, seed uint64) error {
+	asJSON := func(v room.ArcView) ([]byte, error) { return json.MarshalIndent(v, "", "  ") }
+	draw := map[string]func(room.ArcView) ([]byte, error){".svg": arcSVG, ".png": arcPNG, ".json": asJSON}[strings.ToLower(filepath.Ext(out))]
+	if draw == nil {
+		return usageError{fmt.Errorf("--out %s: name a file that ends in .svg, .png or .json", out)}
 	}
 	cfg, _, err := room.LoadConfig(c.config)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -38,7 +47,7 @@ func plot(ctx context.Context, c *call) error {
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
 	defer lib.Close()
-	id, err := lib.open(words[0])
+	id, err := lib.open(name)
 	if err != nil {
 		return err
 	}
@@ -53,7 +62,7 @@ func plot(ctx context.Context, c *call) error {
 	if err != nil {
 		log.Warn("profiles of lights", "err", err)
 	}
-	v, err := lib.picture(pl, cfg, tested, *seed)
+	v, err := lib.picture(pl, cfg, tested, seed)
 	if err != nil {
 		return err
 	}
@@ -61,7 +70,7 @@ func plot(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(*out, b, 0o644)
+	return os.WriteFile(out, b, 0o644)
 }
 
 // picture is all that is drawn of a playlist's arc.

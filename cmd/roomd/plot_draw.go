@@ -9,6 +9,7 @@ import (
 	"image/draw"
 	"image/png"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,12 +43,13 @@ const (
 
 // Measures and colours of the picture: light, so that it prints.
 const (
-	plotWidth = 1600.0
-	plotLeft  = 76.0
-	plotRight = 28.0
-	loudHigh  = 200.0
-	rowHigh   = 34.0
-	lightHigh = 64.0
+	plotWidth   = 1600.0
+	plotLeft    = 76.0
+	plotRight   = 28.0
+	loudHigh    = 200.0
+	rowHigh     = 34.0
+	intenseHigh = 64.0
+	lightHigh   = 64.0
 
 	paper, ink, faint, rule = "#fdfbf7", "#2b241b", "#7d7264", "#cfc5b6"
 	trackOne, trackTwo      = "#d9922e", "#b8701a"
@@ -65,7 +67,42 @@ func arcHeight(v room.ArcView) float64 {
 
 // chartHeight is how high the picture is without its list.
 func chartHeight(v room.ArcView) float64 {
-	return 128 + loudHigh + 44 + 3*rowHigh + 46 + float64(len(v.Lights))*(lightHigh+26) + 66
+	high := 128 + loudHigh + 44 + 3*rowHigh + 46 + float64(len(v.Lights))*(lightHigh+26) + 66
+	if pooled(v) {
+		high += intenseHigh + 32
+	}
+	return high
+}
+
+// pooled says whether any piece comes from a pool.
+func pooled(v room.ArcView) bool {
+	return slices.ContainsFunc(v.Clips, func(c room.ArcClip) bool { return c.Intensity > 0 })
+}
+
+// drawIntensity draws what each phase asks of its pool, and what is laid from it.
+func drawIntensity(to canvas, v room.ArcView, at float64, x func(int64) float64) {
+	y := func(intensity float64) float64 { return at + intenseHigh*(5-intensity)/4 }
+	for i := 1.0; i <= 5; i++ {
+		to.line([]point{{plotLeft, y(i)}, {plotWidth - plotRight, y(i)}}, rule, 0.6, false)
+		to.text(point{plotLeft - 8, y(i) + 4}, strconv.Itoa(int(i)), 10, faint, toRight, false)
+	}
+	to.text(point{plotLeft, at - 6}, "intensity: planned (dashed), and of what plays", 12, ink, fromLeft, true)
+	for _, c := range v.Clips {
+		if c.Intensity == 0 {
+			continue
+		}
+		fill := trackOne
+		if c.Bed != "" {
+			fill = bedFill
+		}
+		a, z := x(c.StartMS+c.FadeInMS/2), x(c.EndMS-c.FadeOutMS/2)
+		to.area([]point{{a, y(1) + 4}, {a, y(c.Intensity)}, {z, y(c.Intensity)}, {z, y(1) + 4}}, fill, 0.75)
+	}
+	for _, ph := range v.Phases {
+		if ph.Course != nil {
+			to.line([]point{{x(ph.StartMS), y(ph.Course.From)}, {x(ph.EndMS), y(ph.Course.To)}}, ink, 1.4, true)
+		}
+	}
 }
 
 // drawArc draws the picture, 1600 wide and as high as arcHeight says.
@@ -201,6 +238,10 @@ func drawArc(to canvas, v room.ArcView) {
 	to.text(point{plotLeft - 8, at + rowHigh + 4}, "music", 11, faint, toRight, false)
 	to.text(point{plotLeft - 8, at + 2.5*rowHigh + 4}, "bed covers", 11, faint, toRight, false)
 	at += 3*rowHigh + 46
+	if pooled(v) {
+		drawIntensity(to, v, at, x)
+		at += intenseHigh + 32
+	}
 
 	for _, r := range v.Lights {
 		y := func(l float64) float64 { return at + lightHigh*(1-l/100) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"html"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,9 +30,9 @@ func tones(t *testing.T) (data string) {
 	data = t.TempDir()
 	lists := filepath.Join(data, "playlists")
 	music(t, lists, map[string]tone{"a.wav": {500, 50, -12}, "b.flac": {400, 45, -20}, "d.wav": {700, 33, -30}, "e.wav": {350, 38, -16}})
-	// One that begins with silence, and grows softer.
+	// One that begins with silence, and grows softer; of another rate than the others, so that all is played at 48 kHz.
 	out, err := exec.Command("ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i",
-		"sine=frequency=300:sample_rate=44100:duration=47,volume='if(lt(t,7),0,if(lt(t,27),0.5,0.2))':eval=frame,aformat=channel_layouts=stereo", filepath.Join(lists, "c.flac")).CombinedOutput()
+		"sine=frequency=300:sample_rate=48000:duration=47,volume='if(lt(t,7),0,if(lt(t,27),0.5,0.2))':eval=frame,aformat=channel_layouts=stereo", filepath.Join(lists, "c.flac")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)
 	}
@@ -189,6 +191,60 @@ func TestPicture(t *testing.T) {
 	}
 }
 
+// TestPlotOfAPool holds that the picture shows what a phase asks of its pool and what is laid from it.
+func TestPlotOfAPool(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	if err := os.Mkdir(filepath.Join(data, "playlists"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(data, "playlists", "p.yaml"), []byte(`name: Pools
+phases:
+  - {name: First, stage: preparation, length: 10m, music: {bed: rain}}
+  - {name: Second, stage: administration, length: 30m, intensity: 2..4, pool: [{bed: drone, intensity: 4}, {bed: ocean, intensity: 2}, {bed: rain, intensity: 3}]}
+`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	picture := func(name string) []byte {
+		out := filepath.Join(data, name)
+		if code, _, errs := roomd(t, nil, "plot", "p", "--out", out, "--data", data); code != exitOK {
+			t.Fatalf("plot: %d %s", code, errs)
+		}
+		b, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	var v room.ArcView
+	if err := json.Unmarshal(picture("p.json"), &v); err != nil {
+		t.Fatal(err)
+	}
+	if c := v.Phases[1].Course; v.Phases[0].Course != nil || c == nil || c.From != 2 || c.To != 4 {
+		t.Errorf("Second plans %+v, First %+v", c, v.Phases[0].Course)
+	}
+	want := map[string]float64{"Drone": 4, "Ocean": 2, "Rain": 3}
+	var laid []float64
+	for _, c := range v.Clips {
+		if c.Phase == 1 {
+			laid = append(laid, c.Intensity)
+		}
+		if c.Phase == 0 && c.Intensity != 0 || c.Phase == 1 && c.Intensity != want[c.Title] {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(laid) < 5 || laid[0] != 2 || !slices.Contains(laid[len(laid)-2:], 4) {
+		t.Errorf("laid: %v", laid)
+	}
+	svg := picture("p.svg")
+	if !bytes.Contains(svg, []byte("intensity: planned (dashed), and of what plays")) {
+		t.Error("the picture has no intensity")
+	}
+	if b := picture("p.png"); len(b) == 0 {
+		t.Error("no PNG")
+	}
+}
+
 // TestPlot holds that the command writes a picture that can be opened, with every name in it, and says what it can't do.
 func TestPlot(t *testing.T) {
 	t.Parallel()
@@ -205,6 +261,9 @@ func TestPlot(t *testing.T) {
 	}
 	if err := xml.Unmarshal(b, new(struct{})); err != nil {
 		t.Errorf("no XML: %v", err)
+	}
+	if bytes.Contains(b, []byte("intensity")) {
+		t.Error("it shows the intensity of a playlist without a pool")
 	}
 	for _, w := range []string{"Tones &amp; sea", "First", "until Lozenge", "silence", "Ocean", "1:29 min ± 10 s", "ambient, L*", ">preparation<", ">integration<"} {
 		if !bytes.Contains(b, []byte(w)) {
@@ -225,7 +284,7 @@ func TestPlot(t *testing.T) {
 		says string
 	}{
 		{[]string{"plot", "q", "--out", svg}, exitError, `no playlist or file "q"`},
-		{[]string{"plot", "p", "--out", "arc.gif"}, exitUsage, "FILE.png"},
+		{[]string{"plot", "p", "--out", "arc.gif"}, exitUsage, ".svg, .png or .json"},
 		{[]string{"plot", "p"}, exitUsage, "--out FILE.svg"},
 	} {
 		if code, _, errs := roomd(t, nil, append(c.args, "--data", data)...); code != c.code || !strings.Contains(errs, c.says) {
@@ -259,18 +318,19 @@ func TestArcServed(t *testing.T) {
 // TestPlotOfMany draws many short tracks: each has its number in the picture and its whole name in the list, and what check warns
 // of is drawn where it is.
 func TestPlotOfMany(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := t.TempDir()
 	root := filepath.Join(data, "playlists")
 	tones := map[string]tone{}
 	for i := range 42 {
-		tones[fmt.Sprintf("%02d-track of a long name that has no room in its bar.flac", i+1)] = tone{200 + 10*float64(i), 35, -20}
+		tones[fmt.Sprintf("%02d-track of a long name that has no room in its bar.flac", i+1)] = tone{200 + 10*float64(i), 10, -20}
 	}
 	music(t, filepath.Join(root, "many"), tones)
 	if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "aevalsrc='(if(between(t,40,41),0.6,0.03))*sin(2*PI*400*t)':s=44100:d=80", filepath.Join(root, "jump.flac")).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if err := os.WriteFile(filepath.Join(root, "p.yaml"), []byte("name: Many\ncrossfade: 0s\nphases:\n  - {name: A, stage: preparation, length: 1470s, music: many/}\n  - {name: B, stage: integration, length: 80s, music: [jump.flac, gone.flac]}\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "p.yaml"), []byte("name: Many\ncrossfade: 0s\nphases:\n  - {name: A, stage: preparation, length: 420s, music: many/}\n  - {name: B, stage: integration, length: 80s, music: [jump.flac, gone.flac]}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	svg := filepath.Join(data, "arc.svg")
@@ -305,8 +365,8 @@ func TestPlotOfMany(t *testing.T) {
 			t.Errorf("not drawn: %v", want)
 		}
 	}
-	// The rise is 40 s into its track, which begins at 24:30 of 25:50.
-	x := plotLeft + (plotWidth-plotLeft-plotRight)*(1470+40)/1550
+	// The rise is 40 s into its track, which begins at 7:00 of 8:20.
+	x := plotLeft + (plotWidth-plotLeft-plotRight)*(420+40)/500
 	if !regexp.MustCompile(fmt.Sprintf(`<polygon points="%.0f\.\d,[^"]*" fill="%s"`, math.Floor(x), warnFill)).Match(b) {
 		t.Errorf("no warning is drawn at %.1f", x)
 	}

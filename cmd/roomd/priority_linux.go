@@ -34,3 +34,6 @@ func urgent() error {
 	}
 	return nil
 }
+
+// giveWay has a process run behind others. Refused or not, it does its work.
+func giveWay(pid int) { _ = unix.Setpriority(unix.PRIO_PROCESS, pid, 10) }

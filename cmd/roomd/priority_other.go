@@ -4,3 +4,5 @@ package main
 
 // urgent does nothing where only developers run roomd.
 func urgent() error { return nil }
+
+func giveWay(int) {}

@@ -11,29 +11,60 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"roomd/player"
 	"roomd/player/output"
 	"roomd/room"
 )
 
-// render writes a playlist's sound, as a session plays it, to a WAV file of 48 kHz and 24 bit. Phases that wait for a
+type renderOptions struct {
+	out, cues string
+	steer     string
+	from, to  time.Duration
+	seed      uint64
+	joins     bool
+}
+
+func renderCommand(c *call) *cobra.Command {
+	cmd := &cobra.Command{Use: "render PLAYLIST --out FILE.wav", Short: "Write a session's sound to a file", Args: takes(1, 1), Annotations: on(files), ValidArgsFunction: c.playlistIDs(1), DisableFlagsInUseLine: true,
+		Long:    "Write a session's sound, as it is played, to a WAV file of 24 bit. Phases that wait for a mark last as long as the file says. --steer plays a script of taps: a line each, as 0:42:10 deeper, 0:43:00 now or 1:00:00 choose Open.",
+		Example: "  roomd render evening --out evening.wav\n  roomd render evening --out part.wav --from 10m --to 12m --cues part.json\n  roomd render evening --out joins.wav --joins\n  roomd render evening --out evening.wav --steer taps.txt"}
+	var r renderOptions
+	f := cmd.Flags()
+	f.StringVar(&r.out, "out", "", "the WAV `FILE`")
+	f.DurationVar(&r.from, "from", 0, "session time to begin at")
+	f.DurationVar(&r.to, "to", 0, "session time to end at (default the end)")
+	f.StringVar(&r.cues, "cues", "", "a JSON `FILE` for what starts when")
+	f.Uint64Var(&r.seed, "seed", 1, "of shuffled phases and the beds")
+	f.StringVar(&r.steer, "steer", "", "a script of taps in a `FILE`: deeper, lighter, another, choose WORD, now")
+	f.BoolVar(&r.joins, "joins", false, "only the crossfades, with 4 s before and behind each")
+	needsOut(cmd)
+	cmd.RunE = func(cmd *cobra.Command, words []string) error { return render(cmd.Context(), c, words[0], r) }
+	return cmd
+}
+
+// needsOut has a command fail without --out.
+func needsOut(cmd *cobra.Command) {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if f := cmd.Flag("out"); f.Value.String() == "" {
+			return usageError{errors.New("--out FILE is missing")}
+		}
+		return nil
+	}
+}
+
+// render writes a playlist's sound, as a session plays it, to a WAV file of 24 bit, at the rate of a session with it. Phases that wait for a
 // mark last as long as the file says. The same playlist and files give the same samples.
-func render(ctx context.Context, c *call) (err error) {
-	out := c.flags.String("out", "", "the WAV file")
-	from := c.flags.Duration("from", 0, "session time to begin at")
-	to := c.flags.Duration("to", 0, "session time to end at")
-	cues := c.flags.String("cues", "", "a JSON file for what starts when")
-	seed := c.flags.Uint64("seed", 1, "of shuffled phases and the beds")
-	joins := c.flags.Bool("joins", false, "only the crossfades, with 4 s before and behind each")
-	words, err := c.parse()
-	if err != nil {
-		return err
+func render(ctx context.Context, c *call, name string, r renderOptions) (err error) {
+	if r.joins && (r.from != 0 || r.to != 0 || r.cues != "") {
+		return usageError{errors.New("--joins is about the whole session: leave out --from, --to and --cues")}
 	}
-	if len(words) != 1 || *out == "" {
-		return usageError{errors.New("write: roomd render PLAYLIST --out FILE.wav [--from 10m] [--to 12m] [--cues FILE.json], or with --joins instead")}
-	}
-	if *joins && (*from != 0 || *to != 0 || *cues != "") {
-		return usageError{errors.New("--joins are of the whole session: leave out --from, --to and --cues")}
+	var taps []tap
+	if r.steer != "" {
+		if taps, err = readTaps(r.steer); err != nil {
+			return err
+		}
 	}
 	cfg, _, err := room.LoadConfig(c.config)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -42,7 +73,7 @@ func render(ctx context.Context, c *call) (err error) {
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	lib := openLibrary(c.playlists, cfg, filepath.Join(c.data, "analysis"), log)
 	defer lib.Close()
-	id, err := lib.open(words[0])
+	id, err := lib.open(name)
 	if err != nil {
 		return err
 	}
@@ -54,17 +85,21 @@ func render(ctx context.Context, c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	s := room.Rehearsal(room.Begin{Playlist: pl, Reference: cfg.Audio.Reference, Ceiling: cfg.Audio.Ceiling, Seed: *seed})
-	end := s.Ends()
-	if *to <= 0 || *to > end {
-		*to = end
+	s := room.Rehearsal(room.Begin{Playlist: pl, Reference: cfg.Audio.Reference, Ceiling: cfg.Audio.Ceiling, Seed: r.seed})
+	if s, err = steer(s, r.steer, taps); err != nil {
+		return err
 	}
-	if *from < 0 || *from >= *to {
-		return usageError{fmt.Errorf("--from %v is not before %v", *from, *to)}
+	end := s.Ends()
+	if r.to <= 0 || r.to > end {
+		r.to = end
+	}
+	if r.from < 0 || r.from >= r.to {
+		return usageError{fmt.Errorf("--from %v is not before %v", r.from, r.to)}
 	}
 	score := s.ScoreWith(lib.Heard)
 	began := time.Now()
-	w, err := output.CreateWAV(*out, rate)
+	hz := rateOf(score)
+	w, err := output.CreateWAV(r.out, hz)
 	if err != nil {
 		return err
 	}
@@ -76,8 +111,8 @@ func render(ctx context.Context, c *call) (err error) {
 			log.Warn("a track can't be played on; the bed covers it", "clip", e.Clip, "at", e.At, "err", e.Detail)
 		}
 	}
-	o := player.Options{Rate: rate, Open: openTrack, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
-	if *joins {
+	o := player.Options{Rate: hz, Open: openTrack, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
+	if r.joins {
 		n, err := renderJoins(ctx, score, o, end, w.Write, notify, func(at time.Duration, j room.Join) {
 			fmt.Fprintf(c.stdout, "%s  of %s, %.0f s\n", clock(at), clock(j.From), (j.To - j.From).Seconds())
 		})
@@ -86,21 +121,21 @@ func render(ctx context.Context, c *call) (err error) {
 		}
 		return err
 	}
-	err = player.Render(ctx, score, o, *from, *to, w.Write, notify)
+	err = player.Render(ctx, score, o, r.from, r.to, w.Write, notify)
 	if err != nil {
 		return err
 	}
-	if *cues != "" {
-		b, err := json.MarshalIndent(player.Cues(score, rate, happened), "", "  ")
+	if r.cues != "" {
+		b, err := json.MarshalIndent(player.Cues(score, hz, happened), "", "  ")
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(*cues, append(b, '\n'), 0o644); err != nil {
+		if err := os.WriteFile(r.cues, append(b, '\n'), 0o644); err != nil {
 			return err
 		}
 	}
-	length, took := *to-*from, time.Since(began)
-	fmt.Fprintf(c.stdout, "%s: %v of sound in %v (%.0f times real time)\n", *out, length, took.Round(10*time.Millisecond), length.Seconds()/took.Seconds())
+	length, took := r.to-r.from, time.Since(began)
+	fmt.Fprintf(c.stdout, "%s: %v of sound in %v (%.0f times real time)\n", r.out, length, took.Round(10*time.Millisecond), length.Seconds()/took.Seconds())
 	return nil
 }
 

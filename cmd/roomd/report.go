@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"roomd/room"
 	"roomd/room/doctor"
 )
@@ -38,24 +40,36 @@ for the names of their files and the lines with errors.
 Look through it before you send it.
 `
 
+func reportCommand(c *call) *cobra.Command {
+	return &cobra.Command{Use: "report [FILE.zip]", Short: "Pack what a helper needs, without secrets, notes and names", Args: takes(0, 1), Annotations: on(theRoomByFile),
+		Example: "  sudo -u roomd roomd report - >report.zip",
+		RunE: func(cmd *cobra.Command, words []string) error {
+			name := "roomd-report-" + time.Now().Format(backupTime) + ".zip"
+			if len(words) == 1 {
+				name = words[0]
+			}
+			return report(cmd.Context(), c, name)
+		}}
+}
+
 // report packs what a helper needs into one zip file, without what is nobody's business.
-func report(ctx context.Context, c *call) error {
-	words, err := c.parse()
-	if err != nil {
-		return err
-	}
-	if len(words) > 1 {
-		return usageError{errors.New("write: roomd report [FILE.zip]")}
-	}
-	name := "roomd-report-" + time.Now().Format(backupTime) + ".zip"
-	if len(words) == 1 {
-		name = words[0]
+func report(ctx context.Context, c *call, name string) error {
+	as := c.deputy
+	switch {
+	case name == "-" && as != nil:
+		return as
+	case name == "-":
+		return c.writeReport(ctx, c.stdout)
 	}
 	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	err = c.writeReport(ctx, out)
+	if as != nil {
+		err = as.again(ctx, c, append([]string{"report", "-"}, c.words()...), out)
+	} else {
+		err = c.writeReport(ctx, out)
+	}
 	if err = errors.Join(err, out.Close()); err != nil {
 		_ = os.Remove(name)
 		return err
@@ -84,7 +98,7 @@ func (c *call) writeReport(ctx context.Context, to io.Writer) error {
 	found := doctor.Print(&findings, c.examine(ctx))
 
 	var checked bytes.Buffer
-	problems, _, unchecked := c.checked(ctx, nil, nil)
+	problems, _, unchecked := c.checked(ctx, nil, nil, false)
 	if unchecked == nil {
 		unchecked = problems.Render(&checked)
 		fmt.Fprintf(&checked, "%s, %s\n", counted(len(problems.Errors()), "error"), counted(len(problems.Warnings()), "warning"))
@@ -94,12 +108,12 @@ func (c *call) writeReport(ctx context.Context, to io.Writer) error {
 	if unread == nil {
 		file, unread = room.WithoutComments(file)
 	}
-	state, off := c.askRoom(ctx, cfg, "/api/v1/state")
+	state, off := c.askRoom(ctx, "/api/v1/state")
 	if off == nil {
 		state, off = r.state(state)
 	}
-	lines, noLog := c.logLines(ctx, cfg)
-	metrics, noMetrics := c.askRoom(ctx, cfg, "/metrics")
+	lines, noLog := c.logLines(ctx)
+	metrics, noMetrics := c.askRoom(ctx, "/metrics")
 	sessions, noSessions := c.sessionTimes(ctx)
 	err := errors.Join(
 		add("about.txt", []byte(reportAbout), nil),
@@ -120,8 +134,8 @@ func (c *call) writeReport(ctx context.Context, to io.Writer) error {
 }
 
 // logLines are the last lines of the log: as the running roomd has them, or as the journal does.
-func (c *call) logLines(ctx context.Context, cfg room.Config) ([]byte, error) {
-	answer, err := c.askRoom(ctx, cfg, "/api/v1/log")
+func (c *call) logLines(ctx context.Context) ([]byte, error) {
+	answer, err := c.askRoom(ctx, "/api/v1/log")
 	if err == nil {
 		var lines []string
 		if err := json.Unmarshal(answer, &lines); err != nil {
@@ -166,12 +180,22 @@ type redactor struct{ secrets []string }
 
 // learn takes the room file's secrets, so that they are found wherever they are written.
 func (r *redactor) learn(cfg room.Config) {
-	u, err := url.Parse(cfg.MQTT.Broker)
-	if err != nil || u.User == nil {
-		return
+	var found []string
+	brokers := []string{cfg.MQTT.Broker}
+	if cfg.Clinic != nil {
+		brokers = append(brokers, cfg.Clinic.Broker)
 	}
-	password, _ := u.User.Password()
-	for _, s := range []string{password, u.User.Username(), url.QueryEscape(password), url.PathEscape(password), u.User.String()} {
+	for _, broker := range brokers {
+		if u, err := url.Parse(broker); err == nil && u.User != nil {
+			password, _ := u.User.Password()
+			found = append(found, password, u.User.Username(), url.QueryEscape(password), url.PathEscape(password), u.User.String())
+		}
+	}
+	if s := cfg.Syncthing; s != nil {
+		key, _ := syncthingKey(s.KeyFile) // one that can't be read is nowhere
+		found = append(found, key)
+	}
+	for _, s := range found {
 		if len(s) > 2 {
 			r.secrets = append(r.secrets, s)
 		}
@@ -182,22 +206,36 @@ func (r *redactor) learn(cfg room.Config) {
 
 var (
 	inURL   = regexp.MustCompile(`([a-z][a-z0-9+.-]*://)[^/\s"'@]+@`)
-	named   = regexp.MustCompile(`(?i)\b((?:[a-z_-]*(?:password|passwd|secret|token|code))["']?\s*[=:]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]]+)`)
+	brokers = regexp.MustCompile(`(\bbroker["']?\s*:[ \t]*["']?)[^\n]*@`) // an address that is wrong may have no scheme, or blanks
+	named   = regexp.MustCompile(`(?i)\b([a-z_-]*(?:password|passwd|secret|token|api_?key)["']?\s*[=:]\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,}\]]+)`)
+	codes   = regexp.MustCompile(`(?i)\b([a-z_-]*code["']?\s*[=:]\s*)("\d[^"]*"|'\d[^']*'|\d[^\s,}\]]*)`) // a sentence's code has no digit first
+	inPlace = regexp.MustCompile(`(\bkey(?:_file)?["']?\s*:\s*["']?)[A-Za-z0-9]{32}\b`)                   // Syncthing's key where its file belongs
 	tablets = regexp.MustCompile(`(msg="a device was [^"]*" device=)("(?:[^"\\]|\\.)*"|\S+)`)
 	pemKeys = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*KEY-----.*?(?:-----END [A-Z ]*KEY-----|\z)`)
 	longHex = regexp.MustCompile(`\b[A-Za-z0-9_-]{43}\b`) // a token of roomd's: 32 bytes in base64url
 )
 
-// clean takes known secrets out, users in URLs, what is named a password, token or code, keys, and what looks like a token.
+// clean takes known secrets out, users in URLs and in what stands for the broker's, what is named a password, token or code, keys, and what looks like a token.
 func (r redactor) clean(text []byte) []byte {
 	s := string(text)
 	for _, secret := range r.secrets {
 		s = strings.ReplaceAll(s, secret, removed)
 	}
 	s = pemKeys.ReplaceAllString(s, removed)
+	s = brokers.ReplaceAllString(s, "${1}"+removed+"@")
 	s = inURL.ReplaceAllString(s, "${1}"+removed+"@")
+	s = inPlace.ReplaceAllString(s, "${1}"+removed)
 	s = tablets.ReplaceAllString(s, "${1}"+removed)
-	s = named.ReplaceAllString(s, "${1}"+removed)
+	for _, of := range []*regexp.Regexp{named, codes} {
+		s = of.ReplaceAllStringFunc(s, func(found string) string {
+			part := of.FindStringSubmatch(found)
+			quote := part[2][:1]
+			if !strings.ContainsAny(quote, `"'`) {
+				quote = ""
+			}
+			return part[1] + quote + removed + quote // JSON stays JSON
+		})
+	}
 	return []byte(longHex.ReplaceAllString(s, removed))
 }
 

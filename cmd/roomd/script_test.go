@@ -21,8 +21,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"roomd/player/loudness/judge"
 	"roomd/rig"
+	"roomd/rig/judge"
 	"roomd/room"
 )
 
@@ -589,6 +589,9 @@ func (s *script) hear(ending time.Time) {
 	// The level is never raised over the playlist's own: the reference is the highest target.
 	target := room.DefaultConfig().Audio.Reference
 	if says := judge.Startles(j.Momentary, func(int) float64 { return target }); says != "" {
+		s.fault("it startles: %s", says)
+	}
+	if says := judge.Impulses(p.Rate, p.Frames, func(int) float64 { return target }); says != "" {
 		s.fault("it startles: %s", says)
 	}
 	run := 0

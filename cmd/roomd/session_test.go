@@ -137,6 +137,7 @@ func TestSession(t *testing.T) {
 		return ready
 	})
 	d.ready("evening")
+	stalls := rig.Stalls(reserve)
 	started := time.Now()
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
 	d.do(room.Command{Do: room.MarkNow, Name: "Lozenge"})
@@ -150,18 +151,17 @@ func TestSession(t *testing.T) {
 		t.Errorf("a session of a minute took %v", took)
 	}
 
-	t.Run("tablet", func(t *testing.T) { checkTablet(t, tb.all()) })
+	still, longest := stalls()
+	t.Run("tablet", func(t *testing.T) { checkTablet(t, tb.all(), longest) })
 	t.Run("lights", func(t *testing.T) { checkBulbs(t, bulbs, started) })
-	if n := d.snapshot().Sound.Underruns; n > 0 {
-		t.Errorf("the sound ran dry %d times", n)
-	}
+	gapsDue := dry(t, d, still)
 	time.Sleep(500 * time.Millisecond) // the card keeps back its last period
 	t.Run("sound", func(t *testing.T) {
 		s := card.Played()
 		if s.Rate != 44100 {
 			t.Errorf("files of 44.1 kHz were played at %d Hz", s.Rate)
 		}
-		checkSound(t, s)
+		checkSound(t, s, gapsDue)
 	})
 	t.Run("history", func(t *testing.T) {
 		var list []room.SessionRecord
@@ -181,8 +181,8 @@ func TestSession(t *testing.T) {
 	})
 }
 
-// checkSound finds each track in order, the crossfades, no gap over 50 ms and no click.
-func checkSound(t *testing.T, s rig.Sound) {
+// checkSound finds each track in order, the crossfades, no gap over 50 ms but where it ran dry, and no click.
+func checkSound(t *testing.T, s rig.Sound, dry int) {
 	// The session's first fade is slower than the others, as it comes out of silence; the second track tells the time.
 	first, _ := span(strengths(s, 300), 40)
 	second, _ := span(strengths(s, 450), 40)
@@ -196,10 +196,11 @@ func checkSound(t *testing.T, s rig.Sound) {
 		hz       float64
 		from, to float64 // seconds of the session
 	}{{"one.mp3", 300, first - begin, 12}, {"two.flac", 450, 10, 20}, {"three.ogg", 675, 18, 40}, {"four.mp3", 1000, 38, 44}}
+	late := 0.4 + 0.6*float64(dry) // the recording lacks what was not played
 	for _, w := range want {
 		from, to := span(strengths(s, w.hz), bed)
 		from, to = from-begin, to-begin
-		if math.Abs(from-w.from) > 0.4 || math.Abs(to-w.to) > 0.4 {
+		if math.Abs(from-w.from) > late || math.Abs(to-w.to) > late {
 			t.Errorf("%s sounds from %.2f s to %.2f s, wanted %.0f to %.0f", w.name, from, to, w.from, w.to)
 		}
 	}
@@ -207,6 +208,9 @@ func checkSound(t *testing.T, s rig.Sound) {
 	for _, x := range []struct {
 		a, b, at float64
 	}{{300, 450, 11}, {450, 675, 19}, {675, 1000, 39}} {
+		if dry > 0 {
+			break // the middle is no longer where it was
+		}
 		a, b := strengths(s, x.a), strengths(s, x.b)
 		at := int((begin + x.at) / step.Seconds())
 		level := func(v []float64, i int) float64 { return 20 * math.Log10(v[i]+1e-9) }
@@ -218,16 +222,11 @@ func checkSound(t *testing.T, s rig.Sound) {
 			t.Errorf("at %v s the coming tone is %.1f dB down, wanted 3", x.at, up)
 		}
 	}
-	if at := gaps(s, begin+1, begin+59); len(at) > 0 {
-		t.Errorf("silence of 50 ms at %.2f s of the recording (session starts at %.2f s)", at[0], begin)
-	}
-	if bend, at := click(s, begin, begin+38); bend > 0.003 {
-		t.Errorf("a click of %.4f at %.2f s", bend, at-begin)
-	}
+	unbroken(t, s, begin, 1, begin+59, begin+38, dry)
 }
 
-// checkTablet holds that each phase change was told within 100 ms of its time.
-func checkTablet(t *testing.T, seen []heard) {
+// checkTablet holds that each phase change was told within 100 ms of its time, or of the computer's longest standstill.
+func checkTablet(t *testing.T, seen []heard, standstill time.Duration) {
 	var offset time.Duration = math.MaxInt64 // from the room's clock to ours, the least seen
 	zero := seen[0].at
 	for _, h := range seen {
@@ -247,7 +246,7 @@ func checkTablet(t *testing.T, seen []heard) {
 		t.Logf("%s was told %v after its time", s.Phase.Name, told[s.Phase.Name])
 	}
 	for _, name := range []string{"Arrival", "Journey", "Return"} {
-		if late, ok := told[name]; !ok || late > 100*time.Millisecond || late < -5*time.Millisecond {
+		if late, ok := told[name]; !ok || late > 100*time.Millisecond+standstill || late < -5*time.Millisecond {
 			t.Errorf("%s was told %v after its time (told: %v)", name, late, ok)
 		}
 	}
@@ -314,6 +313,45 @@ func checkBulbs(t *testing.T, bulbs *rig.Bulbs, started time.Time) {
 	}
 }
 
+// reserve is what a device that holds 120 ms has left when it is filled again, less the time of rendering.
+const reserve = 45 * time.Millisecond
+
+// dry is how many times the sound ran dry, where each is a time that the whole computer stood still for longer than the reserve.
+func dry(t *testing.T, d *daemon, stalls int) int {
+	t.Helper()
+	n := int(d.snapshot().Sound.Underruns)
+	if n > stalls {
+		t.Errorf("the sound ran dry %d times, and the computer stood still %d times", n, stalls)
+		return 0
+	}
+	if n > 0 {
+		t.Logf("the sound ran dry %d times; the computer stood still %d times", n, stalls)
+	}
+	return n
+}
+
+// unbroken checks that there is no gap of 50 ms from rise after from until to, but for the times that the sound ran dry, and
+// outside those no click between from and clicks.
+func unbroken(t *testing.T, s rig.Sound, from, rise, to, clicks float64, dry int) {
+	t.Helper()
+	const around = 0.3 // seconds: the device is opened again, and the sound rises
+	var breaks []float64
+	for _, at := range gaps(s, from+rise, to) {
+		if n := len(breaks); n == 0 || at > breaks[n-1]+around {
+			breaks = append(breaks, at)
+		}
+	}
+	if len(breaks) > dry {
+		t.Errorf("silence of 50 ms at %.2f s of the recording; it ran dry %d times", breaks, dry)
+	}
+	for _, at := range append(breaks, math.Inf(1)) {
+		if bend, at := click(s, from, min(at-around/2, clicks)); bend > 0.003 {
+			t.Errorf("a click of %.4f at %.2f s of the recording", bend, at)
+		}
+		from = at + around
+	}
+}
+
 // TestHeadphones plays on a device of four channels: the room file's headphones are on the second pair, at their level.
 func TestHeadphones(t *testing.T) {
 	rig.Long(t)
@@ -322,8 +360,8 @@ func TestHeadphones(t *testing.T) {
 	raw := filepath.Join(t.TempDir(), "four.raw")
 	card.Configure(fmt.Sprintf(`pcm.four { type file file %q format "raw" slave.pcm { type null } }`, raw))
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa, device: four, headphones: {level: -6, ceiling: 3}}\n",
-		"playlists/tone.yaml": "name: Tone\nphases: [{name: One, stage: preparation, length: 10m, music: one.flac}]\n"})
-	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 600, -20}})
+		"playlists/tone.yaml": "name: Tone\nphases: [{name: One, stage: preparation, length: 1m, music: one.flac}]\n"})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 60, -20}})
 	d.start()
 	d.ready("tone")
 	d.do(room.Command{Do: room.Start, Playlist: "tone"})
@@ -371,14 +409,14 @@ phases:
 	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.mp3": {300, 10, -12}, "two.flac": {450, 12, -20}})
 	d.start()
 	d.ready("short")
+	stalls := rig.Stalls(reserve)
 	d.do(room.Command{Do: room.Start, Playlist: "short"})
 	rig.Eventually(t, 40*time.Second, "the session ends", func() bool {
 		time.Sleep(200 * time.Millisecond)
 		return d.snapshot().Session.State == room.Ended
 	})
-	if n := d.snapshot().Sound.Underruns; n > 0 {
-		t.Errorf("the sound ran dry %d times", n)
-	}
+	still, _ := stalls()
+	gapsDue := dry(t, d, still)
 	s := rec.Stop()
 	first, end1 := span(strengths(s, 300), 0)
 	second, end2 := span(strengths(s, 450), 0)
@@ -386,10 +424,5 @@ phases:
 	if first < begin || first > begin+1.5 || math.Abs(end1-begin-10) > 0.4 || math.Abs(end2-begin-20) > 0.5 {
 		t.Errorf("tone one from %.2f to %.2f s, tone two from %.2f to %.2f s", first-begin, end1-begin, second-begin, end2-begin)
 	}
-	if at := gaps(s, begin+1.5, begin+18.5); len(at) > 0 {
-		t.Errorf("silence of 50 ms at %.2f s", at[0]-begin)
-	}
-	if bend, at := click(s, begin, begin+17); bend > 0.003 {
-		t.Errorf("a click of %.4f at %.2f s", bend, at-begin)
-	}
+	unbroken(t, s, begin, 1.5, begin+18.5, begin+17, gapsDue)
 }

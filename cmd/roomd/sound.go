@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"roomd/player"
 	"roomd/player/decode"
@@ -16,6 +19,9 @@ import (
 
 // rate is the sampling rate of renders and analyses, and of a session whose files do not share another, Hz.
 const rate = 48000
+
+// rateOf is the rate at which a score is played, in Hz.
+func rateOf(s player.Score) int { return cmp.Or(s.Rate, rate) }
 
 // sound is the player and its line, as the room needs them.
 type sound struct {
@@ -31,7 +37,7 @@ func openSound(cfg room.AudioConfig, o player.Options) sound {
 		o.Pairs = []player.Pair{{Level: h.Level, Loudest: cfg.Reference + h.Ceiling}}
 	}
 	line := output.Open(oc, o.Log)
-	o.Rate, o.Line, o.Open, o.OpenSoon = rate, line, openTrack, openSoon
+	o.Rate, o.Line, o.Open = rate, line, openTrack
 	return sound{player.New(o), line}
 }
 
@@ -48,17 +54,6 @@ func openTrack(ctx context.Context, file string, from time.Duration, hz int) (pl
 	return s, nil
 }
 
-// openSoon opens a file whose sound is waited for. The Go decoders have the first frames of what they know in a tenth of
-// the time that a child takes to start; far inside a file they would have to read all that is before.
-func openSoon(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
-	if from < time.Minute {
-		if s, err := decode.Open(ctx, file, decode.Options{Rate: hz, From: from, Ahead: ahead, Native: true}); err == nil {
-			return s, nil
-		}
-	}
-	return openTrack(ctx, file, from, hz)
-}
-
 // View is the sound's health.
 func (s sound) View() room.SoundView {
 	h := s.line.Health()
@@ -66,11 +61,8 @@ func (s sound) View() room.SoundView {
 	if h.Device != "" {
 		words = append(words, h.Device)
 	}
-	if h.Format != "" {
-		words = append(words, h.Format)
-	}
 	return room.SoundView{
-		Output: strings.Join(words, " "), State: string(h.State),
+		Output: strings.Join(words, " "), State: string(h.State), Rate: h.Rate, Bits: h.Bits, Resampled: h.Resampled,
 		Underruns: h.Underruns, Reopened: h.Reopenings, LatencyMS: h.Latency.Milliseconds(),
 	}
 }
@@ -78,35 +70,49 @@ func (s sound) View() room.SoundView {
 // problems is what is wrong with the sound. Silence that the room file asks for is no problem.
 func (s sound) problems() []room.Problem {
 	h := s.line.Health()
-	if h.Says == "" || h.Kind == output.None {
+	if h.Code == "" || h.Kind == output.None {
 		return nil
 	}
-	return []room.Problem{{Part: "sound", Says: h.Says, Do: h.Do}}
+	return []room.Problem{soundProblem(h)}
+}
+
+// soundProblem says what is wrong with a line that does not play.
+func soundProblem(h output.Health) room.Problem {
+	details := h.Error
+	if h.Device != "" && details != "" {
+		details = h.Device + ": " + details
+	}
+	return room.NewProblem("sound", h.Code).With(details)
+}
+
+func soundCommand(c *call) *cobra.Command {
+	cmd := &cobra.Command{Use: "sound", Short: "List the sound devices and the rates that they take", Args: takes(0, 0)}
+	asJSON := cmd.Flags().Bool("json", false, "print them as JSON")
+	cmd.RunE = func(*cobra.Command, []string) error { return listSound(c, *asJSON) }
+	return cmd
 }
 
 // listSound lists the devices that the room file can name, and the rates that each takes as they are.
-func listSound(_ context.Context, c *call) error {
-	if words, err := c.parse(); err != nil {
-		return err
-	} else if len(words) > 0 {
-		return usageError{fmt.Errorf("what is %q?", words[0])}
-	}
+func listSound(c *call, asJSON bool) error {
 	found, err := output.Devices()
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return printJSON(c.stdout, append([]output.Device{}, found...))
 	}
 	if len(found) == 0 {
 		return errors.New("there is no sound device: plug one in, or check that this user is in the group audio")
 	}
 	fmt.Fprintln(c.stdout, "Write one of these names as audio: {device: NAME} into the room file.")
 	for _, d := range found {
-		fmt.Fprintf(c.stdout, "\n%s\n    %s\n    %s\n", d.Name, d.Description, takes(d))
+		fmt.Fprintf(c.stdout, "\n%s\n    %s\n    %s\n", d.Name, d.Description, ratesOf(d))
 	}
 	return nil
 }
 
-// takes are the rates that a device takes, in words.
-func takes(d output.Device) string {
+// ratesOf are the rates that a device takes, in words.
+func ratesOf(d output.Device) string {
 	var rates []string
 	for _, hz := range d.Rates {
 		rates = append(rates, strconv.FormatFloat(float64(hz)/1000, 'f', -1, 64))

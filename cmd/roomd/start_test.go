@@ -28,7 +28,7 @@ func TestStartsWhereItCan(t *testing.T) {
 		name  string
 		files map[string]string
 		part  string // the problem's
-		says  string // part of what it says
+		says  string // part of what it says, or of its details
 	}{
 		{"broker that is not there", map[string]string{"room.yaml": fmt.Sprintf("mqtt: {broker: \"mqtt://127.0.0.1:%d\"}\naudio: {output: none}\n", closed)}, "broker", "broker"},
 		{"room file with errors", map[string]string{"room.yaml": "audio: {output: none, reference: loud}\nlistn: 5\n"}, "room", "room.yaml:1:"},
@@ -49,7 +49,7 @@ func TestStartsWhereItCan(t *testing.T) {
 			rig.Eventually(t, 10*time.Second, "the page says what is wrong", func() bool {
 				last = d.snapshot().Problems
 				for _, p := range last {
-					if p.Part == c.part && strings.Contains(p.Says, c.says) && p.Do != "" {
+					if p.Part == c.part && strings.Contains(p.Says+" "+p.Details, c.says) && p.Do != "" {
 						return true
 					}
 				}
@@ -79,7 +79,7 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := t.TempDir()
-	d.Process = rig.Run(t, log, theBinary(), nil, "serve", "--data", d.dir, "--listen", d.addr)
+	d.Process = rig.Run(t, log, theBinary(t), nil, "serve", "--data", d.dir, "--listen", d.addr)
 	rig.Eventually(t, 10*time.Second, "the log names the port", func() bool {
 		b, _ := os.ReadFile(filepath.Join(log, "roomd.log"))
 		return strings.Contains(string(b), d.addr) && strings.Contains(string(b), "in use")

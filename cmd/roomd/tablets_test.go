@@ -22,10 +22,10 @@ func TestTwentyTablets(t *testing.T) {
 	t.Parallel()
 	card := rig.SoundCard(t, 1)
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
-phases: [{name: One, stage: preparation, length: 10m, music: one.flac, marks: [Note]}]
+phases: [{name: One, stage: preparation, length: 2m, music: one.flac, marks: [Note]}]
 `})
-	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 600, -20}})
-	out, err := exec.Command(theBinary(), "token", "create", "second", "--data", d.dir).Output()
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 120, -20}})
+	out, err := exec.Command(theBinary(t), "token", "create", "second", "--data", d.dir).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

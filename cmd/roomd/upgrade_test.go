@@ -21,6 +21,9 @@ var journals = []struct {
 	{1, "rSiTd1mlmB3BQeJQMTv6zwwOWcjzE3TTZjodfd6JUe4", ""},
 	{2, "DNbUTC88OhWYsKU8gzfdcKvwAIBsAob5au-egeHngbk", ""},
 	{3, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
+	{4, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
+	{5, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
+	{6, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
 }
 
 // TestEarlierJournals takes up what earlier versions wrote: tablets are let in, sessions are told, and the next one begins.
@@ -38,6 +41,16 @@ func TestEarlierJournals(t *testing.T) {
 			}
 			if err := copyFile(filepath.Join("testdata", "journals", fmt.Sprintf("schema%d.db", j.schema)), filepath.Join(d.data, "roomd.db"), 0o600); err != nil {
 				t.Fatal(err)
+			}
+			if j.schema >= 4 { // since then a token ends that was not used for 90 days
+				db, err := sql.Open("sqlite", filepath.Join(d.data, "roomd.db"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := db.Exec("UPDATE tokens SET since = unixepoch()"); err != nil {
+					t.Fatal(err)
+				}
+				db.Close()
 			}
 			d.token = j.token
 			d.start()

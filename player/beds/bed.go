@@ -28,6 +28,29 @@ type voice interface {
 	span(out *[span][2]float64, index int64, at, next float64)
 }
 
+// plain is the intensity of a bed that nobody gave one.
+const plain = 3.0
+
+// mood is what an intensity makes of a bed.
+type mood struct {
+	more  float64 // intensity over plain, -2 to 2
+	speed float64 // of all that moves slowly
+	level float64 // so that it is as loud as the plain bed
+}
+
+// trims are the decibels that make a bed at intensities 1 to 5 as loud as it is at 3, as measured.
+var trims = map[string][5]float64{
+	"drone": {-0.2, -0.1, 0, -0.2, -0.4},
+	"ocean": {0.4, 0.4, 0, -0.9, -2.0},
+	"rain":  {1.9, 1.7, 0, -2.3, -4.7},
+}
+
+func trim(name string, intensity float64) float64 {
+	t := trims[name]
+	k := min(int(intensity)-1, 3)
+	return t[k] + (t[k+1]-t[k])*(intensity-float64(k+1))
+}
+
 type bed struct {
 	voice voice
 	rate  float64
@@ -39,17 +62,28 @@ type bed struct {
 // New opens a bed at a place of its time line; rate is in Hz. The same name, seed and rate are always the same
 // sound. An unknown name is an error.
 func New(name string, seed uint64, rate int, from time.Duration) (Bed, error) {
+	return At(name, plain, seed, rate, from)
+}
+
+// At is New at an intensity from 1 (calm) to 5 (intense), which is beyond that taken as the nearest; 0 is 3, the bed as New has it. The
+// more intense a bed is, the faster it moves and the brighter and fuller it is. It is never louder.
+func At(name string, intensity float64, seed uint64, rate int, from time.Duration) (Bed, error) {
+	if intensity == 0 {
+		intensity = plain
+	}
+	intensity = min(max(intensity, 1), 5)
+	m := mood{more: intensity - plain, speed: math.Exp2((intensity - plain) / 3), level: math.Pow(10, trim(name, intensity)/20)}
 	if rate < 8000 {
 		return nil, fmt.Errorf("bed at %d Hz: the least is 8000", rate)
 	}
 	b := &bed{rate: float64(rate)}
 	switch name {
 	case "drone":
-		b.voice = newDrone(seed, b.rate)
+		b.voice = newDrone(seed, b.rate, m)
 	case "ocean":
-		b.voice = newOcean(seed, b.rate)
+		b.voice = newOcean(seed, b.rate, m)
 	case "rain":
-		b.voice = newRain(seed, b.rate)
+		b.voice = newRain(seed, b.rate, m)
 	default:
 		return nil, fmt.Errorf("unknown bed %q (drone, ocean, rain)", name)
 	}

@@ -1,11 +1,14 @@
 package beds
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
 	"roomd/player/loudness"
+	"roomd/rig"
 )
 
 const rate = 48000
@@ -22,6 +25,7 @@ func open(t testing.TB, name string, seed uint64, from time.Duration) Bed {
 // TestLevel holds what the player counts on: each bed, whatever its seed and place, sounds at -23 LUFS, no moment of
 // it startles, and its peaks are far from full scale.
 func TestLevel(t *testing.T) {
+	rig.Arithmetic(t)
 	for _, name := range Names {
 		for seed := range uint64(2) {
 			bed := open(t, name, seed, time.Duration(seed)*90*time.Minute)
@@ -51,6 +55,68 @@ func TestLevel(t *testing.T) {
 				t.Errorf("%s, seed %d: true peak %.1f dBTP", name, seed, p)
 			}
 			t.Logf("%s, seed %d: %.1f LUFS, at most %.1f, %.1f dBTP, range %.1f LU", name, seed, m.Integrated(), m.MaxMomentary(), m.TruePeak(), m.Range())
+		}
+	}
+}
+
+// TestIntensity holds that a bed is as loud at each intensity, that no moment of it startles, and that it grows brighter and moves faster
+// from one to the next. At 3 it is the bed as it always was.
+func TestIntensity(t *testing.T) {
+	rig.Arithmetic(t)
+	for _, name := range Names {
+		var bright [6]float64
+		for i := 1; i <= 5; i++ {
+			bed, err := At(name, float64(i), 5, rate, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := loudness.NewMeter(rate)
+			block := make([][2]float64, rate/10)
+			var loudest []float64
+			startles := ""
+			var rough, power float64
+			for n := range 1800 {
+				bed.Fill(block)
+				m.Write(block)
+				for k := 1; k < len(block); k++ {
+					d := block[k][0] - block[k-1][0]
+					rough += d * d
+					power += block[k][0] * block[k][0]
+				}
+				if n < 4 {
+					continue
+				}
+				now, before := m.Momentary(), -35.0
+				for _, b := range loudest[max(0, len(loudest)-50):] {
+					before = max(before, b)
+				}
+				if startles == "" && (now > -18 || len(loudest) > 0 && now > before+8 || now < -33) {
+					startles = fmt.Sprintf("%.1f LUFS at %.1f s, after %.1f at the most", now, float64(n)/10, before)
+				}
+				loudest = append(loudest, now)
+			}
+			if startles != "" {
+				t.Errorf("%s at %d: %s", name, i, startles)
+			}
+			bright[i] = rough / power
+			if lufs := m.Integrated(); math.Abs(lufs+23) > 1 {
+				t.Errorf("%s at %d: %.1f LUFS, wanted -23", name, i, lufs)
+			}
+			if p := m.TruePeak(); p > -7 {
+				t.Errorf("%s at %d: true peak %.1f dBTP", name, i, p)
+			}
+			if i > 1 && bright[i] < 1.1*bright[i-1] {
+				t.Errorf("%s is as bright at %d (%.2g) as at %d (%.2g)", name, i, bright[i], i-1, bright[i-1])
+			}
+			t.Logf("%s at %d: %.2f LUFS, at most %.1f, %.1f dBTP, brightness %.3g", name, i, m.Integrated(), m.MaxMomentary(), m.TruePeak(), bright[i])
+		}
+		for _, same := range []float64{0, 3} {
+			a, b := make([][2]float64, rate), make([][2]float64, rate)
+			open(t, name, 1, time.Minute).Fill(a)
+			bed, _ := At(name, same, 1, rate, time.Minute)
+			if bed.Fill(b); !slices.Equal(a, b) {
+				t.Errorf("%s at %g is not the bed as it was", name, same)
+			}
 		}
 	}
 }
@@ -112,6 +178,7 @@ func TestNeverTheSameMinuteTwice(t *testing.T) {
 
 // TestRates: the level is the same at every rate that a session may have.
 func TestRates(t *testing.T) {
+	rig.Arithmetic(t)
 	for _, name := range Names {
 		for _, rate := range []int{44100, 96000} {
 			bed, err := New(name, 3, rate, 0)

@@ -14,6 +14,9 @@
 //     resonances, and some 55 a second that ring singly, each with its pitch, size and place. Density, gusts and the side
 //     that it comes from wander. There is no thunder and nothing else that is sudden.
 //
+// A bed may be calmer or more intense than usual (At): then all that moves slowly moves slower or faster, the drone's higher tones, the
+// sea's crash and hiss and the rain's wash are darker or brighter, and fewer or more drops fall. The level stays.
+//
 // A bed sounds at -23 LUFS where its gain is 0 dB, over ten minutes to 1 LU; no moment of it is 5 LU over that, and its
 // true peak stays under -7 dBTP. To enter one, 0.4 s are generated and thrown away: all filters have forgotten their start by
 // then, and what follows is what would have been there, to -150 dB.

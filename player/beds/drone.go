@@ -40,6 +40,7 @@ const (
 type drone struct {
 	seed  uint64
 	rate  float64
+	mood  mood
 	tone  []tone
 	chord [len(chords)][]float64 // how strong each tone is
 
@@ -76,8 +77,8 @@ type tone struct {
 	k2     float64 // 2 cos w, at the choir's rate
 }
 
-func newDrone(seed uint64, rate float64) *drone {
-	d := &drone{seed: seed, rate: rate, ready: math.MinInt64}
+func newDrone(seed uint64, rate float64, m mood) *drone {
+	d := &drone{seed: seed, rate: rate, mood: m, ready: math.MinInt64}
 	root := 64 * math.Pow(2, unit(seed, 1, 0)*3/12) // C2 to E flat 2
 	place := map[int64]int{}                        // of a tone, by twelfths of the root
 	for c, notes := range chords {
@@ -147,7 +148,7 @@ func kWeight(f float64) float64 {
 
 // between is the chord at t, the one that it moves to, and how much there is of each.
 func (d *drone) between(t float64) (a, b []float64, wa, wb float64) {
-	x := t/dwell + unit(d.seed, 4, 0)
+	x := t*d.mood.speed/dwell + unit(d.seed, 4, 0)
 	i := int64(math.Floor(x))
 	f := max(((x-float64(i))*dwell-(dwell-change))/change, 0)
 	wb = f * f * (3 - 2*f)
@@ -166,7 +167,8 @@ func (d *drone) pick(i int64) int {
 // sing makes c the choir with the envelopes of moment t, whose next sample is at moment from.
 func (d *drone) sing(c *choir, t, from float64) {
 	a, b, wa, wb := d.between(t)
-	bright := 0.16 * wander(d.seed, 11, t, 37)
+	slow := t * d.mood.speed
+	bright := 0.16*wander(d.seed, 11, slow, 37) + droneTilt*d.mood.more
 	var power float64
 	c.n = 0
 	for i := range d.tone {
@@ -176,7 +178,7 @@ func (d *drone) sing(c *choir, t, from float64) {
 			continue
 		}
 		// Each tone swells and sinks in its own time, and the whole grows brighter and darker.
-		w *= (0.70 + 0.30*wander(d.seed, 100+uint64(i), t, o.swell)) * math.Exp(bright*math.Log(o.ratio/3))
+		w *= (0.70 + 0.30*wander(d.seed, 100+uint64(i), slow, o.swell)) * math.Exp(bright*math.Log(o.ratio/3))
 		s, co := math.Sincos(2 * math.Pi * o.detune * t)
 		up, down := complex(w*co, w*s), complex(w*co, -w*s)
 		turn := o.cycles * from
@@ -195,7 +197,7 @@ func (d *drone) sing(c *choir, t, from float64) {
 		v.l2, v.r2 = real(l*back), real(r*back)
 	}
 	// Most of what the beating does to the whole is taken back: it breathes slowly, and never swells up.
-	g := droneLevel * math.Pow(power, -0.42) * (1 + 0.10*wander(d.seed, 12, t, 17))
+	g := droneLevel * d.mood.level * math.Pow(power, -0.42) * (1 + 0.10*wander(d.seed, 12, slow, 17))
 	for i := range c.voices[:c.n] {
 		v := &c.voices[i]
 		v.l1, v.l2, v.r1, v.r2 = v.l1*g, v.l2*g, v.r1*g, v.r2*g
@@ -256,7 +258,7 @@ func (d *drone) span(out *[span][2]float64, index int64, at, next float64) {
 
 	// Air: noise like breath, very soft, that goes from side to side.
 	w := noiseAt(d.seed, 8, index)
-	g := airLevel * density(d.rate)
+	g := airLevel * d.mood.level * math.Exp2(d.mood.more/2) * density(d.rate)
 	l0, r0 := d.breathe(at)
 	l1, r1 := d.breathe(next)
 	l0, r0, l1, r1 = l0*g, r0*g, l1*g, r1*g
@@ -283,4 +285,5 @@ func (d *drone) breathe(t float64) (l, r float64) {
 const (
 	droneLevel = 0.070
 	airLevel   = 0.02
+	droneTilt  = 0.22 // more of the higher tones for each step of intensity
 )

@@ -25,6 +25,7 @@ var surfs = [...]surf{
 type ocean struct {
 	seed uint64
 	rate float64
+	mood mood
 	pole [4]float64
 	lp   [2][4]float64
 	low  biquad
@@ -33,8 +34,8 @@ type ocean struct {
 	at   int64
 }
 
-func newOcean(seed uint64, rate float64) *ocean {
-	o := &ocean{seed: seed, rate: rate, low: highpass(48, rate), top: lowpass(9000, rate), at: math.MinInt64}
+func newOcean(seed uint64, rate float64, m mood) *ocean {
+	o := &ocean{seed: seed, rate: rate, mood: m, low: highpass(48, rate), top: lowpass(9000, rate), at: math.MinInt64}
 	for i, f := range splits {
 		o.pole[i] = pole(f, rate)
 	}
@@ -55,6 +56,7 @@ func bell(u, a, b, fall float64) float64 {
 
 // gains are the five bands' gains for two ears at t.
 func (o *ocean) gains(t float64) (g [2][seaBands]float64) {
+	t *= o.mood.speed
 	// What never stops: the surf along the whole beach, far off.
 	far := 1 + 0.25*wander(o.seed, 20, t, 23)
 	swell := 1 + 0.35*wander(o.seed, 21, t, 7.3)
@@ -109,7 +111,7 @@ func (o *ocean) gains(t float64) (g [2][seaBands]float64) {
 	soft := math.Pow(1+power*power, -1./8)
 	for ear := range g {
 		for b := range g[ear] {
-			g[ear][b] *= soft
+			g[ear][b] *= soft * math.Exp2(o.mood.more*seaBright[b])
 		}
 	}
 	return g
@@ -120,12 +122,15 @@ var seaPower = [seaBands]float64{0.5, 0.35, 0.066, 0.018, 0.006}
 
 const goodWave = 0.015
 
+// seaBright is how many doublings of each band a step of intensity makes.
+var seaBright = [seaBands]float64{0.35, 0.25, 0.1, -0.05, -0.15}
+
 func (o *ocean) span(out *[span][2]float64, index int64, at, next float64) {
 	if o.at != index {
 		o.now = o.gains(at)
 	}
 	then := o.gains(next)
-	level := oceanLevel * density(o.rate)
+	level := oceanLevel * o.mood.level * density(o.rate)
 	g := o.now
 	var d [2][seaBands]float64
 	for ear := range g {

@@ -18,6 +18,7 @@ const maxDrops = 48
 type rain struct {
 	seed  uint64
 	rate  float64
+	mood  mood
 	poles [5]float64    // of the wash and of the far-off, see span
 	lp    [2][5]float64 // their state
 	leaf  biquad        // rings of the patter
@@ -31,24 +32,29 @@ type rain struct {
 // rainMood is how it rains, for one ear.
 type rainMood struct{ wash, patter, far float64 }
 
-func newRain(seed uint64, rate float64) *rain {
+func newRain(seed uint64, rate float64, m mood) *rain {
 	r := &rain{
-		seed: seed, rate: rate, at: math.MinInt64,
-		leaf: bandpass(2300, 0.9, rate), roof: bandpass(820, 0.8, rate),
+		seed: seed, rate: rate, mood: m, at: math.MinInt64,
+		leaf: bandpass(2300*math.Exp2(0.2*m.more), 0.9, rate), roof: bandpass(820, 0.8, rate),
 	}
 	for i, f := range [...]float64{5200, 2400, 330, 190, 70} {
+		if i < 2 {
+			f *= math.Exp2(0.35 * m.more)
+		}
 		r.poles[i] = pole(f, rate)
 	}
 	return r
 }
 
-// density of the rain at t: 0.6 to 1.4.
+// density of the rain at t: 0.6 to 1.4, and twice or half of that at its most and least intense.
 func (r *rain) density(t float64) float64 {
-	return 1 + 0.25*wander(r.seed, 50, t, 41) + 0.15*wander(r.seed, 51, t, 13)
+	t *= r.mood.speed
+	return math.Exp2(r.mood.more/2) * (1 + 0.25*wander(r.seed, 50, t, 41) + 0.15*wander(r.seed, 51, t, 13))
 }
 
-func (r *rain) mood(t float64) (m [2]rainMood) {
+func (r *rain) moodAt(t float64) (m [2]rainMood) {
 	d := r.density(t)
+	t *= r.mood.speed
 	gust := wander(r.seed, 52, t, 5.7)
 	roll := wander(r.seed, 53, t, 19)
 	for ear := range m {
@@ -56,8 +62,8 @@ func (r *rain) mood(t float64) (m [2]rainMood) {
 		lean := 0.14*wander(r.seed, 54, t, 17) + 0.05*gust
 		m[ear] = rainMood{
 			wash:   0.30 * math.Sqrt(d) * (1 + 0.10*gust) * (1 + side*lean),
-			patter: 0.80 * d * (1 - side*lean),
-			far:    0.55 * (1 + 0.4*roll) * (1 + 0.5*side*lean),
+			patter: 0.80 * d * math.Exp2(-r.mood.more/2) * (1 - side*lean),
+			far:    0.55 * math.Exp2(-0.4*r.mood.more) * (1 + 0.4*roll) * (1 + 0.5*side*lean),
 		}
 	}
 	return m
@@ -65,10 +71,10 @@ func (r *rain) mood(t float64) (m [2]rainMood) {
 
 func (r *rain) span(out *[span][2]float64, index int64, at, next float64) {
 	if r.at != index {
-		r.now = r.mood(at)
+		r.now = r.moodAt(at)
 	}
-	then := r.mood(next)
-	level := rainLevel * density(r.rate)
+	then := r.moodAt(next)
+	level := rainLevel * r.mood.level * density(r.rate)
 	a, b := r.now[0], r.now[1]
 	da := rainMood{wash: (then[0].wash - a.wash) / span, far: (then[0].far - a.far) / span}
 	db := rainMood{wash: (then[1].wash - b.wash) / span, far: (then[1].far - b.far) / span}
@@ -149,7 +155,7 @@ func (r *rain) ring(out *[span][2]float64, index int64, at float64) {
 		frames := int(7 * length * r.rate)
 		r.drops[r.n] = drop{
 			c: 1, ds: ds, dc: dc,
-			amp: dropLevel * size * math.Sqrt(620/pitch), fall: math.Exp(-1 / (length * r.rate)),
+			amp: dropLevel * r.mood.level * size * math.Sqrt(620/pitch), fall: math.Exp(-1 / (length * r.rate)),
 			attack: 1 - math.Exp(-1/(0.0012*r.rate)),
 			l:      math.Sqrt(1 - pan), r: math.Sqrt(pan),
 			wait: int(v(62) * span), left: frames,

@@ -36,7 +36,7 @@ func BenchmarkMinute(b *testing.B) {
 				b.Run(name[2:]+"/"+way+"/"+to, func(b *testing.B) {
 					before := spent(b)
 					for b.Loop() {
-						s, err := Open(b.Context(), path, Options{Rate: rate, Native: ways[way]})
+						s, err := Open(b.Context(), path, Options{Rate: rate, native: ways[way]})
 						if err != nil {
 							b.Fatal(err)
 						}
@@ -61,7 +61,7 @@ func BenchmarkOpen(b *testing.B) {
 				b.Run(name[5:]+"/"+way+"/"+place, func(b *testing.B) {
 					path := sample(b, name)
 					for b.Loop() {
-						s, err := Open(b.Context(), path, Options{Rate: 48000, Native: ways[way], From: from})
+						s, err := Open(b.Context(), path, Options{Rate: 48000, native: ways[way], From: from})
 						if err != nil {
 							b.Fatal(err)
 						}

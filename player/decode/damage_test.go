@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"roomd/rig"
 )
 
 // file writes bytes to a file of the test.
@@ -37,13 +39,14 @@ func content(t testing.TB, name string) []byte {
 
 // A file that was cut off plays as far as it goes, as it would have, and then says so.
 func TestCutFilePlaysAsFarAsItGoes(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	for _, name := range []string{"long.mp3", "long.flac", "long.ogg", "24.wav"} {
 		b := content(t, name)
 		cut := file(t, name, b[:len(b)*6/10])
 		for way, native := range ways {
-			whole := mustAll(t, sample(t, name), Options{Rate: 44100, Native: native})
-			got, err := all(t, cut, Options{Rate: 44100, Native: native})
+			whole := mustAll(t, sample(t, name), Options{Rate: 44100, native: native})
+			got, err := all(t, cut, Options{Rate: 44100, native: native})
 			if !errors.Is(err, ErrDamaged) {
 				t.Errorf("%s cut, %s way: %v, want ErrDamaged", name, way, err)
 			}
@@ -57,53 +60,19 @@ func TestCutFilePlaysAsFarAsItGoes(t *testing.T) {
 	}
 }
 
-// A damaged place in the middle costs that place only, and never sounds louder than the music around it.
-func TestDamagedPlaceIsSilentAndTheRestPlays(t *testing.T) {
-	for _, name := range []string{"long.mp3", "long.flac", "long.ogg"} {
+// A damaged place never sounds louder than the music around it. Without ffmpeg the sound ends there, as it was up to it; an mp3
+// has no checksums, so a decoder can't always know.
+func TestDamagedPlace(t *testing.T) {
+	for _, name := range []string{"long.flac", "long.ogg"} {
 		b := bytes.Clone(content(t, name))
 		r := rand.New(rand.NewPCG(1, 2))
 		for i := range 400 {
 			b[len(b)/2+i] = byte(r.Uint32())
 		}
-		path := file(t, name, b)
-		whole := mustAll(t, sample(t, name), Options{Rate: 44100, Native: true})
-		got, err := all(t, path, Options{Rate: 44100, Native: true})
-		lost := 0
-		if name == "long.mp3" { // it has no checksums, and a frame without a header is not missed
-			lost = 2 * 1152
-		}
-		if !errors.Is(err, ErrDamaged) && lost == 0 || len(got) > len(whole) || len(got) < len(whole)-lost {
-			t.Errorf("%s: %d frames and %v, want %d and ErrDamaged", name, len(got), err, len(whole))
-			continue
-		}
-		bad := 0
-		for i := range got {
-			if d := apart(got[i:i+1], whole[i:i+1]); d > 1e-3 {
-				bad++
-			}
-		}
-		if bad == 0 || lost == 0 && (bad > 2*44100 || peak(got) > 0.45) {
-			t.Errorf("%s: %d frames differ (want some, up to two seconds), peak %.2f", name, bad, peak(got))
-		}
-	}
-	// Where a header is hit too, the frame before it is left out with it: a burst is never louder than the music.
-	for seed := range uint64(2) {
-		b := bytes.Clone(content(t, "long.mp3"))
-		at := len(b)/3 + int(seed)*2000
-		for at++; ; at++ {
-			if h, ok := parseMP3(b[at:]); ok && h.rate == 44100 && h.version == 3 {
-				if after, ok := parseMP3(b[at+h.size:]); ok && after.fits(h) {
-					break
-				}
-			}
-		}
-		r := rand.New(rand.NewPCG(seed, 2))
-		for i := at - 560; i < at+4; i++ {
-			b[i] = byte(r.Uint32() & 0x7f)
-		}
-		got, err := all(t, file(t, "a.mp3", b), Options{Rate: 44100, Native: true})
-		if p := peak(got); !errors.Is(err, ErrDamaged) || p > 0.45 || len(got) < 6*44100-3*1152 {
-			t.Errorf("mp3 with a broken header: %d frames, peak %.2f, %v", len(got), p, err)
+		whole := mustAll(t, sample(t, name), Options{Rate: 44100, native: true})
+		got, err := all(t, file(t, name, b), Options{Rate: 44100, native: true})
+		if !errors.Is(err, ErrDamaged) || len(got) < 2*44100 || len(got) > 4*44100 || apart(got, whole) > 1e-4 {
+			t.Errorf("%s: %d frames, %.2g apart, and %v; want half of %d as they were, and ErrDamaged", name, len(got), apart(got, whole), err, len(whole))
 		}
 	}
 	// The other way may leave out or end there; it must not blare.
@@ -137,7 +106,7 @@ func id3(size int) []byte {
 func TestTagsAndPicturesAreNoSound(t *testing.T) {
 	art := id3(12 << 20)
 	for _, name := range []string{"vbr.mp3", "16.flac"} {
-		want := mustAll(t, sample(t, name), Options{Rate: 44100, Native: true})
+		want := mustAll(t, sample(t, name), Options{Rate: 44100, native: true})
 		for what, b := range map[string][]byte{
 			"12 MB of art": append(bytes.Clone(art), content(t, name)...),
 			"two tags":     append(append(id3(100), id3(3000)...), content(t, name)...),
@@ -147,7 +116,7 @@ func TestTagsAndPicturesAreNoSound(t *testing.T) {
 			for way, native := range ways {
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				got, err := all(t, path, Options{Rate: 44100, Native: native})
+				got, err := all(t, path, Options{Rate: 44100, native: native})
 				runtime.ReadMemStats(&after)
 				if err != nil || len(got) != len(want) {
 					t.Errorf("%s with %s, %s way: %d frames and %v, want %d", name, what, way, len(got), err, len(want))
@@ -163,16 +132,13 @@ func TestTagsAndPicturesAreNoSound(t *testing.T) {
 func TestChainedOggPlaysAllItsLinks(t *testing.T) {
 	b := bytes.Join([][]byte{content(t, "48k.ogg"), content(t, "q5.ogg"), content(t, "48k.ogg")}, nil)
 	path := file(t, "chained.ogg", b)
-	for way, native := range ways {
-		got, err := all(t, path, Options{Rate: 48000, Native: native})
-		if err != nil || len(got) < 3*48000-2000 || len(got) > 3*48000+2 {
-			t.Errorf("%s way: %d frames and %v, want %d", way, len(got), err, 3*48000)
-		}
+	got, err := all(t, path, Options{Rate: 48000})
+	if err != nil || len(got) < 3*48000-2000 || len(got) > 3*48000+2 {
+		t.Errorf("%d frames and %v, want %d", len(got), err, 3*48000)
 	}
-	got := mustAll(t, path, Options{Rate: 48000, Native: true})
-	late := mustAll(t, path, Options{Rate: 48000, Native: true, From: 2500 * time.Millisecond})
-	if len(late) != len(got)-120000 || apart(late, got[120000:]) > 1e-4 {
-		t.Errorf("from the third link on: %d frames, %.2g apart", len(late), apart(late, got[120000:]))
+	// beep's decoder plays the first link, and that is said.
+	if got, err := all(t, path, Options{Rate: 48000, native: true}); !errors.Is(err, ErrDamaged) || len(got) != 48000 {
+		t.Errorf("without ffmpeg: %d frames and %v, want 48000 and ErrDamaged", len(got), err)
 	}
 }
 
@@ -181,7 +147,7 @@ func TestTinyFiles(t *testing.T) {
 		path := filepath.Join(t.TempDir(), name)
 		ffmpeg(t, "-i", sample(t, name), "-t", "0.1", "-map_metadata", "-1", path)
 		for way, native := range ways {
-			got, err := all(t, path, Options{Rate: 44100, Native: native})
+			got, err := all(t, path, Options{Rate: 44100, native: native})
 			most := 4410
 			if name == "q5.ogg" && !native {
 				most += 128 // ffmpeg plays a file of one page to the end of its last packet
@@ -219,7 +185,7 @@ func TestFilesThatCantBePlayed(t *testing.T) {
 		{"after its end", sample(t, "16.flac"), []error{ErrNoSound}},
 	} {
 		for way, native := range ways {
-			opt := Options{Rate: 48000, Native: native}
+			opt := Options{Rate: 48000, native: native}
 			if c.what == "after its end" {
 				opt.From = time.Minute
 			}
@@ -335,6 +301,8 @@ func costs(t *testing.T, f func()) time.Duration {
 // A mutated file may sound odd or not at all. It must end, soon, with bounded samples and memory, and never take the
 // process with it.
 func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
+	rig.Long(t)
+	rig.Arithmetic(t)
 	names := []string{"vbr.mp3", "16.flac", "q5.ogg", "16.wav", "a.opus", "aac.m4a"}
 	dir := t.TempDir()
 	count := map[string]int{}
@@ -350,7 +318,7 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 			if native && i%len(names) > 3 {
 				continue // not played, and said so
 			}
-			opt := Options{Rate: 48000, Native: native}
+			opt := Options{Rate: 48000, native: native}
 			if i%5 == 4 {
 				opt.From = 600 * time.Millisecond
 			}
@@ -370,7 +338,7 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 			if i%6 != 0 && !native {
 				continue
 			}
-			info, err := probe(t.Context(), path, native)
+			info, err := probeWay(t, path, native)
 			if err == nil && (info.Duration < 0 || info.Duration > maxLength || info.Rate <= 0) {
 				t.Errorf("mutation %d of %s, %s way: %+v", i, name, way, info)
 			}
@@ -379,37 +347,6 @@ func TestMutatedFilesCostThatTrackOnly(t *testing.T) {
 	t.Logf("%d files: %v, slowest %v of CPU", *mutations, count, slowest)
 	if n := runtime.NumGoroutine(); n > routines+2 {
 		t.Errorf("%d goroutines, %d before", n, routines)
-	}
-}
-
-// A file whose frames begin in mid-count, as cutting tools leave it, starts with its own first frame.
-func TestFlacCutOutOfAnother(t *testing.T) {
-	b := content(t, "long.flac")
-	in, err := openInput(sample(t, "long.flac"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.f.Close()
-	f, err := newFlac(in, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	off, pos, err := f.find(int64(len(b)/2), int64(len(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	part := append(bytes.Clone(b[:f.start]), b[off:]...)
-	left := uint64(f.total - pos) // the tool has set the length right: 36 bits from the 22nd byte's lower half on
-	binary.BigEndian.PutUint64(part[18:], binary.BigEndian.Uint64(part[18:])&^(1<<36-1)|left)
-	path := file(t, "part.flac", part)
-	whole := mustAll(t, sample(t, "long.flac"), Options{Rate: 44100, Native: true})[pos:]
-	got := mustAll(t, path, Options{Rate: 44100, Native: true})
-	if len(got) != len(whole) || apart(got, whole) > 0 {
-		t.Errorf("%d frames, want the last %d as they were", len(got), len(whole))
-	}
-	late := mustAll(t, path, Options{Rate: 44100, Native: true, From: 1500 * time.Millisecond})
-	if len(late) != len(whole)-66150 || apart(late, whole[66150:]) > 0 {
-		t.Errorf("from 1.5 s: %d frames, want the last %d", len(late), len(whole)-66150)
 	}
 }
 

@@ -1,10 +1,9 @@
-// Package decode is the one door from files to samples: stereo frames at the session's one rate, read ahead, so
-// that the sound never waits for a disk or a child process.
+// Package decode turns files into samples: stereo frames at the session's one rate, read ahead, so that the sound never waits for
+// a disk or a child process.
 //
-// Behind the door are two ways. Where ffmpeg is installed a child process decodes and resamples: it knows every format,
-// is gapless, and a bad file breaks a child. Where it is not, the Go decoders that beep is built on do mp3, flac, ogg
-// vorbis, and a reader of our own does wav, each behind a guard: a panic, an endless loop or an absurd length costs that file only.
-// Both ways mix down to stereo with the same coefficients (see mixer) and give the same number of frames.
+// A child decodes, always: ffmpeg where it is installed, else this program itself as "roomd decode", which holds beep's
+// decoders. Both write stereo frames to a pipe, so a file that makes a decoder crash, loop or ask for the whole memory costs
+// that file only. No file is parsed in the daemon.
 package decode
 
 import (
@@ -25,13 +24,17 @@ type Options struct {
 	Rate int
 	// From is the place in the file of the first frame handed out, 0 or more. It is rounded to a frame at Rate.
 	From time.Duration
-	// Native asks for the Go decoders even where ffmpeg is installed.
-	Native bool
 	// Background has the decoder's child give way to everything else: nobody listens.
 	Background bool
 	// Ahead is how much is decoded ahead at most; 0 means 4 s.
 	Ahead time.Duration
+
+	native bool          // roomd decode even where ffmpeg is installed
+	unread time.Duration // how long a stream that nobody reads keeps its child; 0: 20 s. Tests do not wait so long
 }
+
+// own says whether roomd decodes the file by itself.
+func (o Options) own() bool { return o.native || tools().ffmpeg == "" }
 
 var (
 	// ErrUnsupported: no decoder here plays this kind of file.
@@ -75,18 +78,11 @@ func open(ctx context.Context, path string, opt Options) (*Stream, error) {
 	if size == 0 {
 		return nil, ErrNoSound
 	}
-	var src source
-	var skip int64
-	frame := int64(math.Round(opt.From.Seconds() * float64(opt.Rate)))
-	if tools().ffmpeg != "" && !opt.Native {
-		src, err = openFFmpeg(path, opt, frame)
-	} else {
-		src, skip, err = openNative(path, opt, frame)
-	}
+	src, err := openChild(path, opt, int64(math.Round(opt.From.Seconds()*float64(opt.Rate))))
 	if err != nil {
 		return nil, err
 	}
-	s := newStream(src, opt, skip, maxLength)
+	s := newStream(src, opt, maxLength)
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	if err := s.prime(ctx); err != nil {
@@ -150,6 +146,6 @@ func Formats() Playable {
 	if t.ffmpeg != "" {
 		return Playable{FFmpeg: true, Version: t.version, Endings: endings.Music}
 	}
-	return Playable{Endings: endings.Native, Missing: "Without ffmpeg only mp3, flac, ogg vorbis and wav are played; " +
+	return Playable{Endings: endings.Native, Missing: "Without ffmpeg only ordinary mp3, flac, ogg vorbis and wav files of one or two channels are played; " +
 		"for m4a, opus, aiff, wma and the rest install ffmpeg (sudo apt install ffmpeg) and start roomd again."}
 }

@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"roomd/player/decode/endings"
+	"roomd/rig"
 )
 
 // TestEndings holds that each ending that counts as music is one that ffmpeg here decodes: a file of its kind is made and
 // heard, and where no program makes one ffmpeg has at least to know the kind.
 func TestEndings(t *testing.T) {
+	rig.Long(t)
+	rig.Arithmetic(t)
 	t.Parallel()
 	// How a kind is made where its ending alone does not say so; "": nothing here makes one, and this is its demuxer.
 	make := map[string][]string{

@@ -47,7 +47,7 @@ func fuzzDecoder(f *testing.F, ending string, ways ...string) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _, _ = playThrough(t, path, Options{Rate: 48000, Native: true, From: time.Duration(from) * 10 * time.Millisecond})
+		_, _, _ = playThrough(t, path, Options{Rate: 48000, native: true, From: time.Duration(from) * 10 * time.Millisecond})
 	})
 }
 
@@ -99,7 +99,7 @@ func FuzzTags(f *testing.F) {
 			if i.HasLoudness && !(i.Loudness >= -200 && i.Loudness <= 200) || i.Track < 0 || i.Disc < 0 {
 				t.Errorf("%+v", i)
 			}
-			if p, err := probe(t.Context(), path, true); err == nil && (p.Rate <= 0 || p.Channels <= 0 || p.Frames < 0 || p.Duration < 0) {
+			if p, err := probeWay(t, path, true); err == nil && (p.Rate <= 0 || p.Channels <= 0 || p.Frames < 0 || p.Duration < 0) {
 				t.Errorf("%+v", p)
 			}
 		})

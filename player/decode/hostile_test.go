@@ -1,11 +1,11 @@
 package decode
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
-	"math"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,9 +18,9 @@ import (
 func TestATextIsNoMusic(t *testing.T) {
 	t.Parallel()
 	if tools().ffmpeg == "" {
-		t.Skip("ffmpeg is not installed")
+		t.Fatal("ffmpeg is not installed")
 	}
-	for _, ending := range []string{".m4a", ".mp3", ".wav"} {
+	for _, ending := range []string{".m4a", ".mp3"} {
 		dir := t.TempDir()
 		// The pipe can be opened for writing only while somebody has it open for reading.
 		pipe := filepath.Join(dir, "secret.wav")
@@ -94,7 +94,7 @@ func TestATextIsNoMusic(t *testing.T) {
 					t.Errorf("%s as %s opens another file", name, ending)
 				}
 			}
-			if took := time.Since(began); took > 5*time.Second {
+			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("%s as %s takes %v", name, ending, took)
 			}
 		}
@@ -110,50 +110,154 @@ func TestATextIsNoMusic(t *testing.T) {
 func TestAChildThatDiesIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	if tools().ffmpeg == "" {
-		t.Skip("ffmpeg is not installed")
+		t.Fatal("ffmpeg is not installed")
 	}
-	path := filepath.Join(t.TempDir(), "a.flac")
-	if out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "anoisesrc=d=60:a=0.3:seed=1:r=44100,aformat=channel_layouts=stereo", path).CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
+	dir := t.TempDir()
+	for way, native := range ways {
+		path := filepath.Join(dir, "a.flac")
+		if native {
+			path = filepath.Join(dir, "a.wav") // a flac's place takes long to find here with -race
+		}
+		ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=60:a=0.3:seed=1:r=44100,aformat=channel_layouts=stereo", path)
+		opt := Options{Rate: 48000, Ahead: 500 * time.Millisecond, native: native}
+		want := mustAll(t, path, opt)
+		for name, harm := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "crashed": syscall.SIGSEGV, "frozen": syscall.SIGSTOP} {
+			t.Run(way+" "+name, func(t *testing.T) {
+				t.Parallel()
+				s, err := Open(t.Context(), path, opt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				times := 10
+				if name == "frozen" { // each costs the time that tells
+					times = 2
+				}
+				var got [][2]float64
+				buf := make([][2]float64, 4800)
+				slowest := time.Duration(0)
+				for k := 0; ; k++ {
+					if k%50 == 25 && k/50 < times {
+						if err := s.src.(*reviving).running().cmd.Process.Signal(harm); err != nil && !errors.Is(err, os.ErrProcessDone) {
+							t.Fatal(err)
+						}
+					}
+					began := time.Now()
+					n, ok := s.Stream(buf)
+					slowest = max(slowest, time.Since(began))
+					if got = append(got, buf[:n]...); !ok {
+						break
+					}
+				}
+				if err := s.Err(); err != nil || len(got) != len(want) {
+					t.Fatalf("%d frames, not %d: %v", len(got), len(want), err)
+				}
+				if d := apart(got, want); d > 1e-6 {
+					t.Fatalf("it is %.2g apart from one that was left alone", d)
+				}
+				t.Logf("the longest wait was %v", slowest)
+			})
+		}
 	}
-	opt := Options{Rate: 48000, Ahead: 500 * time.Millisecond}
-	want := mustAll(t, path, opt)
-	for name, harm := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "crashed": syscall.SIGSEGV, "frozen": syscall.SIGSTOP} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+}
+
+// TestADecoderCostsItsFileOnly has roomd decode meet what its decoders are known for: it ends soon, with an error, and within
+// its memory.
+func TestADecoderCostsItsFileOnly(t *testing.T) {
+	t.Parallel()
+	wav, ogg, flac := content(t, "16.wav"), content(t, "q5.ogg"), content(t, "long.flac")
+	le := binary.LittleEndian
+	bomb := append(le.AppendUint32([]byte("RIFF\xff\xff\xff\x7fWAVEjunk"), 0x7ffffff0), make([]byte, 1<<20)...)
+	frameless := bytes.Clone(wav)
+	le.PutUint16(frameless[32:], 0)
+	negative := append(le.AppendUint32([]byte("RIFF\xff\xff\xff\x7fWAVEjunk"), 0xfffffff0), make([]byte, 100)...)
+	trimmed := bytes.Clone(ogg) // the last page says that the sound ends long before its packets do
+	at := bytes.LastIndex(trimmed, []byte("OggS"))
+	le.PutUint64(trimmed[at+6:], 40000)
+	le.PutUint32(trimmed[at+22:], 0)
+	le.PutUint32(trimmed[at+22:], oggSum(trimmed[at:]))
+	for name, b := range map[string][]byte{
+		"a wav that asks for 2 GB.wav": bomb, "a wav of frames without bytes.wav": frameless, "a wav with a negative chunk.wav": negative,
+		"a wav that is cut off.wav": wav[:len(wav)/2], "an ogg that is cut off.ogg": ogg[:len(ogg)/2],
+		"a flac that is cut off.flac": flac[:len(flac)/2],
+	} {
+		for _, from := range []time.Duration{0, 2 * time.Second} {
+			var took time.Duration
+			for range 2 { // what else runs on this computer makes time longer, seldom twice
+				before := spent(t)
+				got, err := all(t, file(t, name, b), Options{Rate: 48000, native: true, From: from})
+				if !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrNoSound) {
+					t.Errorf("%s from %v: %d frames and %v, want ErrDamaged", name, from, len(got), err)
+				}
+				if took = spent(t) - before; took <= 5*time.Second {
+					break
+				}
+			}
+			if took > 5*time.Second {
+				t.Errorf("%s from %v: %v of CPU", name, from, took)
+			}
+		}
+	}
+	if got := mustAll(t, file(t, "an ogg that ends before its packets.ogg", trimmed), Options{Rate: 44100, native: true}); len(got) != 40000 {
+		t.Errorf("an ogg that ends before its packets: %d frames, want 40000", len(got))
+	}
+	u := syscall.Rusage{}
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u); err != nil || u.Maxrss > 1<<20 {
+		t.Errorf("a child took %d MB, %v", u.Maxrss>>10, err)
+	}
+}
+
+// oggSum is the checksum of an ogg page whose own is 0.
+func oggSum(page []byte) (c uint32) {
+	for _, b := range page {
+		c ^= uint32(b) << 24
+		for range 8 {
+			c = c<<1 ^ 0x04c11db7*(c>>31)
+		}
+	}
+	return c
+}
+
+// TestAStreamThatWaitsKeepsNoChild holds that a stream which nobody reads gives its child back, and goes on at its frame.
+func TestAStreamThatWaitsKeepsNoChild(t *testing.T) {
+	t.Parallel()
+	if tools().ffmpeg == "" {
+		t.Fatal("ffmpeg is not installed")
+	}
+	path := filepath.Join(t.TempDir(), "a.mp3")
+	ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=20:a=0.3:seed=1:r=44100,aformat=channel_layouts=stereo", path)
+	for way, native := range ways {
+		t.Run(way, func(t *testing.T) {
+			opt := Options{Rate: 48000, Ahead: 500 * time.Millisecond, native: native}
+			want := mustAll(t, path, opt)
+			opt.unread = 50 * time.Millisecond
 			s, err := Open(t.Context(), path, opt)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			times := 10
-			if name == "frozen" { // each costs the time that tells
-				times = 2
-			}
 			var got [][2]float64
-			buf := make([][2]float64, 4800)
-			for k := 0; ; k++ {
-				if k%100 == 50 && k/100 < times {
-					c, ok := s.src.(*reviving)
-					if !ok {
-						t.Fatalf("a %T", s.src)
-					}
-					if err := c.running().cmd.Process.Signal(harm); err != nil && !errors.Is(err, os.ErrProcessDone) {
-						t.Fatal(err)
-					}
+			buf := make([][2]float64, 48000)
+			for range 3 {
+				first := s.src.(*reviving).running()
+				select {
+				case <-first.exited:
+				case <-time.After(10 * time.Second):
+					t.Fatal("the child is still there")
 				}
-				n, ok := s.Stream(buf)
-				if got = append(got, buf[:n]...); !ok {
-					break
-				}
+				n, _ := s.Stream(buf)
+				got = append(got, buf[:n]...)
+			}
+			for ok := true; ok; {
+				var n int
+				n, ok = s.Stream(buf)
+				got = append(got, buf[:n]...)
 			}
 			if err := s.Err(); err != nil || len(got) != len(want) {
 				t.Fatalf("%d frames, not %d: %v", len(got), len(want), err)
 			}
-			for i := range got {
-				if math.Abs(got[i][0]-want[i][0]) > 1e-6 || math.Abs(got[i][1]-want[i][1]) > 1e-6 {
-					t.Fatalf("frame %d is %v, not %v", i, got[i], want[i])
-				}
+			if d := apart(got, want); d > 1e-6 {
+				t.Errorf("it is %.2g apart from one that was read at once", d)
 			}
 		})
 	}

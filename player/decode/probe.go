@@ -1,7 +1,9 @@
 package decode
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -26,7 +28,9 @@ type Info struct {
 	Rate     int           `json:"rate"`     // the file's own, in Hz
 	Channels int           `json:"channels"` // the file's own
 	Frames   int64         `json:"frames"`   // at Rate; 0: unknown
-	Exact    bool          `json:"exact"`    // Frames is exact if the file is whole; else it is an estimate
+	Exact    bool          `json:"exact"`    // Frames is exact if the file is whole
+	Guessed  bool          `json:"guessed"`  // Frames is a guess from the bit rate
+	Cut      bool          `json:"cut"`      // the file ends before its sound does
 	Duration time.Duration `json:"duration"` // of Frames; 0: unknown
 
 	Title  string `json:"title,omitempty"`
@@ -43,26 +47,21 @@ type Info struct {
 	// false where there is no such tag or it is absurd.
 	Loudness    float64 `json:"loudness,omitempty"`
 	HasLoudness bool    `json:"has_loudness,omitempty"`
+
+	// Intensity is 1 (calm) to 5 (intense), as the curator wrote it into the tag INTENSITY; 0: there is no such tag, or it is absurd.
+	Intensity float64 `json:"intensity,omitempty"`
 }
 
-// GainToR128 is the gain in dB that brings the track to -23 LUFS; 0 where nothing is known.
-func (i Info) GainToR128() float64 {
-	if !i.HasLoudness {
-		return 0
-	}
-	return -23 - i.Loudness
-}
-
-// Probe reads a file's headers and tags. Its errors are those of Open.
+// Probe reads a file's headers and tags, in a child: ffprobe where it is installed. Its errors are those of Open.
 func Probe(ctx context.Context, path string) (Info, error) {
-	info, err := probe(ctx, path, false)
+	info, err := probe(ctx, path, tools().ffprobe, false)
 	if err != nil {
 		return Info{}, fmt.Errorf("probe %s: %w", path, err)
 	}
 	return info, nil
 }
 
-func probe(ctx context.Context, path string, native bool) (Info, error) {
+func probe(ctx context.Context, path, ffprobe string, background bool) (info Info, err error) {
 	size, err := regular(path)
 	if err != nil {
 		return Info{}, err
@@ -70,42 +69,114 @@ func probe(ctx context.Context, path string, native bool) (Info, error) {
 	if size == 0 {
 		return Info{}, ErrNoSound
 	}
-	t := tools()
-	h, known := promise(path)
-	var info Info
-	if t.ffprobe != "" && !native {
-		if info, err = probeFFprobe(ctx, t, path); err != nil {
-			return Info{}, err
-		}
-	} else if info, err = probeNative(path); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	cmd, err := selfCommand("--probe", "--ffprobe", ffprobe, "--", path)
+	if err != nil {
 		return Info{}, err
 	}
-	if known && h.frames > 0 && h.frames/int64(h.rate) < int64(maxLength.Seconds()) && h.rate == info.Rate {
-		info.Frames, info.Exact, info.Duration = h.frames, h.exact && !h.cut, framesTime(h.frames, h.rate)
+	var out bytes.Buffer
+	var said tail
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &said, time.Second
+	exited := make(chan error, 1)
+	if err := spawn(cmd, background, func(exit error) { exited <- exit }); err != nil {
+		return Info{}, err
+	}
+	select {
+	case err = <-exited:
+	case <-ctx.Done():
+		_ = cmd.Process.Kill()
+		<-exited
+		return Info{}, ctx.Err()
+	}
+	if err != nil {
+		return Info{}, told("roomd decode", err, said.String())
+	}
+	if err := json.Unmarshal(out.Bytes(), &info); err != nil {
+		return Info{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return info, nil
 }
 
-// probeNative reads a file without ffprobe.
-func probeNative(path string) (info Info, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			info, err = Info{}, fmt.Errorf("%w: its header broke the reader: %v", ErrDamaged, r)
+// look is probe within the child. An empty ffprobe leaves it to beep's decoders.
+func look(ctx context.Context, path, ffprobe string) (info Info, err error) {
+	if ffprobe != "" {
+		if info, err = askFFprobe(ctx, ffprobe, path); err != nil {
+			return Info{}, err
 		}
-	}()
-	in, err := openInput(path)
-	if err != nil {
-		return Info{}, err
+	} else {
+		m, err := openOwn(path, true)
+		if err != nil {
+			return Info{}, err
+		}
+		info = Info{Codec: m.codec, Rate: m.rate, Channels: m.channels, Frames: m.frames, Exact: m.frames > 0}
+		if f, err := os.Open(path); err == nil {
+			info.tags(nativeTags(f))
+			f.Close()
+		}
 	}
-	defer in.f.Close()
-	dec, err := newDecoder(in, path)
-	if err != nil {
-		return Info{}, err
+	if info.Codec == "mp3" {
+		// ffprobe counts what the encoder has filled up with.
+		if n := mp3Length(path); n > 0 {
+			info.Frames, info.Exact = n, true
+		}
 	}
-	h := dec.header()
-	info = Info{Codec: h.codec, Rate: h.rate, Channels: h.channels}
-	info.tags(nativeTags(in.f))
+	if info.Frames/int64(info.Rate) >= int64(maxLength.Seconds()) {
+		info.Frames, info.Exact = 0, false
+	}
+	info.Duration = framesTime(info.Frames, info.Rate)
+	if info.Cut = cut(path); info.Cut {
+		info.Exact = false
+	}
 	return info, nil
+}
+
+// mp3Length is the length that an mp3's own tag tells; 0: it has none.
+func mp3Length(path string) int64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	head := make([]byte, 4096)
+	n, _ := f.ReadAt(head, skipID3(f, math.MaxInt64))
+	if head = head[:n]; n < 4 || head[0] != 0xff {
+		return 0
+	}
+	var m beepFile
+	m.tag(head)
+	return m.frames
+}
+
+// cut says whether a file is shorter than it says, for the kinds where ffmpeg keeps quiet about it: a wav whose data is longer than
+// the file, an ogg whose last page is not the last one of its stream.
+func cut(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	head, end := make([]byte, 64<<10), make([]byte, min(st.Size(), 70<<10)) // a page is 65,307 bytes at most
+	n, _ := f.ReadAt(head, 0)
+	head = head[:n]
+	switch {
+	case bytes.HasPrefix(head, []byte("RIFF")):
+		at := bytes.Index(head, []byte("data"))
+		if at < 0 || at+8 > n {
+			return false
+		}
+		size := int64(binary.LittleEndian.Uint32(head[at+4:]))
+		return size != math.MaxUint32 && int64(at)+8+size > st.Size()
+	case bytes.HasPrefix(head, []byte("OggS")):
+		n, _ := f.ReadAt(end, st.Size()-int64(len(end)))
+		at := bytes.LastIndex(end[:n], []byte("OggS"))
+		return at >= 0 && at+6 <= n && end[at+5]&4 == 0
+	}
+	return false
 }
 
 // nativeTags are a file's tags by their lower-case names. A file without tags, or with broken ones, has none.
@@ -154,39 +225,37 @@ func nativeTags(f *os.File) (tags map[string]string) {
 // ffprobeOut is the part of ffprobe's answer that is used.
 type ffprobeOut struct {
 	Streams []struct {
-		Codec      string            `json:"codec_name"`
-		Rate       string            `json:"sample_rate"`
-		Channels   int               `json:"channels"`
-		TimeBase   string            `json:"time_base"`
-		DurationTS int64             `json:"duration_ts"`
-		Duration   string            `json:"duration"`
-		Tags       map[string]string `json:"tags"`
+		Codec    string            `json:"codec_name"`
+		Rate     string            `json:"sample_rate"`
+		Channels int               `json:"channels"`
+		TimeBase string            `json:"time_base"`
+		Start    string            `json:"start_time"`
+		Duration string            `json:"duration"`
+		Tags     map[string]string `json:"tags"`
 	} `json:"streams"`
 	Format struct {
-		Name     string            `json:"format_name"`
 		Duration string            `json:"duration"`
 		Tags     map[string]string `json:"tags"`
 	} `json:"format"`
 }
 
-func probeFFprobe(ctx context.Context, t toolset, path string) (Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, t.ffprobe, "-v", "error", "-hide_banner", "-protocol_whitelist", "file", "-format_whitelist", formats, "-select_streams", "a:0",
-		"-show_entries", "stream=codec_name,sample_rate,channels,time_base,duration_ts,duration:stream_tags:format=format_name,duration:format_tags",
+func askFFprobe(ctx context.Context, ffprobe, path string) (Info, error) {
+	cmd := exec.Command(ffprobe, "-v", "warning", "-hide_banner", "-protocol_whitelist", "file", "-format_whitelist", formats, "-select_streams", "a:0",
+		"-show_entries", "stream=codec_name,sample_rate,channels,time_base,start_time,duration:stream_tags:format=duration:format_tags",
 		"-of", "json", "-i", "file:"+path)
 	var said tail
-	cmd.Stderr = &said
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
-	if cerr := ctx.Err(); cerr != nil {
-		return Info{}, cerr
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &said, time.Second
+	exited := make(chan error, 1)
+	err := spawn(cmd, false, func(exit error) { exited <- exit })
+	if err == nil {
+		err = <-exited
 	}
 	if err != nil {
-		return Info{}, fmt.Errorf("%w: ffprobe: %w: %s", ErrDamaged, err, said.String())
+		return Info{}, told("ffprobe", err, said.String())
 	}
 	var p ffprobeOut
-	if err := json.Unmarshal(out, &p); err != nil {
+	if err := json.Unmarshal(out.Bytes(), &p); err != nil {
 		return Info{}, fmt.Errorf("ffprobe: %w", err)
 	}
 	if len(p.Streams) == 0 {
@@ -202,9 +271,13 @@ func probeFFprobe(ctx context.Context, t toolset, path string) (Info, error) {
 	if err != nil {
 		seconds, _ = strconv.ParseFloat(p.Format.Duration, 64)
 	}
+	if start, err := strconv.ParseFloat(s.Start, 64); err == nil && start > 0 && start < 0.1 {
+		seconds -= start // an encoder's delay, which is not played
+	}
 	if seconds > 0 && seconds < maxLength.Seconds() {
 		info.Frames = int64(math.Round(seconds * float64(info.Rate)))
-		info.Duration = framesTime(info.Frames, info.Rate)
+		info.Guessed = strings.Contains(said.String(), "Estimating duration from bitrate")
+		info.Exact = !info.Guessed && s.TimeBase == "1/"+s.Rate && slices.ContainsFunc(countedCodecs, func(c string) bool { return strings.HasPrefix(s.Codec, c) })
 	}
 	tags := map[string]string{}
 	for _, m := range []map[string]string{s.Tags, p.Format.Tags} {
@@ -228,6 +301,9 @@ func probeFFprobe(ctx context.Context, t toolset, path string) (Info, error) {
 	info.tags(tags)
 	return info, nil
 }
+
+// countedCodecs are those whose files tell their length to the frame, by ffmpeg's names.
+var countedCodecs = []string{"flac", "vorbis", "pcm_", "wavpack", "alac", "tta"}
 
 // titles are the tags that people read.
 var titles = []string{"title", "artist", "album_artist", "albumartist", "album"}
@@ -323,5 +399,8 @@ func (i *Info) tags(t map[string]string) {
 		i.Loudness, i.HasLoudness = -18-v, true
 	} else if q, err := strconv.Atoi(first("r128_track_gain")); err == nil && q >= -32768 && q <= 32767 {
 		i.Loudness, i.HasLoudness = -23-float64(q)/256, true
+	}
+	if v, err := strconv.ParseFloat(strings.Replace(first("intensity"), ",", ".", 1), 64); err == nil && v >= 1 && v <= 5 {
+		i.Intensity = v
 	}
 }

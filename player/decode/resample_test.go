@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"roomd/rig"
 )
 
 // tone is n frames of a sine of amplitude 1 on the left, and its half on the right.
@@ -115,6 +117,8 @@ func BenchmarkResample(b *testing.B) {
 
 // The same of the other way, with ffmpeg's resampler at the setting that is used.
 func TestSweptSineComesOutAloneOfFFmpeg(t *testing.T) {
+	rig.Long(t)
+	rig.Arithmetic(t)
 	t.Parallel()
 	dir := t.TempDir()
 	for _, r := range [][2]int{{44100, 48000}, {48000, 44100}, {96000, 48000}} {

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,13 @@ type source interface {
 	release()
 }
 
+// rester is a source that can give back what it holds until the next read: a stream that waits for its turn may wait for an
+// hour, and has enough decoded to begin with.
+type rester interface{ rest() }
+
+// defaultUnread is how long a stream that nobody reads keeps its child.
+const defaultUnread = 20 * time.Second
+
 // maxLength bounds what one file may give: a file that goes on longer is broken or made to do harm.
 const maxLength = 24 * time.Hour
 
@@ -33,8 +41,9 @@ const sampleLimit = 8
 type Stream struct {
 	rate  int
 	src   source
-	skip  int64 // frames to drop before the first one handed out; owned by fill
 	limit int64 // frames that the file may give at most
+	// unread is how long it keeps its child while nobody reads.
+	unread time.Duration
 
 	// The reader owns what of ring has been written and not been read, fill the rest.
 	ring  [][2]float32
@@ -52,13 +61,13 @@ type Stream struct {
 	err error // guarded by mu
 }
 
-func newStream(src source, opt Options, skip int64, most time.Duration) *Stream {
+func newStream(src source, opt Options, most time.Duration) *Stream {
 	ahead := opt.Ahead
 	if ahead <= 0 {
 		ahead = 4 * time.Second
 	}
 	n := max(int(ahead.Seconds()*float64(opt.Rate)), 4096)
-	s := &Stream{rate: opt.Rate, src: src, skip: skip, limit: int64(most.Seconds() * float64(opt.Rate)),
+	s := &Stream{rate: opt.Rate, src: src, unread: cmp.Or(opt.unread, defaultUnread), limit: int64(most.Seconds() * float64(opt.Rate)),
 		ring: make([][2]float32, n), more: make(chan struct{}, 1), room: make(chan struct{}, 1),
 		closed: make(chan struct{}), finished: make(chan struct{})}
 	go s.fill()
@@ -75,12 +84,18 @@ func (s *Stream) fill() {
 	for {
 		wrote := s.wrote.Load()
 		if wrote-s.read.Load() == size {
+			late := time.NewTimer(s.unread)
 			for wrote-s.read.Load() > size-size/4 && !s.isClosed() {
 				select {
 				case <-s.room:
+				case <-late.C:
+					if r, ok := s.src.(rester); ok {
+						r.rest()
+					}
 				case <-s.closed:
 				}
 			}
+			late.Stop()
 		}
 		if s.isClosed() {
 			s.end(ErrClosed)
@@ -92,13 +107,6 @@ func (s *Stream) fill() {
 		dst := s.ring[at : at+free] // only fill touches the free part
 		n, err := s.src.read(dst)
 		sound(dst[:n])
-		kept := n
-		if s.skip > 0 {
-			drop := int(min(s.skip, int64(n)))
-			copy(dst, dst[drop:n])
-			s.skip -= int64(drop)
-			kept = n - drop
-		}
 		if n == 0 && err == nil {
 			if stuck++; stuck > 100 {
 				err = fmt.Errorf("%w: the decoder makes no progress", ErrDamaged)
@@ -107,7 +115,7 @@ func (s *Stream) fill() {
 			stuck = 0
 		}
 
-		wrote += int64(kept)
+		wrote += int64(n)
 		s.wrote.Store(wrote)
 		if err == nil && wrote > s.limit {
 			err = fmt.Errorf("%w: more than %d frames", ErrDamaged, s.limit)
@@ -116,7 +124,7 @@ func (s *Stream) fill() {
 			s.end(err)
 			return
 		}
-		if kept > 0 {
+		if n > 0 {
 			wake(s.more)
 		}
 	}

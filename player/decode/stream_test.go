@@ -56,18 +56,18 @@ func (s *script) release() {}
 func TestTryStreamNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := newScript()
-		s := newStream(src, Options{Rate: 48000}, 2, maxLength)
+		s := newStream(src, Options{Rate: 48000}, maxLength)
 		buf := make([][2]float64, 10)
 		if n, ok := s.TryStream(buf); n != 0 || !ok {
 			t.Fatalf("nothing decoded: %d, %v; want 0, true", n, ok)
 		}
-		src.send <- 6
+		src.send <- 4
 		synctest.Wait()
 		if b := s.Buffered(); b != 4*time.Second/48000 {
 			t.Errorf("%v buffered, want 4 frames", b)
 		}
-		if n, ok := s.TryStream(buf); n != 4 || !ok || buf[0][0] != 2 {
-			t.Fatalf("late decoder: %d frames from %v, %v; want 4 from 2, true", n, buf[0], ok)
+		if n, ok := s.TryStream(buf); n != 4 || !ok || buf[0][0] != 0 {
+			t.Fatalf("late decoder: %d frames from %v, %v; want 4 from 0, true", n, buf[0], ok)
 		}
 		src.send <- 3
 		synctest.Wait()
@@ -89,7 +89,7 @@ func TestTryStreamNeverWaits(t *testing.T) {
 func TestStreamWaitsAndCloseWakesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := newScript()
-		s := newStream(src, Options{Rate: 48000}, 0, maxLength)
+		s := newStream(src, Options{Rate: 48000}, maxLength)
 		buf := make([][2]float64, 10)
 		done := make(chan int)
 		go func() {
@@ -120,7 +120,7 @@ func TestStreamWaitsAndCloseWakesIt(t *testing.T) {
 func TestCloseLeavesAHangingDecoder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := newScript()
-		s := newStream(hanging{src}, Options{Rate: 48000}, 0, maxLength)
+		s := newStream(hanging{src}, Options{Rate: 48000}, maxLength)
 		done := make(chan bool)
 		go func() {
 			_, ok := s.Stream(make([][2]float64, 10))
@@ -158,7 +158,7 @@ func (hanging) stop() {}
 // The ring goes round many times: not one frame is lost, doubled or torn.
 func TestRingKeepsEveryFrame(t *testing.T) {
 	src := &counter{total: 200000}
-	s := newStream(src, Options{Rate: 8000, Ahead: time.Millisecond}, 0, maxLength)
+	s := newStream(src, Options{Rate: 8000, Ahead: time.Millisecond}, maxLength)
 	defer s.Close()
 	buf := make([][2]float64, 777)
 	want := 0.0
@@ -215,17 +215,17 @@ func (broken) release() {}
 
 func TestBrokenDecodersAreBounded(t *testing.T) {
 	buf := make([][2]float64, 1<<16)
-	s := newStream(broken{"no progress"}, Options{Rate: 48000}, 0, maxLength)
+	s := newStream(broken{"no progress"}, Options{Rate: 48000}, maxLength)
 	if n, ok := s.Stream(buf); n != 0 || ok || !errors.Is(s.Err(), ErrDamaged) {
 		t.Errorf("no progress: %d, %v, %v; want an error", n, ok, s.Err())
 	}
-	s = newStream(broken{"wild samples"}, Options{Rate: 48000}, 0, maxLength)
+	s = newStream(broken{"wild samples"}, Options{Rate: 48000}, maxLength)
 	n, _ := s.Stream(buf)
 	want := [][2]float64{{0, 8}, {-8, 8}, {0.5, -0.5}}
 	if n != 3 || [3][2]float64(buf[:3]) != [3][2]float64(want) {
 		t.Errorf("wild samples come out as %v, want %v", buf[:n], want)
 	}
-	s = newStream(broken{"endless"}, Options{Rate: 8000}, 0, time.Minute)
+	s = newStream(broken{"endless"}, Options{Rate: 8000}, time.Minute)
 	total := drain(s)
 	if !errors.Is(s.Err(), ErrDamaged) || total < 60*8000 || total > 60*8000+1<<15 {
 		t.Errorf("an endless file gave %d frames and %v, want a minute and an error", total, s.Err())
@@ -254,7 +254,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	long := sample(t, "long.mp3")
 	buf := make([][2]float64, 4096)
 	run := func(native bool, k int) {
-		s, err := Open(t.Context(), long, Options{Rate: 48000, Native: native})
+		s, err := Open(t.Context(), long, Options{Rate: 48000, native: native})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -390,7 +390,7 @@ func TestOpenIsBounded(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		src := newScript() // gives nothing
-		s := newStream(src, Options{Rate: 48000}, 0, maxLength)
+		s := newStream(src, Options{Rate: 48000}, maxLength)
 		ctx, cancel := context.WithTimeout(t.Context(), openTimeout)
 		defer cancel()
 		began := time.Now()

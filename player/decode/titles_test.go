@@ -66,7 +66,7 @@ func TestTitlesInCodePages(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, native := range []bool{false, true} {
-				p, err := probe(t.Context(), file, native)
+				p, err := probeWay(t, file, native)
 				if err != nil || p.Title != c.title || p.Artist != c.artist || p.Album != c.album {
 					t.Errorf("%s in ID3%s, native %v: %q, %q, %q, %v", c.name, kind, native, p.Title, p.Artist, p.Album, err)
 				}
@@ -78,7 +78,7 @@ func TestTitlesInCodePages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, native := range []bool{false, true} {
-		if p, err := probe(t.Context(), file, native); err != nil || p.Title != "" {
+		if p, err := probeWay(t, file, native); err != nil || p.Title != "" {
 			t.Errorf("noise is shown as %q, %v", p.Title, err)
 		}
 	}

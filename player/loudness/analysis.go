@@ -37,6 +37,9 @@ type Analysis struct {
 	// Blocks are the K-weighted loudness of each whole 100 ms, in hundredths of a LUFS.
 	Blocks []int16
 
+	// Features are nil where the analysis is of an earlier version.
+	Features *Features
+
 	// Damaged: the file broke off; what was sound until then is what was measured.
 	Damaged bool
 }
@@ -86,6 +89,7 @@ func Analyse(ctx context.Context, s Stream, rate int) (Analysis, error) {
 // analyse calls rest after each second of sound.
 func analyse(ctx context.Context, s Stream, rate int, rest func()) (Analysis, error) {
 	m := NewMeter(rate)
+	m.texture = newTexture(rate)
 	edges := newEdges(rate)
 	buf := make([][2]float64, 8*peakBlock)
 	var idle int
@@ -194,7 +198,7 @@ func (e *edges) analysis(m *Meter) Analysis {
 	a := Analysis{
 		Rate: m.rate, Frames: m.frames, Integrated: m.Integrated(), Range: m.Range(),
 		MaxMomentary: m.MaxMomentary(), MaxShortTerm: m.MaxShortTerm(), TruePeak: m.TruePeak(),
-		Blocks: make([]int16, len(m.blocks)),
+		Blocks: make([]int16, len(m.blocks)), Features: m.texture.features(m.blocks, m.Integrated()),
 	}
 	for i, p := range m.blocks {
 		a.Blocks[i] = int16(math.Round(max(Silent, min(Level(p), 300)) * 100))

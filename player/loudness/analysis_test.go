@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"roomd/player/loudness"
+	"roomd/rig"
 )
 
 // sound is a stream of frames in pieces of odd sizes.
@@ -61,6 +62,7 @@ func TestAnalysis(t *testing.T) {
 }
 
 func TestSilenceAtTheEdges(t *testing.T) {
+	rig.Arithmetic(t)
 	const rate = 48000
 	silence := func(seconds, db float64) [][2]float64 { return noise(rate, seconds, db-12, 5) } // its peak is about db
 	for _, c := range []struct {

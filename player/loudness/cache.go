@@ -59,7 +59,7 @@ type entry struct {
 
 // OpenCache opens the cache in dir, which it makes where it is missing.
 func OpenCache(dir string) (*Cache, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open loudness cache: %w", err)
 	}
 	c := &Cache{dir: dir, files: map[string]entry{}, notes: map[string]note{}, damaged: map[string]damage{}}
@@ -72,7 +72,7 @@ func OpenCache(dir string) (*Cache, error) {
 			return nil, fmt.Errorf("open loudness cache: %w", err)
 		}
 	}
-	c.index, err = os.OpenFile(c.indexPath(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	c.index, err = os.OpenFile(c.indexPath(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open loudness cache: %w", err)
 	}
@@ -291,7 +291,7 @@ func (c *Cache) read(key string) (Analysis, bool) {
 // put keeps what was measured of the file with the given bytes.
 func (c *Cache) put(key string, a Analysis) error {
 	path := c.entryPath(key)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	return replace(path, a.encode())
@@ -332,9 +332,12 @@ func keyOf(ctx context.Context, path string) (string, error) {
 	}
 }
 
-// An analysis on disk: a mark with the format's version, the numbers, the blocks as deflated varints of their differences, a
-// CRC-32 of it all.
-var mark = [4]byte{'r', '1', '2', '2'}
+// An analysis on disk: a mark with the format's version, the numbers, the features, the blocks as deflated varints of their
+// differences, a CRC-32 of it all. Until version 3 there were no features.
+var (
+	mark    = [4]byte{'r', '1', '2', '3'}
+	earlier = [4]byte{'r', '1', '2', '2'}
+)
 
 type numbers struct {
 	Mark                                                    [4]byte
@@ -350,10 +353,17 @@ type numbers struct {
 func (a *Analysis) encode() []byte {
 	var b bytes.Buffer
 	// A bytes.Buffer takes everything.
+	version := mark
+	if a.Features == nil {
+		version = earlier
+	}
 	_ = binary.Write(&b, binary.LittleEndian, numbers{
-		mark, int32(a.Rate), a.Frames, a.Integrated, a.Range, a.MaxMomentary, a.MaxShortTerm, a.TruePeak,
+		version, int32(a.Rate), a.Frames, a.Integrated, a.Range, a.MaxMomentary, a.MaxShortTerm, a.TruePeak,
 		int64(a.LeadIn), int64(a.LeadOut), a.Levelled, int64(a.LevelledAt), int32(len(a.Blocks)),
 	})
+	if a.Features != nil {
+		_ = binary.Write(&b, binary.LittleEndian, a.Features)
+	}
 	var diffs []byte
 	last := int16(0)
 	for _, v := range a.Blocks {
@@ -375,14 +385,24 @@ func decodeAnalysis(b []byte) (Analysis, error) {
 	if _, err := binary.Decode(b, binary.LittleEndian, &n); err != nil {
 		return Analysis{}, err
 	}
-	if n.Mark != mark {
+	var f *Features
+	switch n.Mark {
+	case mark:
+		f = &Features{}
+		read, err := binary.Decode(b[head:len(b)-4], binary.LittleEndian, f)
+		if err != nil {
+			return Analysis{}, err
+		}
+		head += read
+	case earlier:
+	default:
 		return Analysis{}, errors.New("an analysis of another version")
 	}
 	a := Analysis{
 		Rate: int(n.Rate), Frames: n.Frames, Integrated: n.Integrated, Range: n.Range, MaxMomentary: n.MaxMomentary,
 		MaxShortTerm: n.MaxShortTerm, TruePeak: n.TruePeak, LeadIn: time.Duration(n.LeadIn), LeadOut: time.Duration(n.LeadOut),
 		Levelled: n.Levelled, LevelledAt: time.Duration(n.LevelledAt),
-		Blocks: make([]int16, n.Blocks),
+		Features: f, Blocks: make([]int16, n.Blocks),
 	}
 	z := bufio.NewReader(flate.NewReader(bytes.NewReader(b[head : len(b)-4])))
 	last := int64(0)

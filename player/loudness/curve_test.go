@@ -10,7 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"roomd/player/loudness"
-	"roomd/player/loudness/judge"
+	"roomd/rig"
+	"roomd/rig/judge"
 )
 
 func always(target float64) func(int) float64 { return func(int) float64 { return target } }
@@ -154,6 +155,7 @@ func TestCurveMeetsAJump(t *testing.T) {
 
 // On sound, wherever the judge's 100 ms fall.
 func TestCurveOnSound(t *testing.T) {
+	rig.Arithmetic(t)
 	const rate, target = 48000, -23.0
 	parts := [][][2]float64{
 		music(rate, 7, -45, 1), music(rate, 6, -12, 2), make([][2]float64, 6*rate), tone(rate, 1, 440, -12),

@@ -29,6 +29,8 @@ type Meter struct {
 	piece  int                         // number of the one that is being filled
 	filled float64                     // its energy so far
 	next   int64                       // the frame after its last
+
+	texture *texture // hears along; nil: only the loudness is measured
 }
 
 const pieces = 10 // in a block
@@ -52,6 +54,9 @@ func (m *Meter) Write(frames [][2]float64) {
 		n := int(min(int64(len(frames)), m.next-m.frames, peakBlock))
 		m.filled += m.w.Energy(frames[:n])
 		m.peak.write(frames[:n])
+		if m.texture != nil {
+			m.texture.write(frames[:n])
+		}
 		m.frames += int64(n)
 		frames = frames[n:]
 		if m.frames == m.next {
@@ -64,12 +69,18 @@ func (m *Meter) Write(frames [][2]float64) {
 func (m *Meter) turn() {
 	m.pieces[m.piece%len(m.pieces)] = m.filled
 	m.sum += m.filled
+	if m.texture != nil {
+		m.texture.turn(m.filled * perSecond * pieces / float64(m.rate))
+	}
 	m.filled = 0
 	m.piece++
 	m.next = m.edge(m.piece + 1)
 	if m.piece%pieces == 0 {
 		m.blocks = append(m.blocks, m.sum/float64(m.frames-m.from))
 		m.sum, m.from = 0, m.frames
+		if m.texture != nil {
+			m.texture.turnBlock()
+		}
 	}
 }
 

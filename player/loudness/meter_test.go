@@ -10,7 +10,8 @@ import (
 	"pgregory.net/rapid"
 
 	"roomd/player/loudness"
-	"roomd/player/loudness/judge"
+	"roomd/rig"
+	"roomd/rig/judge"
 )
 
 func gain(db float64) float64 { return math.Pow(10, db/20) }
@@ -90,6 +91,7 @@ func loud(rate int, frames [][2]float64) *loudness.Meter {
 
 // The corpus of extremes: what ffmpeg says of it is what we say.
 func TestMeterAgreesWithFFmpeg(t *testing.T) {
+	rig.Arithmetic(t)
 	type sound struct {
 		name   string
 		rate   int
@@ -189,6 +191,7 @@ func TestTruePeakOfTheWorst(t *testing.T) {
 
 // EBU Tech 3341 (2016), table 1: each case is made of 1 kHz sines in both channels.
 func TestTech3341(t *testing.T) {
+	rig.Arithmetic(t)
 	type step struct{ db, seconds float64 }
 	sines := func(steps ...step) [][2]float64 {
 		var f [][2]float64

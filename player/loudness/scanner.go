@@ -34,7 +34,9 @@ type Scanner struct {
 	mu      sync.Mutex
 	wake    chan struct{} // of Run; nil while it does not run
 	queue   []string
-	asked   map[string]bool // in queue
+	later   []string        // those to be renewed, when queue is empty
+	asked   map[string]bool // in queue or later
+	renewed map[string]bool // were in later before
 	current []string
 	total   int
 	done    int
@@ -52,12 +54,7 @@ type Progress struct {
 func (s *Scanner) Add(paths ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.total == s.done {
-		s.total, s.done, s.failed = 0, 0, 0
-	}
-	if s.asked == nil {
-		s.asked = map[string]bool{}
-	}
+	s.begin()
 	for _, p := range paths {
 		if !s.asked[p] {
 			s.asked[p] = true
@@ -66,6 +63,32 @@ func (s *Scanner) Add(paths ...string) {
 		}
 	}
 	s.signal()
+}
+
+// Renew asks for files to be analysed again whose analysis is of an earlier version and lacks features. They come after all that Add asks
+// for; until then, and where it fails, the earlier analysis stays. A file is tried once.
+func (s *Scanner) Renew(paths ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begin()
+	for _, p := range paths {
+		if !s.asked[p] && !s.renewed[p] {
+			s.asked[p], s.renewed[p] = true, true
+			s.later = append(s.later, p)
+			s.total++
+		}
+	}
+	s.signal()
+}
+
+// begin counts anew where the scanner was idle.
+func (s *Scanner) begin() {
+	if s.total == s.done {
+		s.total, s.done, s.failed = 0, 0, 0
+	}
+	if s.asked == nil {
+		s.asked, s.renewed = map[string]bool{}, map[string]bool{}
+	}
 }
 
 func (s *Scanner) signal() {
@@ -116,14 +139,18 @@ func (s *Scanner) Run(ctx context.Context) {
 func (s *Scanner) take() (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) == 0 {
+	from := &s.queue
+	if len(*from) == 0 {
+		from = &s.later
+	}
+	if len(*from) == 0 {
 		return "", false
 	}
-	path := s.queue[0]
-	s.queue = s.queue[1:]
+	path := (*from)[0]
+	*from = (*from)[1:]
 	delete(s.asked, path)
 	s.current = append(s.current, path)
-	if len(s.queue) > 0 {
+	if len(s.queue)+len(s.later) > 0 {
 		s.signal() // to the next worker
 	}
 	return path, true
@@ -154,7 +181,7 @@ func (s *Scanner) finish(ctx context.Context, path string, a Analysis, err error
 
 // analyse finds out about a file, by the cache if it can.
 func (s *Scanner) analyse(ctx context.Context, path string) (Analysis, error) {
-	if a, ok, err := s.Cache.lookup(path); ok {
+	if a, ok, err := s.Cache.lookup(path); ok && a.Features != nil {
 		return a, err
 	}
 	a, err := s.settled(ctx, path)
@@ -175,7 +202,8 @@ func (s *Scanner) settled(ctx context.Context, path string) (Analysis, error) {
 		if err != nil {
 			return Analysis{}, err
 		}
-		a, known := s.Cache.read(key)
+		a, had := s.Cache.read(key)
+		known := had && a.Features != nil
 		if !known {
 			a, err = s.measure(ctx, path)
 		}
@@ -185,6 +213,8 @@ func (s *Scanner) settled(ctx context.Context, path string) (Analysis, error) {
 			return Analysis{}, err2
 		case after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()):
 			continue
+		case err != nil && had: // it was whole when it was analysed: what breaks off is the decoder
+			return Analysis{}, errors.Join(err, s.Cache.link(path, key, after))
 		case err != nil && a.Frames > 0:
 			s.Cache.keepDamaged(path, after, a, err)
 			return a, err

@@ -393,3 +393,88 @@ func TestNotes(t *testing.T) {
 		t.Errorf("%q stands on another file", got)
 	}
 }
+
+// TestEarlierCache takes up an analysis that the version before features wrote: it is used as it is, is renewed after all that is new and
+// never in a session, and stays where that fails.
+func TestEarlierCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		was, err := os.ReadFile(filepath.Join("testdata", "analysis-r122"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		first := newDesk(t, opened(t, dir))
+		a, gone := first.write(t, "a", "-20"), first.write(t, "gone", "-21")
+		first.scan(t, a, gone)
+		entries, err := filepath.Glob(filepath.Join(dir, "??", "*"))
+		if err != nil || len(entries) != 2 {
+			t.Fatal(entries, err)
+		}
+		for _, e := range entries {
+			if err := os.WriteFile(e, was, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		cache := opened(t, dir)
+		d := newDesk(t, cache)
+		d.dir = first.dir
+		fresh := d.write(t, "fresh", "-30")
+		old, ok := cache.Lookup(a)
+		if !ok || old.Features != nil || old.Intensity() != 0 || old.Frames != 8000 || len(old.Blocks) != 10 || old.Integrated < -20.1 || old.Integrated > -19.9 {
+			t.Fatalf("an earlier analysis: %v, %+v", ok, old)
+		}
+		var session atomic.Bool
+		var order []string
+		session.Store(true)
+		d.Busy = session.Load
+		open := d.Open
+		d.Open = func(ctx context.Context, path string) (loudness.Source, int, error) {
+			order = append(order, filepath.Base(path))
+			if path == gone {
+				return &file{sound: sound{tone(8000, 0.5, 1000, -21), errBroken}, d: d}, 8000, nil
+			}
+			return open(ctx, path)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { d.Run(ctx); close(ended) }()
+		d.Renew(a, gone, a)
+		d.Add(fresh)
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if again, ok := cache.Lookup(a); !ok || again.Features != nil || len(order) > 0 {
+			t.Errorf("in a session: opened %v, %+v", order, again)
+		}
+		session.Store(false)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if want := []string{"fresh", "a", "gone"}; !slices.Equal(order, want) {
+			t.Errorf("opened %v, want %v", order, want)
+		}
+		if p := d.Progress(); p.Total != 3 || p.Done != 3 || p.Failed != 1 {
+			t.Errorf("%+v", p)
+		}
+		renewed, ok := cache.Lookup(a)
+		if !ok || renewed.Features == nil || renewed.Integrated != old.Integrated || !slices.Equal(renewed.Blocks, old.Blocks) {
+			t.Errorf("renewed: %v, %+v", ok, renewed)
+		}
+		if kept, ok := cache.Lookup(gone); !ok || kept.Damaged || kept.Frames != 8000 || kept.Features != nil {
+			t.Errorf("what could not be renewed: %v, %+v", ok, kept)
+		}
+		if !errors.Is(d.said["gone"], errBroken) {
+			t.Errorf("it said %v", d.said["gone"])
+		}
+		d.Renew(a, gone)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if len(order) != 3 {
+			t.Errorf("tried again: %v", order)
+		}
+		cancel()
+		<-ended
+		if after, ok := opened(t, dir).Lookup(a); !ok || !reflect.DeepEqual(after, renewed) {
+			t.Errorf("read back: %v, %+v, want %+v", ok, after, renewed)
+		}
+	})
+}

@@ -25,11 +25,10 @@ type alsa struct {
 	q      quantiser
 	buf    []byte
 	chunk  int // frames that fit into buf
-	lazy   bool
 	timer  *time.Timer
-	left   bool // run hangs and was left to itself
-	held   float64
-	heldAt time.Time
+	left   bool      // run hangs and was left to itself
+	last   result    // of the last write,
+	lastAt time.Time // then
 
 	work chan int // frames in buf to play, or drainOut
 	done chan result
@@ -41,8 +40,10 @@ type alsa struct {
 	// Of run.
 	capacity int        // frames that the device may hold
 	buffer   int        // frames that it could hold
-	moved    bool       // it has taken more after it was full
+	moved    bool       // it has played something, or taken more after it was full
+	took     int        // frames that it held after it took some
 	full     bool       // it has been full since it was opened
+	begun    bool       // it plays, since it was made ready
 	frames   *int       // where the library writes a delay
 	words    [3]uintptr // a call's
 	sleep    *time.Timer
@@ -51,9 +52,10 @@ type alsa struct {
 const drainOut = -1
 
 type result struct {
-	waited bool
-	delay  int // frames
-	err    error
+	paces bool
+	fill  int // frames in the device's buffer
+	delay int // frames that are still to be heard
+	err   error
 }
 
 // openSystem opens cfg's ALSA device, and no other.
@@ -70,7 +72,7 @@ func openSystem(cfg Config) (sink, error) {
 	if err := a.open(name, cfg); err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	a.chunk = min(max(1, nap(a.capacity)), 4800)
+	a.chunk = min(max(1, a.capacity), 4800)
 	a.buf = make([]byte, a.chunk*a.q.frame())
 	go a.run()
 	return a, nil
@@ -183,36 +185,35 @@ func (a *alsa) configure(cfg Config) error {
 	if err := lib.check("software parameters", lib.swParams(pcm, sw)); err != nil {
 		return err
 	}
-	a.info.rate, a.info.format, a.info.gulp, a.info.rests = cfg.Rate, a.q.name, startup, true
+	a.info.rate, a.info.format, a.info.bits, a.info.holds, a.info.gulp = cfg.Rate, a.q.name, a.q.bits, a.capacity, startup
 	return nil
 }
 
 func (a *alsa) about() about { return a.info }
 
-func (a *alsa) write(lazy bool, block [][2]float64, more ...[][2]float64) (waited bool, err error) {
+func (a *alsa) write(block [][2]float64, more ...[][2]float64) (paces bool, err error) {
 	for off, n := 0, 0; off < len(block); off += n {
 		if a.left {
-			return waited, errHangs
+			return false, errHangs
 		}
 		n = min(len(block)-off, a.chunk)
 		a.q.pair(a.buf, block[off:off+n])
 		for k, m := range more {
 			a.q.pair(a.buf[2*a.q.bytes*(k+1):], m[off:off+n])
 		}
-		a.lazy = lazy
 		a.work <- n
 		r, ok := a.answer()
 		if !ok {
 			a.left = true
-			return waited, fmt.Errorf("write to %s: %w", a.info.device, errHangs)
+			return false, fmt.Errorf("write to %s: %w", a.info.device, errHangs)
 		}
-		waited = waited || r.waited
 		if r.err != nil {
-			return waited, fmt.Errorf("write to %s: %w", a.info.device, r.err)
+			return false, fmt.Errorf("write to %s: %w", a.info.device, r.err)
 		}
-		a.held, a.heldAt = float64(r.delay), time.Now()
+		paces = paces || r.paces && off == 0
+		a.last, a.lastAt = r, time.Now()
 	}
-	return waited, nil
+	return paces, nil
 }
 
 // answer waits for run for as long as its calls into the library come back.
@@ -232,8 +233,12 @@ func (a *alsa) answer() (result, bool) {
 	return result{}, false
 }
 
-func (a *alsa) delay() float64 {
-	return max(0, a.held-time.Since(a.heldAt).Seconds()*a.pace)
+func (a *alsa) fill() float64  { return a.since(a.last.fill) }
+func (a *alsa) delay() float64 { return a.since(a.last.delay) }
+
+// since is what is left of so many frames since the last write.
+func (a *alsa) since(frames int) float64 {
+	return max(0, float64(frames)-time.Since(a.lastAt).Seconds()*a.pace)
 }
 
 func (a *alsa) close(drain bool) <-chan struct{} {
@@ -263,41 +268,37 @@ func (a *alsa) run() {
 	}
 }
 
-// play hands n frames of buf to the device, waiting while it is full, and if lazy until it may be filled again.
+// play hands n frames of buf to the device, waiting while it is full.
 func (a *alsa) play(n int) (r result) {
 	var (
 		frame  = a.q.frame()
 		step   = max(1, a.capacity/5)
 		off    = 0
+		held   = 0
 		lowest = a.buffer + 1 // what the device held at least since it last took something
 		polls  = 0
 		since  = time.Now()
 	)
-	if a.lazy {
-		step = max(1, nap(a.capacity))
-	}
-	for off < n || a.lazy {
+	for off < n {
 		avail := a.available()
 		if avail < 0 {
 			r.err = a.recover(avail)
 			return r
 		}
-		held := a.buffer - avail
+		held = a.buffer - avail
+		if off == 0 && polls == 0 {
+			r.paces = held >= a.capacity/4
+			a.moved = a.moved || held < a.took
+		}
 		room := a.capacity - held
-		if off == n && room >= step {
-			break
-		}
 		need := min(n-off, step)
-		if r.waited {
-			// Once it is full, wait for room for more than one block: waking up is what costs.
-			need = step
-		}
-		if off < n && room >= need {
+		if room >= need {
 			wrote := a.call(a.lib.writei, uintptr(unsafe.Pointer(&a.buf[off*frame])), uintptr(min(n-off, room)))
 			switch {
 			case wrote > 0:
-				off += wrote
+				off, held = off+wrote, held+wrote
 				a.moved = a.moved || a.full
+				a.took = held
 				lowest, polls, since = a.buffer+1, 0, time.Now()
 				continue
 			case wrote < 0 && !again(wrote):
@@ -305,13 +306,10 @@ func (a *alsa) play(n int) (r result) {
 				return r
 			}
 		}
-		if int32(a.call(a.lib.state, 0, 0)) == statePrepared {
-			if err := a.lib.check("start", a.lib.start(a.pcm)); err != nil {
-				r.err = err
-				return r
-			}
+		if r.err = a.begin(); r.err != nil {
+			return r
 		}
-		r.waited, a.full = true, true
+		r.paces, a.full = true, true
 		if held < lowest {
 			lowest, polls, since = held, 0, time.Now()
 		}
@@ -323,13 +321,25 @@ func (a *alsa) play(n int) (r result) {
 			r.err = errStalled
 			return r
 		}
-		if !a.rest(step - room) {
+		if !a.rest(need - room) {
 			r.err = errHangs
 			return r
 		}
 	}
-	r.delay = a.latency()
+	if !a.begun {
+		r.err = a.begin()
+	}
+	r.fill, r.delay = held, a.latency()
 	return r
+}
+
+// begin starts a device that has something and has not begun by itself.
+func (a *alsa) begin() error {
+	a.begun = true
+	if int32(a.call(a.lib.state, 0, 0)) != statePrepared {
+		return nil
+	}
+	return a.lib.check("start", a.lib.start(a.pcm))
 }
 
 // latency is how many frames are still to be heard, by the device's word.
@@ -391,6 +401,7 @@ func (a *alsa) recover(answer int) error {
 		errno = syscall.EPIPE
 	}
 	if errno == syscall.EPIPE {
+		a.begun = false
 		if err := a.lib.check("prepare after an underrun", a.lib.prepare(a.pcm)); err != nil {
 			return err
 		}

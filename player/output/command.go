@@ -13,14 +13,15 @@ import (
 
 // child is a program that eats PCM on its standard input.
 type child struct {
-	cmd  *exec.Cmd
-	in   *os.File
-	cfg  Config
-	q    quantiser
-	buf  []byte
-	tail tail
-	done chan struct{} // closed when the program has ended
-	err  error         // why; read after done
+	cmd   *exec.Cmd
+	in    *os.File
+	holds int // frames that the pipe takes
+	cfg   Config
+	q     quantiser
+	buf   []byte
+	tail  tail
+	done  chan struct{} // closed when the program has ended
+	err   error         // why; read after done
 }
 
 func openCommand(cfg Config) (sink, error) {
@@ -45,7 +46,7 @@ func openCommand(cfg Config) (sink, error) {
 	defer out.Close()
 	c.in = in
 	// What lies in the pipe is heard late, so it holds no more than half the look-ahead.
-	shrinkPipe(in, cfg.lookAheadFrames()/2*c.q.frame())
+	c.holds = shrinkPipe(in, cfg.lookAheadFrames()/2*c.q.frame()) / c.q.frame()
 	c.cmd = exec.Command(args[0], args[1:]...)
 	c.cmd.Stdin, c.cmd.Stderr = out, &c.tail
 	c.cmd.SysProcAttr = ownGroup()
@@ -68,12 +69,13 @@ func openCommand(cfg Config) (sink, error) {
 	return c, nil
 }
 
-func (c *child) write(_ bool, block [][2]float64, more ...[][2]float64) (waited bool, err error) {
+func (c *child) write(block [][2]float64, more ...[][2]float64) (paces bool, err error) {
 	if need := len(block) * c.q.frame(); len(c.buf) < need {
 		c.buf = make([]byte, need)
 	}
 	b := c.buf[:c.q.encode(c.buf, block, more...)]
-	began := time.Now()
+	// A program that only swallows has emptied the pipe by now.
+	paces = c.fill() >= float64(c.holds)/4
 	for left := ticks; len(b) > 0; {
 		if err := c.in.SetWriteDeadline(time.Now().Add(tick)); err != nil {
 			return false, fmt.Errorf("write to %s: %w", c.cfg.Command[0], err)
@@ -97,15 +99,14 @@ func (c *child) write(_ bool, block [][2]float64, more ...[][2]float64) (waited 
 			}
 		}
 	}
-	// A child that only swallows keeps the pipe full for a moment, too.
-	played := time.Duration(float64(len(block)) / c.cfg.pace() * float64(time.Second))
-	return time.Since(began) > played/4, nil
+	return paces, nil
 }
 
-func (c *child) delay() float64 { return float64(unread(c.in)) / float64(c.q.frame()) }
+func (c *child) fill() float64  { return float64(unread(c.in)) / float64(c.q.frame()) }
+func (c *child) delay() float64 { return c.fill() }
 
 func (c *child) about() about {
-	return about{device: c.cfg.Command[0], rate: c.cfg.Rate, format: c.q.name, gulp: c.cfg.LookAhead / 2}
+	return about{device: c.cfg.Command[0], rate: c.cfg.Rate, format: c.q.name, bits: c.q.bits, holds: c.holds, gulp: c.cfg.LookAhead / 2}
 }
 
 // close lets the program play out what it was given, for up to the look-ahead and half a second, and then ends it with

@@ -24,8 +24,8 @@ func TestAChildEatsWhatIsPlayed(t *testing.T) {
 			t.Fatalf("health %+v", h)
 		}
 		start := time.Now()
-		for k := 0; k < frames; k += 960 {
-			block := make([][2]float64, 960)
+		for k := 0; k < frames; {
+			block := make([][2]float64, min(l.Wait(nil), frames-k))
 			for i := range block {
 				block[i] = count(k + i)
 				if bits == 16 {
@@ -38,6 +38,7 @@ func TestAChildEatsWhatIsPlayed(t *testing.T) {
 			if err := l.Write(block); err != nil {
 				t.Fatal(err)
 			}
+			k += len(block)
 		}
 		took, ahead := time.Since(start), l.Delay()
 		if err := l.Close(); err != nil {
@@ -92,12 +93,13 @@ func TestAChildThatEndsIsStartedAgain(t *testing.T) {
 	defer l.Close()
 	said := false
 	for start := time.Now(); time.Since(start) < 1300*time.Millisecond; {
+		n := l.Wait(nil)
 		l.Prepare()
-		if err := l.Write(block20ms()); err != nil {
+		if err := l.Write(sound(n)); err != nil {
 			t.Fatal(err)
 		}
 		h := l.Health()
-		said = said || h.State == Missing && strings.Contains(h.Error, "exit status 3: no card") && strings.Contains(h.Says, `"sh"`)
+		said = said || h.State == Missing && strings.Contains(h.Error, "exit status 3: no card") && h.Code == "sound-program"
 	}
 	if !said {
 		t.Errorf("health %+v", l.Health())
@@ -115,8 +117,9 @@ func TestAChildThatStallsIsReplaced(t *testing.T) {
 	l := Open(Config{Kind: Command, Command: []string{"sh", "-c", "sleep 100 & echo $$ $! >>" + dir + "/pids; wait"}}, slog.New(slog.DiscardHandler))
 	start := time.Now()
 	for time.Since(start) < 5*time.Second && l.Health().Reopenings < 1 {
+		n := l.Wait(nil)
 		l.Prepare()
-		if err := l.Write(block20ms()); err != nil {
+		if err := l.Write(sound(n)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -143,7 +146,7 @@ func TestAMissingProgramIsNamed(t *testing.T) {
 	t.Parallel()
 	l := Open(Config{Kind: Command, Command: []string{"no-such-player"}}, slog.New(slog.DiscardHandler))
 	defer l.Close()
-	if h := l.Health(); h.State != Missing || h.Says != `The sound program "no-such-player" is not installed.` {
+	if h := l.Health(); h.State != Missing || h.Code != "sound-program-missing" {
 		t.Errorf("health %+v", h)
 	}
 }
@@ -155,18 +158,26 @@ func TestOnlyAChildThatMakesWaitSetsThePace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { <-s.close(true) }()
-	waits := 0
-	for i := range 10 {
-		waited, err := s.write(false, block20ms())
-		if err != nil || waited && i == 0 {
-			t.Fatalf("block %d: waited %v, %v", i, waited, err)
+	paced := 0
+	for i := range 4 {
+		paces, err := s.write(sound(1920))
+		if err != nil || paces && i == 0 {
+			t.Fatalf("burst %d: paces %v, %v", i, paces, err)
 		}
-		if waited {
-			waits++
+		if paces {
+			paced++
 		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	if waits == 0 {
-		t.Error("200 ms fit into a pipe of 100")
+	if paced == 0 {
+		t.Error("a program that reads nothing sets no pace")
+	}
+	time.Sleep(400 * time.Millisecond)
+	for i := range 4 {
+		if paces, err := s.write(sound(1920)); paces || err != nil {
+			t.Errorf("burst %d into a program that swallows all: paces %v, %v", i, paces, err)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
@@ -181,19 +192,16 @@ func TestAProgramIsHeardBeforeItCounts(t *testing.T) {
 	var lines strings.Builder
 	l := Open(Config{Kind: Command, Command: []string{"sh", "-c", "exec cat >" + pipe}}, slog.New(slog.NewTextHandler(&lines, nil)))
 	defer l.Close()
-	block := make([][2]float64, 960)
-	for i := range block {
-		block[i] = [2]float64{0.1, 0.1}
-	}
 	var said []string
 	play := func(long time.Duration, until func(Health) bool) bool {
 		for end := time.Now().Add(long); time.Now().Before(end); {
+			n := l.Wait(nil)
 			l.Prepare()
-			if err := l.Write(block); err != nil {
+			if err := l.Write(sound(n)); err != nil {
 				t.Fatal(err)
 			}
 			h := l.Health()
-			if is := string(h.State) + ": " + h.Says; len(said) == 0 || said[len(said)-1] != is {
+			if is := string(h.State) + ": " + h.Code; len(said) == 0 || said[len(said)-1] != is {
 				said = append(said, is)
 			}
 			if until(h) {
@@ -202,7 +210,7 @@ func TestAProgramIsHeardBeforeItCounts(t *testing.T) {
 		}
 		return false
 	}
-	if play(5*time.Second, func(h Health) bool { return h.State == Playing }) || len(said) != 2 || !strings.Contains(said[1], "does not play") {
+	if play(5*time.Second, func(h Health) bool { return h.State == Playing }) || len(said) != 2 || !strings.Contains(said[1], "sound-program") {
 		t.Errorf("nobody reads: %q", said)
 	}
 	if n := strings.Count(lines.String(), "not playing"); n != 1 {
@@ -215,7 +223,7 @@ func TestAProgramIsHeardBeforeItCounts(t *testing.T) {
 	}
 	defer f.Close()
 	go func() { _, _ = io.Copy(io.Discard, f) }()
-	if !play(10*time.Second, func(h Health) bool { return h.State == Playing && h.Says == "" }) || len(said) != 3 {
+	if !play(10*time.Second, func(h Health) bool { return h.State == Playing && h.Code == "" }) || len(said) != 3 {
 		t.Errorf("somebody reads: %q", said)
 	}
 }

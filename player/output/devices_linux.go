@@ -14,9 +14,9 @@ var rates = []int{44100, 48000, 88200, 96000}
 
 // Device is one that a Line can play on.
 type Device struct {
-	Name        string // for Config.Device
-	Description string
-	Rates       []int // Hz, of 44100, 48000, 88200 and 96000, taken without resampling; empty where the device is in use or dumb
+	Name        string `json:"name"` // for Config.Device
+	Description string `json:"description"`
+	Rates       []int  `json:"rates"` // Hz, of 44100, 48000, 88200 and 96000, taken without resampling; empty where the device is in use or dumb
 }
 
 // Rates asks a device which of 44100, 48000, 88200 and 96000 Hz it takes without resampling. A device that a Line plays on may

@@ -2,7 +2,6 @@ package output
 
 import (
 	"errors"
-	"strings"
 	"testing"
 )
 
@@ -14,7 +13,7 @@ func TestAMissingLibraryIsAPlainError(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if says, do := explain(Config{Kind: ALSA}, errNoLibrary); !strings.Contains(says, "not installed") || !strings.Contains(do, "libasound2") {
-		t.Errorf("%q, %q", says, do)
+	if code := explain(Config{Kind: ALSA}, errNoLibrary); code != "sound-library" {
+		t.Error(code)
 	}
 }

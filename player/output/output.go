@@ -1,4 +1,4 @@
-// Package output hands PCM to what makes it heard: an ALSA device, a child program, a WAV file, or nothing at all.
+// Package output hands PCM to what makes it heard: an ALSA device, a child program, or nothing at all. It writes WAV files too.
 //
 // A Line outlives its device: a device that is missing, pulled out, stalled or hanging is tried again until it is
 // back, and meanwhile the line keeps real time, so that the music is where it would have been. No other device is
@@ -20,12 +20,12 @@ const (
 	ALSA    = "alsa"    // the computer's own sound; beep's speaker where there is no ALSA
 	Command = "command" // a child that eats PCM on its standard input
 	None    = "none"    // silence, in real time
-	File    = "wav"     // a WAV file, as fast as it is written
 )
 
 const (
 	defaultRate      = 48000
 	defaultLookAhead = 120 * time.Millisecond
+	maxLookAhead     = 480 * time.Millisecond // on a computer on which the sound ran dry
 	retry            = 250 * time.Millisecond // between two attempts to open
 	longRetry        = 2 * time.Second
 	patience         = 5 * time.Second        // with an opening that does not answer
@@ -40,9 +40,9 @@ const (
 
 // Config says where the sound goes. The zero value is the default ALSA device at 48 kHz.
 type Config struct {
-	Kind string // ALSA (also ""), Command, None or File
+	Kind string // ALSA (also ""), Command or None
 	// Device is the name of an ALSA card ("DAC", played as plughw:CARD=DAC,DEV=0) or of any ALSA pcm; "" is the one
-	// called default. With File it is the path.
+	// called default.
 	Device string
 	// Command is the child and its arguments, in which {rate}, {channels}, {bits} and {format} (S16_LE) stand for what
 	// it is fed. Its own buffer should stay under 100 ms: then its clock leads, else the computer's.
@@ -80,8 +80,10 @@ func (c Config) withDefaults() Config {
 // pace is how many frames a second of real time takes.
 func (c Config) pace() float64 { return float64(c.Rate) * c.Speed }
 
-// nap is how much of a full device is played in silence before it is filled again: what is left is for a slow moment.
-func nap[T int | time.Duration](full T) T { return full * 2 / 3 }
+// time is how long so many frames take.
+func (c Config) time(frames float64) time.Duration {
+	return time.Duration(frames / c.pace() * float64(time.Second))
+}
 
 // lookAheadFrames is the look-ahead in frames.
 func (c Config) lookAheadFrames() int { return int(c.LookAhead.Seconds() * c.pace()) }
@@ -89,11 +91,12 @@ func (c Config) lookAheadFrames() int { return int(c.LookAhead.Seconds() * c.pac
 // sink is one opened device. Its methods are called by the line's owner; none of them blocks for longer than the
 // watchdog allows.
 type sink interface {
-	// write blocks until the device took the block. waited: the device was full, so its own clock sets the pace.
-	// errUnderrun: the device had run dry; the block is thrown away and the device is ready for the next one.
-	// With lazy a sink that rests waits on for a nap: nobody hears how soon silence is followed by silence.
-	write(lazy bool, block [][2]float64, more ...[][2]float64) (waited bool, err error)
-	// delay is what the device holds, in frames.
+	// write blocks until the device took the frames. paces: it still held a fair part of what it was given before, so its
+	// own clock sets the pace.
+	// errUnderrun: the device had run dry; the frames are thrown away and the device is ready for the next ones.
+	write(frames [][2]float64, more ...[][2]float64) (paces bool, err error)
+	// fill is how many frames wait in the device's own buffer, and delay how many are still to be heard.
+	fill() float64
 	delay() float64
 	about() about
 	// close plays out what the device holds where drain is set, and gives the device back. The result is closed when
@@ -106,11 +109,12 @@ type about struct {
 	device    string
 	rate      int
 	format    string
+	bits      int
 	resampled bool // the device's rate is another one
+	holds     int  // frames that its buffer is filled with at most
 	// gulp is how much more than the look-ahead a device that sets the pace may have swallowed: a sound server takes some
 	// for its own buffers.
-	gulp  time.Duration
-	rests bool // write heeds lazy
+	gulp time.Duration
 }
 
 var (
@@ -123,7 +127,7 @@ var (
 	ErrClosed = errors.New("the line is closed")
 )
 
-// Line is an output that comes back. Prepare, Write, Delay and Close belong to one goroutine, Health to all.
+// Line is an output that comes back. Wait, Prepare, Write, Delay, Rest and Close belong to one goroutine, Health to all.
 type Line struct {
 	cfg  Config
 	log  *slog.Logger
@@ -131,12 +135,9 @@ type Line struct {
 	base int // Hz, as it was configured
 
 	// Owned by the goroutine that writes.
-	file    *WAV // instead of a sink, with File
-	fileErr error
 	sink    sink
-	waited  time.Time // when the present device was last full; zero for never
-	gulp    time.Duration
-	rests   bool
+	info    about
+	paced   time.Time // when the present device last set the pace; zero for never
 	opening chan outcome
 	began   time.Time // the present attempt
 	due     time.Time // the next attempt
@@ -147,12 +148,9 @@ type Line struct {
 	clock   clock
 	timer   *time.Timer
 	closed  bool
-	silence int // frames of it that were written last
-	owed    int // of them the device has not got yet
-	napped  bool
-	stirred int // frames that are still handed over block by block
-	zeros   [][2]float64
-	many    [][][2]float64 // zeros for each further pair
+	silent  int       // frames of silence that were written last
+	wrote   time.Time // when the device last took something
+	resting bool
 
 	stuck atomic.Int32 // handles that were given up and have not returned
 	// proven tells that the present device has taken sound steadily.
@@ -177,9 +175,9 @@ func Open(cfg Config, log *slog.Logger) *Line {
 		open = openSystem
 	case Command:
 		open = openCommand
-	case None, File:
+	case None:
 	default:
-		err := fmt.Errorf("unknown output %q (alsa, command, none, wav)", cfg.Kind)
+		err := fmt.Errorf("unknown output %q (alsa, command, none)", cfg.Kind)
 		open = func(Config) (sink, error) { return nil, err }
 	}
 	return newLine(cfg, log, open)
@@ -189,27 +187,19 @@ func newLine(cfg Config, log *slog.Logger, open func(Config) (sink, error)) *Lin
 	l := &Line{cfg: cfg, base: cfg.Rate, log: log, open: open, timer: time.NewTimer(0), clock: clock{rate: cfg.pace()}}
 	<-l.timer.C
 	l.health = Health{State: Opening, Kind: cfg.Kind, Device: cfg.Device, Rate: cfg.Rate}
-	switch {
-	case cfg.Kind == None:
+	if cfg.Kind == None {
 		l.gen = 1
 		l.health.State = Silent
-		l.health.Says, l.health.Do = "Sound is switched off: nothing is heard.", "Choose a sound output in the room's settings."
-	case cfg.Kind == File:
-		if l.file, l.fileErr = CreateWAV(cfg.Device, cfg.Rate); l.fileErr != nil {
-			l.fail(l.fileErr)
-			break
-		}
-		l.gen = 1
-		l.health.State, l.health.Format = Playing, "S24_3LE"
-	default:
-		l.attempt(time.Now())
-		l.timer.Reset(500 * time.Millisecond)
-		select {
-		case o := <-l.opening:
-			l.timer.Stop()
-			l.adopt(o, time.Now())
-		case <-l.timer.C:
-		}
+		l.health.Code = "sound-off"
+		return l
+	}
+	l.attempt(time.Now())
+	l.timer.Reset(500 * time.Millisecond)
+	select {
+	case o := <-l.opening:
+		l.timer.Stop()
+		l.adopt(o, time.Now())
+	case <-l.timer.C:
 	}
 	return l
 }
@@ -233,6 +223,27 @@ func (l *Line) SetRate(hz int) {
 	l.attempt(time.Now())
 }
 
+// Rest gives the device back while nobody needs the sound: it may sleep, and other programs may use it. Prepare opens it
+// again.
+func (l *Line) Rest() {
+	if l.closed || l.cfg.Kind == None {
+		return
+	}
+	l.resting = true
+	switch {
+	case l.opening != nil:
+		l.giveUp()
+		return
+	case l.sink == nil:
+		return
+	}
+	l.release(false)
+	l.mu.Lock()
+	l.health.State, l.health.Latency = Resting, 0
+	l.mu.Unlock()
+	l.log.Info("sound device given back until it is needed", "device", l.name())
+}
+
 // retune has the line count in another rate.
 func (l *Line) retune(hz int) {
 	l.cfg.Rate = hz
@@ -244,13 +255,16 @@ func (l *Line) retune(hz int) {
 // block must then fade in from silence, and Delay starts at 0 again, so what it is to sound is found anew from now + Delay. ok is false while nothing can be heard because the device is not there; with None,
 // which is silent on purpose, it is true.
 func (l *Line) Prepare() (gen uint64, ok bool) {
-	if l.sink != nil || l.cfg.Kind == None || l.cfg.Kind == File {
-		return l.gen, !l.closed && l.fileErr == nil
-	}
-	if l.closed {
+	switch {
+	case l.closed:
 		return l.gen, false
+	case l.sink != nil || l.cfg.Kind == None:
+		return l.gen, true
 	}
 	now := time.Now()
+	if l.resting {
+		l.resting, l.due, l.fails = false, now, 0
+	}
 	switch {
 	case l.opening != nil:
 		select {
@@ -320,8 +334,9 @@ func (l *Line) adopt(o outcome, now time.Time) {
 		return
 	}
 	a := o.sink.about()
-	l.sink, l.waited, l.opened, l.gulp, l.rests = o.sink, time.Time{}, now, a.gulp, a.rests
+	l.sink, l.info, l.paced, l.opened = o.sink, a, time.Time{}, now
 	l.gen++
+	l.silent = 2 * l.cfg.Rate // nothing that this device could break off
 	if a.rate != l.cfg.Rate {
 		l.retune(a.rate)
 	}
@@ -334,10 +349,10 @@ func (l *Line) adopt(o outcome, now time.Time) {
 		h.Reopenings++
 	}
 	h.openings++
-	h.Device, h.Rate, h.Format, h.Resampled = a.device, a.rate, a.format, a.resampled
+	h.Device, h.Rate, h.Format, h.Bits, h.Resampled = a.device, a.rate, a.format, a.bits, a.resampled
 	// A device says that it plays. A program that was started has shown nothing yet: see prove.
 	if l.proven = l.cfg.Kind != Command; l.proven {
-		h.State, h.Error, h.Says, h.Do = Playing, "", "", ""
+		h.State, h.Error, h.Code = Playing, "", ""
 	}
 }
 
@@ -354,7 +369,7 @@ func (l *Line) prove(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	h := &l.health
-	h.State, h.Error, h.Says, h.Do = Playing, "", "", ""
+	h.State, h.Error, h.Code = Playing, "", ""
 }
 
 // pause is how long to wait before the next attempt: always the same for a device that is not there, longer and longer
@@ -379,7 +394,7 @@ func (l *Line) lose(err error, now time.Time) {
 
 func (l *Line) release(drain bool) {
 	done := l.sink.close(drain)
-	l.sink, l.last, l.owed = nil, done, 0
+	l.sink, l.last = nil, done
 	l.stuck.Add(1)
 	go func() {
 		<-done
@@ -398,7 +413,7 @@ func (l *Line) fail(err error) {
 	}
 	changed := h.Error != err.Error()
 	h.Error, h.Latency = err.Error(), 0
-	h.Says, h.Do = explain(l.cfg, err)
+	h.Code = explain(l.cfg, err)
 	l.mu.Unlock()
 	if changed {
 		l.log.Warn("sound device is not playing", "device", l.name(), "err", err)
@@ -416,126 +431,140 @@ func (l *Line) name() string {
 	return l.cfg.Device
 }
 
-// Stir says that sound will come. Until it does, for up to a second, silence is taken a block at a time and no more of it
-// than a napping device holds, so that the sound is heard sooner.
-func (l *Line) Stir() { l.stirred = l.cfg.Rate }
+// burst is how much is written at once: half of what the device holds, and two thirds in silence, where nobody hears it run
+// dry. Waking up is what costs, and a command is heard no later for it: what waits for the next burst lies behind less.
+func (l *Line) burst() time.Duration {
+	full := l.cfg.LookAhead
+	if l.sink != nil {
+		full = l.cfg.time(float64(l.info.holds))
+	}
+	if l.silent > l.cfg.Rate {
+		return full * 2 / 3
+	}
+	return full / 2
+}
 
-// Write plays the block and keeps the pace: it returns when the device took the block or, where the device is not there
-// or swallows faster than sound, when writing is no more than the look-ahead ahead of the monotonic clock. With File it
-// does not wait. A device that fails is no error, it is tried again; an error means that the file cannot be written, or
-// that the line is closed. more is a block for each of Config.Pairs after the first, as long; an ALSA device and a child
-// play them.
-func (l *Line) Write(block [][2]float64, more ...[][2]float64) error {
+// limit is how far writing may be ahead of the computer's clock.
+func (l *Line) limit(now time.Time) time.Duration {
+	if l.leads(now) {
+		return l.cfg.LookAhead + l.info.gulp
+	}
+	return l.cfg.LookAhead
+}
+
+// Wait returns when it is time for the next burst and says how many frames it has; 0 where woken has a word before that
+// (nil: never), or where an opening has answered. The pace is the device's; where it is not there or swallows faster than
+// sound, that of the monotonic clock.
+func (l *Line) Wait(woken <-chan struct{}) int {
+	if l.closed {
+		return l.cfg.Rate / 5
+	}
+	now := time.Now()
+	wait := max(0, l.clock.ahead(now)) - l.limit(now) + l.burst()
+	if l.sink != nil {
+		wait = max(wait, l.cfg.time(l.sink.fill()-float64(l.info.holds))+l.burst())
+	}
+	if wait > 0 {
+		l.timer.Reset(wait)
+		select {
+		case <-l.timer.C:
+		case o := <-l.opening:
+			l.timer.Stop()
+			l.adopt(o, time.Now())
+			return 0
+		case <-woken:
+			l.timer.Stop()
+			return 0
+		}
+		now = time.Now()
+	}
+	room := (l.limit(now) - max(0, l.clock.ahead(now))).Seconds() * l.cfg.pace()
+	if l.sink != nil {
+		room = min(room, float64(l.info.holds)-l.sink.fill())
+	}
+	return max(int(room), l.cfg.Rate/200)
+}
+
+// Write hands frames over, as many as Wait said. A device that fails is no error, it is tried again; an error means that
+// the line is closed. more are as many frames for each of Config.Pairs after the first; an
+// ALSA device and a child play them.
+func (l *Line) Write(frames [][2]float64, more ...[][2]float64) error {
 	switch {
 	case len(more) != l.cfg.Pairs-1:
 		return fmt.Errorf("%d pairs for a line of %d", len(more)+1, l.cfg.Pairs)
 	case l.closed:
 		return ErrClosed
-	case l.fileErr != nil:
-		return l.fileErr
-	case l.file != nil:
-		if err := l.file.Write(block); err != nil {
-			l.fail(err)
-			return err
-		}
+	case len(frames) == 0:
 		return nil
 	}
-	lazy := l.lazy(block, more)
-	rests := lazy && l.sink != nil && l.rests
-	l.stirred = max(0, l.stirred-len(block))
-	if rests && l.napped && l.stirred == 0 && l.owed+len(block) < nap(l.cfg.lookAheadFrames()) {
-		l.owed += len(block)
-		l.clock.add(time.Now(), len(block))
-		return nil
-	}
-	waited := false
+	unheard := l.unheard(frames, more)
+	paces := false
 	if l.sink != nil {
 		var err error
-		waited, err = l.hand(lazy, block, more)
+		paces, err = l.sink.write(frames, more...)
 		now := time.Now()
 		switch {
 		case errors.Is(err, errUnderrun):
-			l.gen++
-			l.waited = time.Time{}
-			l.clock.restart(now)
-			if lazy {
-				return nil // nobody hears a gap between silence and silence
-			}
-			l.mu.Lock()
-			l.health.Underruns++
-			n := l.health.Underruns
-			l.mu.Unlock()
-			l.log.Warn("sound ran dry", "underruns", n)
+			l.ranDry(now, unheard)
 			return nil
 		case err != nil:
-			waited = false
 			l.lose(err, now)
 		default:
 			l.prove(now)
 		}
 	}
 	now := time.Now()
-	l.clock.add(now, len(block))
-	held := l.cfg.LookAhead
-	if l.napped = rests; rests {
-		held -= nap(held)
+	l.wrote = now
+	l.clock.add(now, len(frames))
+	if paces && l.sink != nil {
+		l.follow(now, l.cfg.time(l.sink.fill()))
 	}
-	if waited {
-		l.follow(now, held)
-	}
-	limit := l.cfg.LookAhead
-	if l.paced(now) {
-		limit += l.gulp
-	}
-	if wait := l.clock.ahead(now) - limit; wait > 0 {
-		if lazy {
-			wait += nap(l.cfg.LookAhead)
-		}
-		l.timer.Reset(wait)
-		<-l.timer.C
-	}
-	// Whoever is just reading it is not waited for: the next block is soon enough.
+	// Whoever is just reading it is not waited for: the next burst is soon enough.
 	if l.sink != nil && l.mu.TryLock() {
-		l.health.Latency = l.Delay() + l.cfg.LookAhead - held
+		l.health.Latency = l.Delay()
 		l.mu.Unlock()
 	}
 	return nil
 }
 
-// hand gives the device what it is owed, and the block.
-func (l *Line) hand(lazy bool, block [][2]float64, more [][][2]float64) (waited bool, err error) {
-	owed := l.owed
-	l.owed = 0
-	if owed > 0 {
-		if lazy {
-			owed += len(block)
-		}
-		if len(l.zeros) < owed {
-			l.zeros = make([][2]float64, owed)
-			l.many = slices.Repeat([][][2]float64{l.zeros}, len(more))
-		}
-		waited, err = l.sink.write(lazy, l.zeros[:owed], l.many...)
-		if lazy || err != nil {
-			return waited, err
-		}
+// ranDry is an underrun. One that nobody hears is not counted. The first one that is heard tells that the computer is
+// busier than the buffer is long, so that it is made twice as long at once, up to maxLookAhead: it is dry already, and
+// has to rise from silence anyway. A process that was stopped tells nothing.
+func (l *Line) ranDry(now time.Time, unheard bool) {
+	stopped := now.Sub(l.wrote) > l.cfg.LookAhead+maxLookAhead
+	l.gen++
+	l.paced = time.Time{}
+	l.clock.restart(now)
+	if unheard {
+		return
 	}
-	w, err := l.sink.write(lazy, block, more...)
-	return waited || w, err
+	l.mu.Lock()
+	l.health.Underruns++
+	n := l.health.Underruns
+	l.mu.Unlock()
+	longer := min(2*l.cfg.LookAhead, max(maxLookAhead, l.cfg.LookAhead))
+	l.log.Warn("sound ran dry", "underruns", n, "buffer", l.cfg.LookAhead)
+	if longer > l.cfg.LookAhead && !stopped {
+		l.cfg.LookAhead = longer
+		l.release(false)
+		l.attempt(now)
+	}
 }
 
-// lazy tells whether nothing but silence was written for a second. A room is silent for most of its days, and waking up for each
-// block of it is what costs: so a device gets several at once. What is heard next comes no later for it.
-func (l *Line) lazy(block [][2]float64, more [][][2]float64) bool {
-	if !silent(block) || slices.ContainsFunc(more, func(b [][2]float64) bool { return !silent(b) }) {
-		l.silence = 0
-		return false
+// unheard tells whether a gap before these frames joins silence on both sides, or lies where it had been silent for a
+// second, so that sound only begins a little later. Frames this short of silence may still be the zeros of a wave.
+func (l *Line) unheard(frames [][2]float64, more [][][2]float64) bool {
+	before := l.silent
+	if !silent(frames) || slices.ContainsFunc(more, func(b [][2]float64) bool { return !silent(b) }) {
+		l.silent = 0
+		return before > l.cfg.Rate
 	}
-	l.silence = min(l.silence+len(block), 2*l.cfg.Rate)
-	return l.silence > l.cfg.Rate
+	l.silent = min(before+len(frames), 2*l.cfg.Rate)
+	return before >= l.cfg.Rate/50
 }
 
-func silent(block [][2]float64) bool {
-	for _, f := range block {
+func silent(frames [][2]float64) bool {
+	for _, f := range frames {
 		if f != [2]float64{} {
 			return false
 		}
@@ -545,47 +574,40 @@ func silent(block [][2]float64) bool {
 
 // Delay is how long from now the next frame that is written will be heard, or would be without a device.
 func (l *Line) Delay() time.Duration {
-	switch {
-	case l.file != nil:
-		return 0
-	case l.sink == nil:
-		return max(0, l.clock.ahead(time.Now()))
-	}
 	now := time.Now()
-	held := time.Duration((l.sink.delay() + float64(l.owed)) / l.cfg.pace() * float64(time.Second))
-	if l.paced(now) {
-		return held
+	switch {
+	case l.sink == nil:
+		return max(0, l.clock.ahead(now))
+	case l.leads(now):
+		return l.cfg.time(l.sink.delay())
 	}
-	return max(held, l.clock.ahead(now))
+	return max(l.cfg.time(l.sink.delay()), l.clock.ahead(now))
 }
 
-// paced tells whether the device sets the pace itself, as one does that is full again and again.
-func (l *Line) paced(now time.Time) bool {
-	return l.sink != nil && now.Sub(l.waited) < time.Second
+// leads tells whether the device sets the pace itself, as one does that still holds something each time it is filled.
+func (l *Line) leads(now time.Time) bool {
+	return l.sink != nil && now.Sub(l.paced) < time.Second
 }
 
-// follow sets the clock by a device that was full and now holds so much: were it held back by the computer's clock, one that
-// runs faster would be dry within an hour. No clock is off by more than a hundredth, so a device that swallows faster is
-// not followed.
+// follow sets the clock by a device that sets the pace and now holds so much: were it held back by the computer's clock, one
+// that runs faster would be dry within an hour. No clock is off by more than a hundredth, so a device that swallows faster
+// is not followed.
 func (l *Line) follow(now time.Time, held time.Duration) {
 	if over := l.clock.ahead(now) - held; over <= 0 {
 		l.clock.set(now, held)
-	} else if !l.waited.IsZero() {
-		l.clock.at = l.clock.at.Add(-min(over, now.Sub(l.waited)/100))
+	} else if !l.paced.IsZero() {
+		l.clock.at = l.clock.at.Add(-min(over, now.Sub(l.paced)/100))
 	}
-	l.waited = now
+	l.paced = now
 }
 
-// Close plays out what was written and gives the device back, within a second. A WAV file is whole only after it.
+// Close plays out what was written and gives the device back, within a second.
 func (l *Line) Close() error {
 	if l.closed {
 		return nil
 	}
 	l.closed = true
-	var err error
 	switch {
-	case l.file != nil:
-		err = l.file.Close()
 	case l.sink != nil:
 		l.release(true)
 		l.timer.Reset(l.cfg.LookAhead + time.Second)
@@ -605,7 +627,7 @@ func (l *Line) Close() error {
 	l.mu.Lock()
 	l.health.State, l.health.Latency = Closed, 0
 	l.mu.Unlock()
-	return err
+	return nil
 }
 
 // clock tells by the monotonic clock how far writing is ahead of sounding.

@@ -91,14 +91,12 @@ func playChild(spec string) {
 		}
 	}
 	frames := int(p.For.Seconds() * float64(l.Rate()))
-	block := make([][2]float64, l.Rate()/50)
-	var more [][][2]float64 // the other way round
-	for range l.cfg.Pairs - 1 {
-		more = append(more, make([][2]float64, len(block)))
-	}
+	block := make([][2]float64, l.Rate())
+	more := make([][][2]float64, l.cfg.Pairs-1) // the other way round
 	var was report
 	var longest time.Duration
 	for k := 0; k < frames; {
+		n := min(l.Wait(nil), frames-k)
 		before := time.Now()
 		gen, ok := l.Prepare()
 		h := l.Health()
@@ -109,11 +107,13 @@ func playChild(spec string) {
 			now.At, now.Written, now.Delay = time.Since(start), k, l.Delay()
 			_ = out.Encode(now)
 		}
-		n := min(len(block), frames-k)
+		for m := range more {
+			more[m] = more[m][:0]
+		}
 		for i := range n {
 			block[i] = count(k + i)
-			for _, m := range more {
-				m[i] = [2]float64{block[i][1], block[i][0]}
+			for m := range more {
+				more[m] = append(more[m], [2]float64{block[i][1], block[i][0]})
 			}
 		}
 		if err := l.Write(block[:n], more...); err != nil {
@@ -151,7 +151,7 @@ func TestPairs(t *testing.T) {
 		}
 	}
 	spec.Config.Device = "usbdac"
-	if end := start(t, card.Env(), spec).end(5 * time.Second); end.Health.State != Missing || !strings.Contains(end.Health.Error, "4 channels") || !strings.Contains(end.Health.Says, "four channels") {
+	if end := start(t, card.Env(), spec).end(5 * time.Second); end.Health.State != Missing || !strings.Contains(end.Health.Error, "4 channels") || end.Health.Code != "sound-pairs" {
 		t.Errorf("two channels: %+v", end.Health)
 	}
 }
@@ -256,14 +256,30 @@ func counts(frames [][2]float64) (runs [][2]int) {
 	return runs
 }
 
+// steadily has f play, and once more, up to three times, where the sound ran dry more often than it should while the whole computer
+// stood still for longer than its buffer lasts.
+func steadily(should uint64, f func() (ends []report)) []report {
+	for n := 1; ; n++ {
+		stalls := rig.Stalls(45 * time.Millisecond)
+		ends := f()
+		still, _ := stalls()
+		if n == 3 || still == 0 || !slices.ContainsFunc(ends, func(end report) bool { return end.Health.Underruns > should }) {
+			return ends
+		}
+	}
+}
+
 func TestPlaysEachFrameOnce(t *testing.T) {
 	t.Parallel()
-	card, other := rig.SoundCard(t, 1), rig.SoundCard(t, 1)
-	playing := start(t, card.Env(), play{Config: Config{}, For: 1500 * time.Millisecond})
+	other := rig.SoundCard(t, 1)
+	var card *rig.Card
+	end := steadily(0, func() []report {
+		card = rig.SoundCard(t, 1)
+		return []report{start(t, card.Env(), play{Config: Config{}, For: 1500 * time.Millisecond}).end(5 * time.Second)}
+	})[0]
 	toNull := start(t, other.Env(), play{Config: Config{Device: "null"}, For: 2 * time.Second})
 	toMissing := start(t, other.Env(), play{Config: Config{Device: "Willow"}, For: time.Second})
 
-	end := playing.end(5 * time.Second)
 	played := card.Played()
 	n, err := counted(played.Frames, 0)
 	if err != nil || n != 72000 || played.Rate != 48000 || played.Bits != 32 {
@@ -288,7 +304,7 @@ func TestPlaysEachFrameOnce(t *testing.T) {
 
 	// A missing device is named and not replaced.
 	end = toMissing.end(5 * time.Second)
-	if h := end.Health; h.State != Missing || h.Device != "Willow" || h.Says != `The sound device "Willow" is not there.` || h.Do == "" || end.OK {
+	if h := end.Health; h.State != Missing || h.Device != "Willow" || h.Code != "sound-missing" || end.OK {
 		t.Errorf("missing: health %+v", h)
 	}
 	if end.At < 750*time.Millisecond || end.At > 2*time.Second {
@@ -311,7 +327,7 @@ func TestComesBackWithinASecond(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	card.Unplug()
 	lost := c.until(time.Second, "the loss is noticed", func(r report) bool { return r.Health.State == Lost })
-	if h := lost.Health; h.Error == "" || h.Says != `The sound device "usbdac" is not there.` {
+	if h := lost.Health; h.Error == "" || h.Code != "sound-missing" {
 		t.Errorf("health %+v", h)
 	}
 	time.Sleep(400 * time.Millisecond)
@@ -335,37 +351,39 @@ func TestComesBackWithinASecond(t *testing.T) {
 
 func TestRecoversFromAStop(t *testing.T) {
 	t.Parallel()
-	card, server := rig.SoundCard(t, 1), rig.PulseServer(t)
-	rec := server.Record()
-	onCard := start(t, card.Env(), play{For: 1500 * time.Millisecond})
-	onServer := start(t, server.Env(), play{For: 1500 * time.Millisecond})
-	both := []*playing{onCard, onServer}
-	for _, c := range both {
-		c.until(5*time.Second, "it plays", func(r report) bool { return r.OK })
-	}
-	time.Sleep(300 * time.Millisecond)
-	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+	server := rig.PulseServer(t)
+	var heard [2][][2]int
+	ends := steadily(1, func() (ends []report) {
+		card, rec := rig.SoundCard(t, 1), server.Record()
+		both := []*playing{start(t, card.Env(), play{For: 1500 * time.Millisecond}), start(t, server.Env(), play{For: 1500 * time.Millisecond})}
 		for _, c := range both {
-			if err := c.Process.Signal(s); err != nil {
-				t.Fatal(err)
-			}
+			c.until(5*time.Second, "it plays", func(r report) bool { return r.OK })
 		}
-		time.Sleep(time.Second)
-	}
-	var gens [2]uint64
-	for i, c := range both {
-		end := c.end(5 * time.Second)
-		gens[i] = end.Gen
+		time.Sleep(300 * time.Millisecond)
+		for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+			for _, c := range both {
+				if err := c.Process.Signal(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		for _, c := range both {
+			ends = append(ends, c.end(5*time.Second))
+		}
+		time.Sleep(200 * time.Millisecond)
+		heard = [2][][2]int{counts(card.Played().Frames), counts(rec.Stop().Frames)}
+		return ends
+	})
+	for i, end := range ends {
 		// A sound server that ran dry does not always tell its client. Then nothing is lost, and the player's clock sees the gap.
 		told := end.Gen == 2 && end.Health.Underruns == 1 || i == 1 && end.Gen == 1 && end.Health.Underruns == 0
 		if !told || end.Health.Reopenings != 0 {
 			t.Errorf("gen %d, health %+v", end.Gen, end.Health)
 		}
 	}
-	time.Sleep(200 * time.Millisecond)
-	for i, frames := range [][][2]float64{card.Played().Frames, rec.Stop().Frames} {
-		runs := counts(frames)
-		if gens[i] == 1 {
+	for i, runs := range heard {
+		if ends[i].Gen == 1 {
 			if len(runs) != 1 || runs[0] != [2]int{0, 72000 - 1} {
 				t.Errorf("%d: heard %v", i, runs)
 			}
@@ -385,11 +403,12 @@ func TestALibraryThatHangsDoesNotHoldTheSoundUp(t *testing.T) {
 	card.Configure(`pcm.stuck { type file slave.pcm "null" file "|sleep 2.5" format raw }`)
 	c := start(t, card.Env(), play{Config: Config{Device: "stuck"}, For: 3000 * time.Millisecond})
 	lost := c.until(3*time.Second, "the loss is noticed", func(r report) bool { return r.Health.State == Lost })
-	if h := lost.Health; h.Hanging == 0 || !strings.Contains(h.Error, errHangs.Error()) || h.Says != `The sound device "stuck" does not answer.` {
+	if h := lost.Health; h.Hanging == 0 || !strings.Contains(h.Error, errHangs.Error()) || h.Code != "sound-silent" {
 		t.Errorf("health %+v", h)
 	}
-	end := c.end(6 * time.Second)
-	if end.At < 2*time.Second || end.At > 5*time.Second || end.Longest > time.Second {
+	end := c.end(8 * time.Second)
+	// Four handles hang for 0.8 s each, and what would have sounded meanwhile is not made up for.
+	if end.At < 2*time.Second || end.At > 7*time.Second || end.Longest > time.Second {
 		t.Errorf("3 s of sound took %v, a block up to %v", end.At, end.Longest)
 	}
 }

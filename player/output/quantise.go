@@ -49,6 +49,10 @@ func (q *quantiser) encode(dst []byte, block [][2]float64, more ...[][2]float64)
 // pair lays one stereo pair of each frame down.
 func (q *quantiser) pair(dst []byte, block [][2]float64) {
 	size := q.frame()
+	if q.pairs == 1 && silent(block) {
+		clear(dst[:len(block)*size])
+		return
+	}
 	for i, frame := range block {
 		b := dst[i*size : i*size+2*q.bytes]
 		switch q.bytes {

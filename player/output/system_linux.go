@@ -13,17 +13,16 @@ func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true
 // endGroup ends a child and what it has started.
 func endGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
 
-// shrinkPipe makes a pipe hold no more than so many bytes, but a page.
-func shrinkPipe(f *os.File, bytes int) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return
-	}
+// shrinkPipe makes a pipe hold no more than so many bytes, but a page, and says how many.
+func shrinkPipe(f *os.File, bytes int) int {
 	size := 4096
 	for size*2 <= bytes {
 		size *= 2
 	}
-	_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, size) })
+	if raw, err := f.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, size) })
+	}
+	return size
 }
 
 // unread is how many bytes lie in a pipe.

@@ -74,7 +74,8 @@ func (s *speakers) Stream(samples [][2]float64) (int, bool) {
 // Err is beep's.
 func (s *speakers) Err() error { return nil }
 
-func (s *speakers) write(_ bool, block [][2]float64, _ ...[][2]float64) (waited bool, err error) {
+func (s *speakers) write(block [][2]float64, _ ...[][2]float64) (paces bool, err error) {
+	paces = s.fill() >= float64(len(s.ring))/4
 	for {
 		s.mu.Lock()
 		n := min(len(block), len(s.ring)-s.held)
@@ -84,26 +85,27 @@ func (s *speakers) write(_ bool, block [][2]float64, _ ...[][2]float64) (waited 
 		}
 		s.mu.Unlock()
 		if block = block[n:]; len(block) == 0 {
-			return waited, nil
+			return paces, nil
 		}
-		waited = true
 		s.timer.Reset(stall)
 		select {
 		case <-s.room:
 		case <-s.timer.C:
-			return waited, errStalled
+			return paces, errStalled
 		}
 	}
 }
 
-func (s *speakers) delay() float64 {
+func (s *speakers) fill() float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return float64(s.held + s.cfg.Rate/10)
+	return float64(s.held)
 }
 
+func (s *speakers) delay() float64 { return s.fill() + float64(s.cfg.Rate/10) }
+
 func (s *speakers) about() about {
-	return about{device: "the computer's speaker", rate: s.cfg.Rate, format: s16.name, gulp: s.cfg.LookAhead}
+	return about{device: "the computer's speaker", rate: s.cfg.Rate, format: s16.name, bits: s16.bits, holds: len(s.ring), gulp: s.cfg.LookAhead}
 }
 
 func (s *speakers) close(drain bool) <-chan struct{} {
@@ -120,9 +122,9 @@ func (s *speakers) close(drain bool) <-chan struct{} {
 
 // Device is one that a Line can play on.
 type Device struct {
-	Name        string
-	Description string
-	Rates       []int // Hz
+	Name        string `json:"name"`
+	Description string `json:"description"`
+	Rates       []int  `json:"rates"` // Hz
 }
 
 // Devices lists nothing here: the speaker has no names.
@@ -138,6 +140,6 @@ func ownGroup() *syscall.SysProcAttr { return nil }
 
 func endGroup(p *os.Process) { _ = p.Kill() }
 
-func shrinkPipe(*os.File, int) {}
+func shrinkPipe(_ *os.File, bytes int) int { return bytes }
 
 func unread(*os.File) int { return 0 }

@@ -34,6 +34,16 @@ type Problem struct {
 	Severity Severity `json:"severity"`
 	Says     string   `json:"says"`            // what is wrong
 	Write    string   `json:"write,omitempty"` // how to write it
+	// Code is the sentence in room/english.json for who does not write files, and Of what it is about there: a file, a phase, a
+	// scene. Empty: there is none of its own.
+	Code string `json:"-"`
+	Of   string `json:"-"`
+}
+
+// About gives the problem a sentence of its own for who does not write files.
+func (p Problem) About(code, of string) Problem {
+	p.Code, p.Of = code, of
+	return p
 }
 
 // String is "file:line:col: what is wrong (how to write it)", on one line.
@@ -158,7 +168,7 @@ func (ps Problems) Brief() Problems {
 		out = append(out, p)
 	}
 	for _, file := range slices.Sorted(maps.Keys(left)) {
-		out = append(out, Problem{Place{File: file}, Warning, fmt.Sprintf("%d more warnings", told[file]-maxTold), "roomd check --all lists them"})
+		out = append(out, Problem{Place: Place{File: file}, Severity: Warning, Says: fmt.Sprintf("%d more warnings", told[file]-maxTold), Write: "roomd check --all lists them"}.About("playlist-more", fmt.Sprint(told[file]-maxTold)))
 	}
 	return out
 }

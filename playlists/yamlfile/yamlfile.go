@@ -219,18 +219,19 @@ func (r *Reader) syntax(data []byte, err error) {
 	r.Report(place, Error, says, write)
 }
 
-// secrets are what a file may hold and no message may show: a password in an address, or under a key of its own.
-var secrets = regexp.MustCompile(`(?i)(://[^\s:/@]*:)(\S+)(@)|((?:password|passwd|secret|token)["']?\s*[:=]\s*)([^\s,}]+)()`)
+// secrets are what a file may hold and no message may show: a password in an address, or under a key of its own, and a key of Syncthing's
+// in the place of its file.
+var secrets = regexp.MustCompile(`(?i)(://[^\s:/@]*:)(\S+)(@)|((?:password|passwd|secret|token|api_?key)["']?\s*[:=]\s*)([^\s,}]+)()|(key(?:_file)?["']?\s*:\s*["']?)([A-Za-z0-9]{32})\b`)
 
 // redact hides secrets and keeps every other character in its column.
 func redact(s string) string {
 	lower := strings.ToLower(s)
-	if !slices.ContainsFunc([]string{"://", "passw", "secret", "token"}, func(w string) bool { return strings.Contains(lower, w) }) {
+	if !slices.ContainsFunc([]string{"://", "passw", "secret", "token", "key"}, func(w string) bool { return strings.Contains(lower, w) }) {
 		return s // mostly; the pattern is slow on a long text
 	}
 	return secrets.ReplaceAllStringFunc(s, func(m string) string {
 		p := secrets.FindStringSubmatch(m)
-		return p[1] + p[4] + strings.Repeat("•", utf8.RuneCountInString(p[2]+p[5])) + p[3]
+		return p[1] + p[4] + p[7] + strings.Repeat("•", utf8.RuneCountInString(p[2]+p[5]+p[8])) + p[3]
 	})
 }
 
@@ -284,14 +285,14 @@ func (r *Reader) Report(at Place, s Severity, says, write string) {
 		r.more++
 		return
 	}
-	r.problems = append(r.problems, Problem{at, s, says, write})
+	r.problems = append(r.problems, Problem{Place: at, Severity: s, Says: says, Write: write})
 }
 
 // Problems is all that is wrong so far, in the order of the file.
 func (r *Reader) Problems() Problems {
 	ps := slices.Clone(r.problems).Sorted()
 	if r.more > 0 && !r.spent {
-		ps = append(ps, Problem{Place{File: r.file}, Error, fmt.Sprintf("and %d more problems", r.more), ""})
+		ps = append(ps, Problem{Place: Place{File: r.file}, Severity: Error, Says: fmt.Sprintf("and %d more problems", r.more)}.About("playlist-more", fmt.Sprint(r.more)))
 	}
 	return ps
 }

@@ -5,12 +5,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"math"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"roomd/room"
 )
 
 // Computer is what is looked at.
@@ -65,9 +69,9 @@ func (c Computer) glob(pattern string) []string {
 func (c Computer) model() Finding {
 	what := cmp.Or(c.read("proc/device-tree/model"), c.read("sys/class/dmi/id/product_name"))
 	if what == "" {
-		return Open("computer", "", "What computer this is can't be told.")
+		return Open("computer", "doc-computer-unknown")
 	}
-	return Good("computer", "%s, kernel %s.", what, cmp.Or(c.read("proc/sys/kernel/osrelease"), "unknown"))
+	return Good("computer", "doc-computer", "model", what, "kernel", cmp.Or(c.read("proc/sys/kernel/osrelease"), "unknown"))
 }
 
 // Bits of the Raspberry Pi firmware's get_throttled: what is now, and 16 higher what has been since boot.
@@ -79,12 +83,10 @@ const (
 	sinceBoot  = 16
 )
 
-const powerDo = "Use the power supply made for this Raspberry Pi (5.1 V; a Pi 5 wants 5 A) with its own cable, and plug sound and sticks into a powered hub."
-
 // power looks whether the power supply is strong enough. A weak one is heard as clicks and seen as a broken card.
 func (c Computer) power(ctx context.Context) Finding {
 	if !strings.Contains(c.read("proc/device-tree/model"), "Raspberry Pi") {
-		return Open("power", "", "Only a Raspberry Pi tells of its power supply.")
+		return Open("power", "doc-power-other")
 	}
 	text := ""
 	for _, f := range append(c.glob("sys/devices/platform/soc*/*:firmware/get_throttled"), c.glob("sys/devices/platform/*:firmware/get_throttled")...) {
@@ -104,27 +106,25 @@ func (c Computer) power(ctx context.Context) Finding {
 			}
 			switch n, ok := c.number(path.Join(path.Dir(name), "in0_lcrit_alarm")); {
 			case ok && n == 0:
-				return Good("power", "The voltage is high enough.")
+				return Good("power", "doc-power-now")
 			case ok:
-				return Bad("power", powerDo, "The voltage is too low.")
+				return Bad("power", "doc-power-low")
 			}
 		}
-		return Open("power", "Run vcgencmd get_throttled as root: throttled=0x0 is well.", "The firmware does not tell of the power supply.")
+		return Open("power", "doc-power-unknown")
 	}
 	switch was := bits >> sinceBoot; {
 	case bits&lowVoltage != 0:
-		return Bad("power", powerDo, "The voltage is too low right now (0x%x).", bits)
+		return Bad("power", "doc-power-low-now").With(fmt.Sprintf("0x%x", bits))
 	case was&lowVoltage != 0:
-		return Bad("power", powerDo, "The voltage was too low since the computer was started (0x%x).", bits)
+		return Bad("power", "doc-power-low-since").With(fmt.Sprintf("0x%x", bits))
 	case bits&(capped|throttled|hot) != 0:
-		return Bad("power", heatDo, "The processor is slowed down right now, for heat (0x%x).", bits)
+		return Bad("power", "doc-heat-slow-now").With(fmt.Sprintf("0x%x", bits))
 	case was&(capped|throttled|hot) != 0:
-		return Bad("power", heatDo, "The processor was slowed down since the computer was started, for heat (0x%x).", bits)
+		return Bad("power", "doc-heat-slow-since").With(fmt.Sprintf("0x%x", bits))
 	}
-	return Good("power", "The voltage was high enough, and nothing slowed the processor, since the computer was started.")
+	return Good("power", "doc-power")
 }
-
-const heatDo = "Give it air: a heat sink or a case without a fan that is heard, away from the sun and the amplifier."
 
 // hottest is where a Raspberry Pi begins to slow its processor down (80 °C), less five degrees.
 const hottest = 75.0
@@ -138,22 +138,22 @@ func (c Computer) heat() Finding {
 	}
 	switch {
 	case !known:
-		return Open("temperature", "", "The computer does not tell how warm it is.")
+		return Open("temperature", "doc-heat-unknown")
 	case most >= hottest:
-		return Bad("temperature", heatDo, "%.0f °C; at 80 °C the processor is slowed down.", most)
+		return Bad("temperature", "doc-heat-hot", "celsius", math.Round(most))
 	}
-	return Good("temperature", "%.0f °C.", most)
+	return Good("temperature", "doc-heat", "celsius", math.Round(most))
 }
 
 func (c Computer) governor() Finding {
 	g := c.read("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 	switch g {
 	case "":
-		return Open("processor", "", "How its speed is chosen can't be told.")
+		return Open("processor", "doc-processor-unknown")
 	case "powersave":
-		return Bad("processor", "Choose another: echo ondemand | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor", "It always runs at its lowest speed (governor powersave).")
+		return Bad("processor", "doc-processor-slow")
 	}
-	return Good("processor", "Its speed follows what there is to do (governor %s).", g)
+	return Good("processor", "doc-processor", "governor", g)
 }
 
 // leastMemory is what a session takes, in MiB.
@@ -162,7 +162,7 @@ const leastMemory = 100
 func (c Computer) memory() Finding {
 	b, err := fs.ReadFile(c.Root, "proc/meminfo")
 	if err != nil {
-		return Open("memory", "", "How much is free can't be told.")
+		return Open("memory", "doc-memory-unknown")
 	}
 	free := int64(-1)
 	for line := range strings.Lines(string(b)) {
@@ -174,11 +174,11 @@ func (c Computer) memory() Finding {
 	}
 	switch {
 	case free < 0:
-		return Open("memory", "", "How much is free can't be told.")
+		return Open("memory", "doc-memory-unknown")
 	case free < leastMemory:
-		return Bad("memory", "End other programs on this computer: a session takes up to 100 MiB.", "Only %d MiB are free.", free)
+		return Bad("memory", "doc-memory-low", "free", mebibytes(free))
 	}
-	return Good("memory", "%d MiB are free.", free)
+	return Good("memory", "doc-memory", "free", mebibytes(free))
 }
 
 // leastDisk is what should be free: sessions are small, and so are playlists; an upload needs more.
@@ -187,21 +187,23 @@ const leastDisk = 500 << 20
 func (c Computer) disk(check string, f Folder) Finding {
 	free, total, err := c.Space(f.Path)
 	if err != nil {
-		return Bad(check, "Check that the folder is there: a disk or share may not be mounted.", "It can't be looked at: %v.", err)
+		return Bad(check, "doc-disk-unseen").With(err.Error())
 	}
 	err = c.Writable(f.Path)
 	switch {
 	case err != nil && f.Shared:
-		return Open(check, "Where the page is to change and bring music, let roomd's user write there.", "%s can only be read.", f.Path)
+		return Open(check, "doc-disk-read-only", "folder", f.Path)
 	case errors.Is(err, fs.ErrPermission):
-		return Bad(check, "Give it to the user that roomd runs as: sudo chown -R roomd:roomd "+f.Path, "%s may not be written by this user.", f.Path)
+		return Bad(check, "doc-disk-forbidden", "folder", f.Path)
 	case err != nil:
-		return Bad(check, "Make room on it, or start the computer again; if it stays, its card or disk is failing: replace it and restore a backup.", "%s can't be written: %v.", f.Path, err)
+		return Bad(check, "doc-disk-unwritable", "folder", f.Path).With(err.Error())
 	case free < leastDisk:
-		return Bad(check, "Delete what is not needed: old backups, music that no playlist plays.", "%s has %s free of %s.", f.Path, bytesOf(free), bytesOf(total))
+		return Bad(check, "doc-disk-full", "folder", f.Path, "free", bytesOf(free), "total", bytesOf(total))
 	}
-	return Good(check, "%s has %s free of %s.", f.Path, bytesOf(free), bytesOf(total))
+	return Good(check, "doc-disk", "folder", f.Path, "free", bytesOf(free), "total", bytesOf(total))
 }
+
+func mebibytes(n int64) string { return strconv.FormatInt(n, 10) + " MiB" }
 
 func bytesOf(n uint64) string {
 	if n < 10<<30 {
@@ -213,12 +215,11 @@ func bytesOf(n uint64) string {
 // storage looks at the file systems' own count of errors, and at the wear that flash tells of: eMMC does (JEDEC JESD84-B51,
 // DEVICE_LIFE_TIME_EST and PRE_EOL_INFO), an SD card does not.
 func (c Computer) storage() (out []Finding) {
-	const replace = "Back the room up (roomd backup), replace the card or disk, and restore."
 	for _, f := range c.glob("sys/fs/ext4/*/errors_count") {
 		if n, ok := c.number(f); ok && n > 0 {
-			out = append(out, Bad("file system", replace, "%s has counted %d errors.", path.Base(path.Dir(f)), n))
+			out = append(out, Bad("file system", "doc-files-errors", "disk", path.Base(path.Dir(f)), "n", n))
 		} else if ok {
-			out = append(out, Good("file system", "%s has counted no errors.", path.Base(path.Dir(f))))
+			out = append(out, Good("file system", "doc-files", "disk", path.Base(path.Dir(f))))
 		}
 	}
 	for _, dev := range c.glob("sys/block/mmcblk*/device") {
@@ -227,7 +228,7 @@ func (c Computer) storage() (out []Finding) {
 		life := strings.Fields(c.read(dev + "/life_time"))
 		if len(life) == 0 {
 			if kind := c.read(dev + "/type"); kind == "SD" || kind == "" {
-				out = append(out, Open("card", "Replace it every two or three years, and back the room up: a schedule can do that.", "%s (%s) is an SD card: those don't tell how worn they are.", name, what))
+				out = append(out, Open("card", "doc-card-sd", "card", name).With(what))
 			}
 			continue
 		}
@@ -240,44 +241,31 @@ func (c Computer) storage() (out []Finding) {
 		end, _ := c.number(dev + "/pre_eol_info")
 		switch {
 		case used == 0:
-			out = append(out, Open("card", "", "%s (%s) does not tell how worn it is.", name, what))
+			out = append(out, Open("card", "doc-card-unknown", "card", name).With(what))
 		case used >= 9 || end >= 2:
-			out = append(out, Bad("card", replace, "%s (%s) is worn: %d %% of its life is used.", name, what, min(used, 10)*10))
+			out = append(out, Bad("card", "doc-card-worn", "card", name, "used", min(used, 10)*10).With(what))
 		default:
-			out = append(out, Good("card", "%s (%s): at most %d %% of its life is used.", name, what, used*10))
+			out = append(out, Good("card", "doc-card", "card", name, "used", used*10).With(what))
 		}
 	}
 	return out
 }
 
-// BatteryClock is the name of a clock that runs while the computer is off; empty where there is none. A Raspberry Pi 5 has the
-// clock and sells the battery apart: only that it is charged shows that there is one.
-func BatteryClock(root fs.FS) string {
-	c := Computer{Root: root}
-	for _, r := range c.glob("sys/class/rtc/rtc*") {
-		if volts, ok := c.number(r + "/charging_voltage"); !ok || volts > 0 {
-			return cmp.Or(c.read(r+"/name"), path.Base(r))
-		}
-	}
-	return ""
-}
-
 func (c Computer) clock(ctx context.Context) Finding {
-	own := BatteryClock(c.Root)
+	own := room.BatteryClock(c.Root)
 	network := false
 	if said, err := c.Run(ctx, "timedatectl", "show", "--property=NTPSynchronized", "--value"); err == nil {
 		network = strings.TrimSpace(said) == "yes"
 	}
-	const do = "For the schedule: connect the computer to a network that tells the time, or add a battery clock (on a Pi 5 a battery, with dtparam=rtc_bbat_vchg=3000000 in /boot/firmware/config.txt). A session needs neither."
 	switch {
 	case !c.ClockSet():
-		return Bad("clock", do, "The computer does not know what time it is, so the schedule waits.")
+		return Bad("clock", "doc-clock-unset")
 	case own != "" && network:
-		return Good("clock", "The network tells the time, and a battery clock (%s) keeps it.", own)
+		return Good("clock", "doc-clock-both", "clock", own)
 	case own != "":
-		return Good("clock", "A battery clock (%s) keeps the time.", own)
+		return Good("clock", "doc-clock-battery", "clock", own)
 	}
-	return Good("clock", "The network tells the time. There is no battery clock: after a power cut without network the schedule waits.")
+	return Good("clock", "doc-clock-network")
 }
 
 var powerSave = regexp.MustCompile(`(?i)power save: *(on|off)`)
@@ -299,26 +287,25 @@ func (c Computer) network(ctx context.Context) (out []Finding) {
 				virtual = name
 				continue
 			}
-			out = append(out, Good("network", "%s is connected by a cable.", name))
+			out = append(out, Good("network", "doc-net-cable", "name", name))
 			continue
 		}
 		said, err := c.Run(ctx, "iw", "dev", name, "get", "power_save")
 		m := powerSave.FindStringSubmatch(said)
 		switch {
 		case err != nil || m == nil:
-			out = append(out, Open("network", "Install iw to have it looked at.", "%s is wireless; whether it saves power can't be told.", name))
+			out = append(out, Open("network", "doc-net-unknown", "name", name))
 		case strings.EqualFold(m[1], "off"):
-			out = append(out, Good("network", "%s is wireless and does not save power.", name))
+			out = append(out, Good("network", "doc-net-awake", "name", name))
 		default:
-			out = append(out, Bad("network", "Turn it off: sudo nmcli connection modify CONNECTION wifi.powersave 2, and start the computer again.",
-				"%s is wireless and saves power: the page may answer late.", name))
+			out = append(out, Bad("network", "doc-net-saves", "name", name))
 		}
 	}
 	switch {
 	case len(out) == 0 && virtual != "":
-		out = append(out, Good("network", "%s is connected.", virtual))
+		out = append(out, Good("network", "doc-net", "name", virtual))
 	case len(out) == 0:
-		out = append(out, Bad("network", "Plug in a network cable, or set the wireless up: a tablet can't reach the room otherwise.", "No network is connected."))
+		out = append(out, Bad("network", "doc-net-none"))
 	}
 	return out
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"roomd/room"
 )
 
 // State is how a thing is.
@@ -19,25 +21,39 @@ const (
 
 // Finding is what was found in one place.
 type Finding struct {
-	Check string `json:"check"` // what was looked at, in a word or two: power, sound, light ambient
-	State State  `json:"state"`
-	Says  string `json:"says"`         // a sentence, with figures
-	Do    string `json:"do,omitempty"` // how to mend it; never with OK
+	Check string    `json:"check"` // what was looked at, in a word or two: power, sound, light ambient
+	State State     `json:"state"`
+	Says  string    `json:"says"`         // a sentence, with figures
+	Do    string    `json:"do,omitempty"` // how to mend it; never with OK
+	Code  string    `json:"code"`         // with Args, identifies Says and Do for translation
+	Args  room.Args `json:"args,omitempty"`
+	// Details are for an engineer: an error, a command's output.
+	Details string `json:"details,omitempty"`
 }
 
-// Good is a finding that all is well.
-func Good(check, says string, args ...any) Finding {
-	return Finding{Check: check, State: OK, Says: fmt.Sprintf(says, args...)}
+func find(check string, state State, code string, args []any) Finding {
+	s := room.Say(code, args...)
+	return Finding{Check: check, State: state, Says: s.Text, Do: s.Do(), Code: s.Code, Args: s.Args}
 }
 
-// Bad is one that something is wrong.
-func Bad(check, do, says string, args ...any) Finding {
-	return Finding{check, Wrong, fmt.Sprintf(says, args...), do}
+// Good is a finding that all is well: the sentence called code in room/english.json, and its arguments in turn.
+func Good(check, code string, args ...any) Finding { return find(check, OK, code, args) }
+
+// Bad is one that something is wrong; code-do says how to mend it.
+func Bad(check, code string, args ...any) Finding { return find(check, Wrong, code, args) }
+
+// Open is one that can't be told; code-do, which may be missing, says what would tell it.
+func Open(check, code string, args ...any) Finding { return find(check, Unknown, code, args) }
+
+// Faulty is a problem of the room as a finding.
+func Faulty(check string, p room.Problem) Finding {
+	return Finding{check, Wrong, p.Says, p.Do, p.Code, p.Args, p.Details}
 }
 
-// Open is one that can't be told; do, which may be empty, says what would tell it.
-func Open(check, do, says string, args ...any) Finding {
-	return Finding{check, Unknown, fmt.Sprintf(says, args...), do}
+// With adds what only an engineer reads.
+func (f Finding) With(details string) Finding {
+	f.Details = details
+	return f
 }
 
 // AnyWrong says whether one of the findings is wrong.
@@ -58,7 +74,11 @@ func Print(to io.Writer, all []Finding) error {
 	}
 	var b strings.Builder
 	for _, f := range all {
-		fmt.Fprintf(&b, "%-7s  %-*s  %s\n", f.State, wide, f.Check, f.Says)
+		says := f.Says
+		if f.Details != "" {
+			says += " (" + f.Details + ")"
+		}
+		fmt.Fprintf(&b, "%-7s  %-*s  %s\n", f.State, wide, f.Check, says)
 		if f.Do != "" {
 			fmt.Fprintf(&b, "%7s  %*s  → %s\n", "", wide, "", f.Do)
 		}

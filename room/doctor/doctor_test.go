@@ -122,11 +122,11 @@ func TestWrong(t *testing.T) {
 		state  State
 		says   string
 	}{
-		{name: "weak now", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"}, check: "power", state: Wrong, says: "too low right now (0x50005)"},
+		{name: "weak now", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "50005\n"}, check: "power", state: Wrong, says: "too low right now"},
 		{name: "weak before", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "50000"}, check: "power", state: Wrong, says: "was too low since"},
-		{name: "hot now", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "80008"}, check: "power", state: Wrong, says: "slowed down right now, for heat"},
+		{name: "hot now", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "80008"}, check: "power", state: Wrong, says: "slowed down right now because of heat"},
 		{name: "hot before", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "e0000"}, check: "power", state: Wrong, says: "was slowed down since"},
-		{name: "vcgencmd", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "-"}, run: map[string]string{"vcgencmd get_throttled": "throttled=0x50000\n"}, check: "power", state: Wrong, says: "0x50000"},
+		{name: "vcgencmd", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "-"}, run: map[string]string{"vcgencmd get_throttled": "throttled=0x50000\n"}, check: "power", state: Wrong, says: "was too low since"},
 		{name: "vcgencmd well", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "-"}, run: map[string]string{"vcgencmd get_throttled": "throttled=0x0\n"}, check: "power", state: OK},
 		{name: "alarm", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "-", "sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1"}, check: "power", state: Wrong, says: "too low"},
 		{name: "no firmware", files: map[string]string{"sys/devices/platform/soc/soc:firmware/get_throttled": "-", "sys/class/hwmon/hwmon1/name": "cpu_thermal"}, check: "power", state: Unknown},
@@ -175,8 +175,8 @@ func TestWrong(t *testing.T) {
 
 func TestPrint(t *testing.T) {
 	var b strings.Builder
-	err := Print(&b, []Finding{Good("sound", "It plays."), Bad("light ambient", "Give it power.", "It does not answer.")})
-	want := "ok       sound          It plays.\nwrong    light ambient  It does not answer.\n                        → Give it power.\n"
+	err := Print(&b, []Finding{Good("sound", "doc-no-gaps"), Bad("network", "doc-net-none").With("x")})
+	want := "ok       sound    The sound had no gaps since roomd started.\nwrong    network  No network is connected. (x)\n                  → Plug in a network cable or set up the wireless. Without a network no tablet reaches the room.\n"
 	if err != nil || b.String() != want {
 		t.Errorf("%v\n%q, want\n%q", err, b.String(), want)
 	}

@@ -24,7 +24,7 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 		if lost {
 			db, warning, err = s.openFile()
 			if warning == "" {
-				warning = "The record of sessions was empty, perhaps after a power cut: what its log still held was kept. Tablets may have to be paired again."
+				warning = "record-empty"
 			}
 			return db, warning, err
 		}
@@ -34,7 +34,7 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 	}
 	db, err = openDB(s.path, !s.whole)
 	if err == nil && mended {
-		warning = "The record of sessions was damaged. roomd recovered what it could and kept the damaged file."
+		warning = "record-some"
 	}
 	if err == nil || !damaged(err) {
 		if err == nil && !s.whole {
@@ -56,11 +56,11 @@ func (s *Store) openFile() (db *sql.DB, warning string, err error) {
 	lost, err := salvage(db, aside)
 	switch {
 	case err != nil:
-		warning = "The record of earlier sessions was damaged. roomd could not recover any of it, and kept the damaged file."
+		warning = "record-none"
 	case lost || mended:
-		warning = "The record of sessions was damaged. roomd recovered what it could and kept the damaged file."
+		warning = "record-some"
 	default:
-		warning = "The record of sessions was damaged. roomd recovered all of it and kept the damaged file."
+		warning = "record-all"
 	}
 	return db, warning, nil
 }

@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/url"
+	"os"
 	"strconv"
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver; imported here alone
+	"modernc.org/sqlite" // the driver; imported here alone
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Store is the journal, an SQLite database on disk. Once Append reports an event as saved, it survives kill -9 and power
@@ -91,6 +93,17 @@ ALTER TABLE tokens ADD COLUMN role TEXT NOT NULL DEFAULT 'therapist';
 CREATE TABLE pairings (
 	link BLOB PRIMARY KEY, code BLOB NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL,
 	until INTEGER NOT NULL, wrong INTEGER NOT NULL DEFAULT 0) STRICT;
+`, `
+ALTER TABLE tokens ADD COLUMN secure INTEGER NOT NULL DEFAULT 0; -- 1: works over https only
+ALTER TABLE tokens ADD COLUMN was BLOB; -- hash of the token that this one replaces, until this one is used
+ALTER TABLE tokens ADD COLUMN since INTEGER NOT NULL DEFAULT 0; -- unused days count from here at the earliest
+UPDATE tokens SET since = unixepoch(); -- a device of an earlier roomd has all its days still
+`, `
+ALTER TABLE pairings ADD COLUMN maker BLOB; -- hash of the token of the device that made it; null: roomd pair did
+ALTER TABLE tokens ADD COLUMN admitted TEXT NOT NULL DEFAULT ''; -- name of the device that let this one in; empty: roomd pair or roomd token did
+`, `
+ALTER TABLE pairings ADD COLUMN remaining INTEGER; -- seconds of running time that a card's code has left; null: only until counts
+CREATE TABLE cards (link BLOB PRIMARY KEY) STRICT; -- hashes of the links of the cards that the room took over
 `}
 
 // Open opens or creates the database. A damaged file is renamed, its readable rows are copied into a new one, and warning
@@ -123,8 +136,17 @@ func (s *Store) CopyTo(ctx context.Context, path string) error {
 	s.use.RLock()
 	defer s.use.RUnlock()
 	defer s.enter()()
+	makePrivate(path)
 	_, err := s.db.ExecContext(ctx, "VACUUM INTO ?", path)
 	return err
+}
+
+// makePrivate makes an empty file that only its owner can read: SQLite gives its own to whomever the umask lets, and its log
+// the rights of its database. It leaves a file that exists as it is, and errors to SQLite.
+func makePrivate(path string) {
+	if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		_ = f.Close() // nothing was written
+	}
 }
 
 // fileURI returns SQLite's URI for path with the parameters q.
@@ -137,6 +159,7 @@ func openDB(path string, look bool) (*sql.DB, error) {
 	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "secure_delete(1)",
 		// A short log limits the loss: one corrupt frame can cost every frame after it.
 		"wal_autocheckpoint(16)"}}
+	makePrivate(path)
 	db, err := sql.Open("sqlite", fileURI(path, q))
 	if err != nil {
 		return nil, fmt.Errorf("open the journal: %w", err)
@@ -160,29 +183,51 @@ func migrate(db *sql.DB, look bool) error {
 			return fmt.Errorf("%w: %s", errDamaged, check)
 		}
 	}
-	var version int
-	if err := db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+	ctx := context.Background()
+	conn, err := db.Conn(ctx)
+	// Where two connections turn on the log of a new file at once, SQLite does not wait, but refuses one of them.
+	for began := time.Now(); isBusy(err) && time.Since(began) < 5*time.Second; conn, err = db.Conn(ctx) {
+		<-time.After(10 * time.Millisecond)
+	}
+	if err != nil {
 		return err
 	}
-	if version > len(migrations) {
-		return fmt.Errorf("%w (schema %d, this roomd supports up to %d)", errNewer, version, len(migrations))
+	defer conn.Close()
+	if version, err := schemaOf(ctx, conn); err != nil || version == len(migrations) {
+		return err
+	}
+	// Another process may be at it, too: a service that has just started, and whoever pairs with it. The second one waits for the
+	// lock and finds the work done. After an error the caller closes db, and with it the transaction.
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	version, err := schemaOf(ctx, conn)
+	if err != nil {
+		return err
 	}
 	for ; version < len(migrations); version++ {
-		tx, err := db.Begin()
-		if err != nil {
-			return err
-		}
-		if _, err = tx.Exec(migrations[version]); err == nil {
-			_, err = tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", version+1))
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("schema %d: %w", version+1, err), tx.Rollback())
-		}
-		if err := tx.Commit(); err != nil {
-			return err
+		if _, err := conn.ExecContext(ctx, fmt.Sprintf("%s; PRAGMA user_version = %d", migrations[version], version+1)); err != nil {
+			return fmt.Errorf("schema %d: %w", version+1, err)
 		}
 	}
-	return nil
+	_, err = conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// schemaOf returns the user_version of the database, which is an error if this roomd does not know it.
+func schemaOf(ctx context.Context, conn *sql.Conn) (version int, err error) {
+	if err := conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, err
+	}
+	if version > len(migrations) {
+		return 0, fmt.Errorf("%w (schema %d, this roomd supports up to %d)", errNewer, version, len(migrations))
+	}
+	return version, nil
 }
 
 var (
@@ -464,6 +509,37 @@ func (s *Store) Sessions(ctx context.Context, most int) (out []SessionRow, err e
 	return out, err
 }
 
+// Tally is how much was marked and written in a session.
+type Tally struct{ Marks, Notes int }
+
+// Tallies returns each session's tally. What was undone, or written and emptied again, does not count.
+func (s *Store) Tallies(ctx context.Context) (map[string]Tally, error) {
+	out := map[string]Tally{}
+	err := s.Read(func(db *sql.DB) error {
+		rows, err := db.QueryContext(ctx, `
+			WITH e AS (SELECT seq, session, kind, command_id, json_extract(data, '$.do') AS do, coalesce(json_extract(data, '$.of'), '') AS of,
+				coalesce(json_extract(data, '$.text'), '') AS text FROM events WHERE kind IN (?, ?) AND json_valid(data))
+			SELECT session,
+				count(*) FILTER (WHERE do = 'mark' AND NOT EXISTS (SELECT 1 FROM e u WHERE u.session = e.session AND u.do = 'undo' AND u.of = e.command_id)),
+				count(*) FILTER (WHERE kind = ? AND text <> '' AND NOT EXISTS (SELECT 1 FROM e n WHERE n.session = e.session AND n.kind = e.kind AND n.of = e.of AND n.seq > e.seq))
+			FROM e GROUP BY session`, KindCommand, KindNote, KindNote)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			var t Tally
+			if err := rows.Scan(&id, &t.Marks, &t.Notes); err != nil {
+				return err
+			}
+			out[id] = t
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
 // Heard returns how often each file was played, for shuffled phases.
 func (s *Store) Heard(ctx context.Context) (map[string]int, error) {
 	out := map[string]int{}
@@ -501,4 +577,45 @@ func (s *Store) Hear(ctx context.Context, files []string) error {
 		return tx.Commit()
 	})
 	return err
+}
+
+// AdoptTokens makes the tokens of the database at path the store's: whoever is let in there is let in here. That database has
+// to be of the present schema, as Share leaves it; an empty path has no tokens. The store's own tokens stay only if keep is set,
+// and where path has neither their name nor their hash. Pairings that are offered end.
+func (s *Store) AdoptTokens(ctx context.Context, path string, keep bool) error {
+	change := []string{"DELETE FROM main.pairings"}
+	if !keep {
+		change = append(change, "DELETE FROM main.tokens")
+	}
+	if path != "" {
+		change = append(change,
+			"DELETE FROM main.tokens WHERE name IN (SELECT name FROM present.tokens) OR hash IN (SELECT hash FROM present.tokens)",
+			"INSERT INTO main.tokens SELECT * FROM present.tokens")
+	}
+	_, err := s.Write(ctx, func(db *sql.DB) (err error) {
+		if path != "" {
+			if _, err := db.ExecContext(ctx, "ATTACH ? AS present", path); err != nil {
+				return err
+			}
+			defer func() {
+				_, e := db.ExecContext(context.WithoutCancel(ctx), "DETACH present")
+				err = errors.Join(err, e)
+			}()
+		}
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // no effect after Commit
+		for _, c := range change {
+			if _, err := tx.ExecContext(ctx, c); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	})
+	if err != nil {
+		return fmt.Errorf("adopt tokens: %w", err)
+	}
+	return nil
 }

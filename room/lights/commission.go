@@ -33,7 +33,35 @@ type tester struct {
 	hue  colour    // that it is to get back; none while it has it
 	last []byte    // what it said last
 	say  func(string)
+	pace pace
 }
+
+// pace is how a lamp glides: so many L* each time.
+type pace struct {
+	step  float64
+	every time.Duration
+}
+
+// newTester makes one for a single lamp, and listens to it.
+func newTester(conn Conn, o Offer, p pace, say func(string)) *tester {
+	drv := drivers[o.Lamp.Driver]
+	t := &tester{conn: conn, drv: drv, addr: address{o.Lamp.Topic, o.Lamp.Extra, o.Caps}, in: make(chan event, 256), say: say, pace: p}
+	for _, f := range drv.hears(t.addr) {
+		conn.Subscribe(f, func(topic string, payload []byte, retained bool) {
+			if retained && drv.asks(t.addr, false) != nil {
+				return
+			}
+			select {
+			case t.in <- event{topic: topic, payload: payload}:
+			default:
+			}
+		})
+	}
+	return t
+}
+
+// level is the level at which the lamp says that it is.
+func (t *tester) level(r report) int { return int(math.Round(r.level * float64(t.addr.caps.Max))) }
 
 // Commission finds out what a lamp can do: whether it answers, whether it fades, whether it fades when colour comes
 // along, and which of its levels is the lowest that it calls light. It takes about a minute, says what it does by say,
@@ -44,22 +72,11 @@ func Commission(ctx context.Context, conn Conn, o Offer, say func(string)) (p Pr
 	if drv == nil || o.Members != nil {
 		return Profile{}, fmt.Errorf("%s %s is not a single lamp", o.Lamp.Driver, o.Lamp.Topic)
 	}
-	t := &tester{conn: conn, drv: drv, addr: address{o.Lamp.Topic, o.Lamp.Extra, o.Caps}, in: make(chan event, 256), say: say}
+	t := newTester(conn, o, pace{glideStep, glideEvery}, say)
 	p = Profile{Topic: o.Lamp.Topic, Tested: time.Now().Round(time.Second)}
 	if drv.asks(t.addr, false) == nil {
 		say("it can't be asked, so there is nothing to measure")
 		return p, nil
-	}
-	for _, f := range drv.hears(t.addr) {
-		conn.Subscribe(f, func(topic string, payload []byte, retained bool) {
-			if retained {
-				return
-			}
-			select {
-			case t.in <- event{topic: topic, payload: payload}:
-			default:
-			}
-		})
 	}
 	say("asking where it is")
 	began, err := t.read(ctx)
@@ -70,7 +87,7 @@ func Commission(ctx context.Context, conn Conn, o Offer, say func(string)) (p Pr
 	if hint := ledTableHint(o, t.last); hint != "" {
 		say(hint)
 	}
-	t.is = int(math.Round(began.level * float64(o.Caps.Max)))
+	t.is = t.level(began)
 	home := max(o.Caps.Min, t.is)
 	if !began.on {
 		home = o.Caps.Min
@@ -197,7 +214,7 @@ func (t *tester) lowest(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	least := int(math.Round(r.level * float64(t.addr.caps.Max)))
+	least := t.level(r)
 	if !r.on || least < 1 {
 		least = t.addr.caps.Min + 1
 		return least, t.send(ctx, order{level: least}, settleTime)
@@ -205,25 +222,32 @@ func (t *tester) lowest(ctx context.Context) (int, error) {
 	return least, nil
 }
 
-// glide moves the lamp in steps that are gentle whether it fades or not.
+// glide moves the lamp in steps that are gentle whether it fades or not, and waits until it is there.
 func (t *tester) glide(ctx context.Context, to int) error {
+	if err := t.steps(ctx, to); err != nil {
+		return err
+	}
+	return wait(ctx, settleTime)
+}
+
+func (t *tester) steps(ctx context.Context, to int) error {
 	for t.is != to {
-		next := t.addr.caps.level(t.addr.caps.lightness(t.is) + math.Copysign(glideStep, float64(to-t.is)))
+		next := t.addr.caps.level(t.addr.caps.lightness(t.is) + math.Copysign(t.pace.step, float64(to-t.is)))
 		switch {
 		case to > t.is:
 			next = min(to, max(t.is+1, next))
 		default:
 			next = max(to, min(t.is-1, next))
 		}
-		o := order{level: next, over: glideEvery}
+		o := order{level: next, over: t.pace.every}
 		if t.addr.caps.Fade == FadeNone {
 			o.over = 0
 		}
-		if err := t.send(ctx, o, glideEvery); err != nil {
+		if err := t.send(ctx, o, t.pace.every); err != nil {
 			return err
 		}
 	}
-	return wait(ctx, settleTime)
+	return nil
 }
 
 // send commands the lamp and waits.

@@ -2,7 +2,6 @@ package lights
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"math"
@@ -67,7 +66,8 @@ type role struct {
 	plan    plan
 	pending *pending
 	trial   *trial    // a test of its lamps; nil: none
-	test    string    // how far it is, or what it has found
+	test    Said      // how far it is, or how it ended
+	found   string    // what it has found, for an engineer
 	arrived time.Time // all its lamps are asked then, since a fade has ended; zero: they were
 }
 
@@ -82,7 +82,7 @@ type pending struct {
 type entry struct {
 	lamp
 	bridge  *bridge   // nil: none, or not known yet
-	says    string    // what is wrong with it
+	says    Said      // what is wrong with it
 	settled time.Time // until then a topic that is not resolved waits for its bridge
 }
 
@@ -103,8 +103,7 @@ func New(conn Conn, roles map[string][]Lamp, log *slog.Logger) *Controller {
 		for _, conf := range roles[name] {
 			l := &entry{lamp: lamp{role: name, conf: conf, drv: drivers[conf.Driver]}}
 			if l.drv == nil {
-				l.says = fmt.Sprintf("roomd knows no lights of kind %q. Write one of %s in the room file.", conf.Driver,
-					strings.Join(slices.Sorted(maps.Keys(drivers)), ", "))
+				l.says = said("lamps-kind", "kind", conf.Driver, "kinds", strings.Join(slices.Sorted(maps.Keys(drivers)), ", "))
 			}
 			r.entries = append(r.entries, l)
 		}
@@ -210,6 +209,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		now := time.Now()
 		next := c.step(now)
 		c.show(now)
+		if whole := now.Truncate(time.Second).Add(time.Second); whole.Before(next) {
+			next = whole // with the room's own look, so that an idle computer is woken once a second and not twice
+		}
 		timer.Reset(max(0, time.Until(next)))
 		select {
 		case <-ctx.Done():
@@ -367,7 +369,7 @@ func (c *Controller) resolve(l *entry, f found, now time.Time) {
 	for filter, ls := range c.hearers {
 		c.hearers[filter] = slices.DeleteFunc(ls, func(x *entry) bool { return x == l })
 	}
-	l.says, f.open, f.off = "", c.open, l.bridge != nil && l.bridge.offline
+	l.says, f.open, f.off = Said{}, c.open, l.bridge != nil && l.bridge.offline
 	c.tell(l, f, now)
 	var filters []string
 	for _, a := range f.units {
@@ -502,10 +504,10 @@ func (c *Controller) step(now time.Time) time.Time {
 	for _, r := range c.order {
 		ready := true
 		for _, l := range r.entries {
-			if l.drv != nil && l.units == nil && l.says == "" && !now.Before(l.settled) && c.open {
+			if l.drv != nil && l.units == nil && l.says.Code == "" && !now.Before(l.settled) && c.open {
 				c.alone(l, now) // the bridge keeps silent: try the topic as it is
 			}
-			ready = ready && (l.drv == nil || l.units != nil || l.says != "")
+			ready = ready && (l.drv == nil || l.units != nil || l.says.Code != "")
 		}
 		for _, u := range r.units() {
 			ready = ready && (u.known || u.lost || u.heldLevel)
@@ -570,7 +572,7 @@ func (c *Controller) show(now time.Time) {
 }
 
 func (c *Controller) view(r *role, now time.Time) View {
-	v := View{State: Following, Test: r.test, Testable: len(r.offers()) > 0}
+	v := View{State: Following, Test: r.test, Details: r.found, Testable: len(r.offers()) > 0}
 	switch {
 	case r.pending != nil:
 		v.Target = r.pending.move.Scene[r.name]
@@ -583,7 +585,7 @@ func (c *Controller) view(r *role, now time.Time) View {
 	for _, l := range r.entries {
 		for i := range l.units {
 			u := &l.units[i]
-			lv := LampView{Name: u.name, Actual: u.actual, State: Following}
+			lv := LampView{Name: u.name, Actual: u.actual, State: Following, Drawn: l.conf.Driver == "simulated"}
 			switch {
 			case u.heldLevel || u.heldColour:
 				lv.State = Held
@@ -610,15 +612,21 @@ func (c *Controller) view(r *role, now time.Time) View {
 	if seen > 0 {
 		v.Actual.L = math.Round(10*sum/float64(seen)) / 10
 	}
-	var wrong, trap, off []string
+	var wrong Said
+	var trap, off []string
 	for _, l := range r.entries {
+		if wrong.Code != "" {
+			break
+		}
 		if l.bridge == nil && len(unknown)+len(lost) > 0 && len(mute) == 0 && slices.ContainsFunc(basesOf(l.conf), func(base string) bool { return c.bridges[base].silent() }) {
 			// Its list was retained by a broker that was killed: only a start of zigbee2mqtt brings it back.
-			wrong = append(wrong, "zigbee2mqtt has not told which lights it has. Restart zigbee2mqtt.")
+			wrong = said("lamps-no-list")
 		}
-		if l.says != "" {
-			wrong = append(wrong, l.says)
+		if l.says.Code != "" {
+			wrong = l.says
 		}
+	}
+	for _, l := range r.entries {
 		if l.trap {
 			trap = append(trap, l.conf.Topic)
 		}
@@ -627,22 +635,22 @@ func (c *Controller) view(r *role, now time.Time) View {
 		}
 	}
 	switch {
-	case len(wrong) > 0:
-		v.State, v.Says = Lost, strings.Join(wrong, " ")
+	case wrong.Code != "":
+		v.State, v.Says = Lost, wrong
 	case !c.open:
-		v.State, v.Says = Unknown, "No connection to the lights: they stay as they are. Use the wall switch if you need light."
+		v.State, v.Says = Unknown, said("lamps-cut-off")
 	case len(off) > 0:
-		v.State, v.Says = Lost, "The light bridge ("+strings.Join(off, ", ")+") is off: its lights stay as they are. Use the wall switch if you need light."
+		v.State, v.Says = Lost, said("lamps-bridge-off", "bridges", strings.Join(off, ", "))
 	case len(held) > 0:
-		v.State, v.Says = Held, "Moved by hand: "+names(held)+". Tap to let it follow the session again."
+		v.State, v.Says = Held, said("lamps-held", "lamps", names(held))
 	case len(mute) > 0:
-		v.State, v.Says = Lost, "The broker does not pass on what roomd says to "+names(mute)+". Let roomd's user read and write these topics in the broker's access list."
+		v.State, v.Says = Lost, said("lamps-denied", "lamps", names(mute))
 	case len(lost) > 0:
-		v.State, v.Says = Lost, "No answer from "+names(lost)+". Check that it has power and its wall switch is on."
+		v.State, v.Says = Lost, said("lamps-lost", "lamps", names(lost))
 	case len(unknown) > 0 || len(v.Lamps) == 0:
 		v.State = Unknown
 	case len(trap) > 0:
-		v.Says = "A stored command lies on " + strings.Join(trap, ", ") + "/set and can move the light when the broker restarts. Remove it (publish an empty retained message)."
+		v.Says = said("lamps-retained", "topics", strings.Join(trap, ", "))
 	}
 	return v
 }

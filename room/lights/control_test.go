@@ -56,7 +56,7 @@ func TestFade(t *testing.T) {
 				if rate := float64(n) / (x.over + 30*time.Second).Seconds(); rate > 0.5 {
 					t.Errorf("%.2f commands a second", rate)
 				}
-				if v := c.Views()["ambient"]; v.State != Following || v.Says != "" || v.Target.L != x.to {
+				if v := c.Views()["ambient"]; v.State != Following || v.Says.Code != "" || v.Target.L != x.to {
 					t.Errorf("view %+v", v)
 				}
 				time.Sleep(time.Minute)
@@ -176,7 +176,7 @@ func TestHandOfAnotherProgram(t *testing.T) {
 		hand := time.Now()
 		w.bus.say("zigbee2mqtt/hue1/set", `{"brightness":200}`)
 		time.Sleep(100 * time.Millisecond)
-		if v := c.Views()["ambient"]; v.State != Held || v.Says == "" {
+		if v := c.Views()["ambient"]; v.State != Held || v.Says.Code == "" {
 			t.Errorf("view %+v", v)
 		}
 		time.Sleep(5 * time.Minute)
@@ -338,7 +338,7 @@ func TestDeadBulbInAGroup(t *testing.T) {
 		w.bulb("zigbee2mqtt/hue2").dead.Store(true)
 		time.Sleep(75 * time.Second)
 		v := c.Views()["ambient"]
-		if v.State != Lost || v.Says == "" {
+		if v.State != Lost || v.Says.Code == "" {
 			t.Errorf("view %+v", v)
 		}
 		for _, l := range v.Lamps {
@@ -470,7 +470,7 @@ func TestBridgeDown(t *testing.T) {
 		x := w.bulb("zigbee2mqtt/hue1")
 		x.dead.Store(true)
 		time.Sleep(time.Second)
-		if v := c.Views()["ambient"]; v.State != Lost || v.Says == "" {
+		if v := c.Views()["ambient"]; v.State != Lost || v.Says.Code == "" {
 			t.Errorf("view %+v", v)
 		}
 		off := time.Now()
@@ -582,7 +582,7 @@ func TestRetainedCommandIsTold(t *testing.T) {
 		hear("zigbee2mqtt/hue1/set", []byte(`{"brightness":77}`), true)
 		c.Fade(Move{Scene: Scene{"ambient": {L: 60}}})
 		time.Sleep(time.Minute)
-		if v := c.Views()["ambient"]; v.State != Following || v.Says == "" {
+		if v := c.Views()["ambient"]; v.State != Following || v.Says.Code == "" {
 			t.Errorf("view %+v", v)
 		}
 	})
@@ -818,9 +818,9 @@ func TestLampsThatAreWrong(t *testing.T) {
 	inBubble(t, roles, []*bulb{at(hue1(), 50)}, func(w *world, c *Controller) {
 		c.Fade(Move{Scene: Scene{"a": {L: 50}, "b": {L: 50}, "c": {L: 40}, "nowhere": {L: 1}}, Over: time.Minute})
 		time.Sleep(2 * time.Minute)
-		for role, says := range map[string]string{"a": "zigbee2mqtt", "b": "nobody", "c": ""} {
+		for role, says := range map[string]string{"a": "lamps-kind", "b": "lamps-topic-unknown", "c": ""} {
 			v := c.Views()[role]
-			if !strings.Contains(v.Says, says) || (says == "") != (v.State == Following) {
+			if v.Says.Code != says || (says == "") != (v.State == Following) {
 				t.Errorf("%s: %+v", role, v)
 			}
 		}
@@ -849,7 +849,7 @@ func TestHandOnOneOfAGroup(t *testing.T) {
 			}
 			follows(t, g, begin, 60, 20, 2*time.Minute, 1)
 		}
-		if v := c.Views()["ambient"]; v.State != Held || !strings.Contains(v.Says, "hue2") || strings.Contains(v.Says, "hue1") {
+		if v := c.Views()["ambient"]; v.State != Held || v.Says.Code != "lamps-held" || !strings.Contains(fmt.Sprint(v.Says.Args), "hue2") || strings.Contains(fmt.Sprint(v.Says.Args), "hue1") {
 			t.Errorf("view %+v", v)
 		}
 	})

@@ -237,11 +237,10 @@ func (m *machine) blind(ln *line, us []*unit) time.Duration {
 	case u.heldLevel:
 		return time.Second
 	}
-	over := min(blindOver, caps.MaxFade)
-	level := caps.level(m.course(u).at(now.Add(over)))
-	if caps.Fade == FadeNone {
-		// It can only jump: up from the dark, never down from a guess.
-		level, over = caps.Min, 0
+	// One that can only jump goes up from the dark, never down from a guess.
+	level, over := caps.Min, time.Duration(0)
+	if caps.Fade != FadeNone {
+		level, over = caps.fromAnywhere(caps.level(m.course(u).at(now.Add(blindOver))))
 	}
 	if m.send(ln, us, order{level: level, over: over}) {
 		for _, x := range us {
@@ -256,6 +255,20 @@ func (m *machine) blind(ln *line, us []*unit) time.Duration {
 		}
 	}
 	return max(over, time.Second)
+}
+
+// fromAnywhere is a ramp that is gentle wherever the light is, to level or as near to it as the lamp's longest fade allows.
+func (c Caps) fromAnywhere(level int) (int, time.Duration) {
+	need := func(from int) time.Duration {
+		return gentle(float64(from)/float64(c.Max), float64(level)/float64(c.Max), promisedSlope)
+	}
+	for level < c.Max && need(c.Max) > c.MaxFade {
+		level++
+	}
+	for level > c.Min && need(c.Min) > c.MaxFade {
+		level--
+	}
+	return level, min(c.MaxFade, max(blindOver, need(c.Min), need(c.Max)))
 }
 
 // leap moves a light that can't fade, in steps of 2 L* at most.

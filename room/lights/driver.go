@@ -128,7 +128,7 @@ type kind struct {
 	options []string // beside driver and topic
 	driver
 	// offers reads who tells of lamps of this kind, by topic filter.
-	offers map[string]func(s *survey, topic string, payload []byte)
+	offers map[string]func(s *Finder, topic string, payload []byte)
 }
 
 var (

@@ -99,7 +99,7 @@ func TestHomeAssistantTopics(t *testing.T) {
 // for, and what no lamp can mean refused.
 func TestWhiteIsInTheLampsOwnUnit(t *testing.T) {
 	offer := func(config string) Offer {
-		s := &survey{found: map[string]Offer{}}
+		s := &Finder{found: map[string]Offer{}}
 		s.homeAssistant("homeassistant/light/x/config", []byte(config))
 		return s.found["homeassistant x"]
 	}

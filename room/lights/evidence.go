@@ -154,6 +154,25 @@ func (u *unit) fromFull(now time.Time) float64 {
 	return 1 + (u.ramp.to-1)*share(now, u.ramp.t0, u.ramp.t1)
 }
 
+// cameFull tells whether the level y is what a power cut leaves: full, or on the way from full to where our last command
+// sends the light.
+func (u *unit) cameFull(y float64, now time.Time) bool {
+	way := u.fromFull(now)
+	return y > 0.98 || math.Abs(y-way) < 0.03 && way > u.ramp.at(now)+0.1
+}
+
+// saidTwice tells whether an answer that nobody expected bears out the one before: the light stands there, or our last
+// command has moved it on from there meanwhile.
+func (u *unit) saidTwice(on bool, y float64, now time.Time) bool {
+	lo, hi := u.guess, u.guess
+	if u.ramp.t1.After(u.guessAt) && now.Sub(u.guessAt) < readTimeout {
+		moved := ramp{u.guess, u.ramp.to, u.guessAt, u.ramp.t1}.at(now)
+		lo, hi = min(lo, moved), max(hi, moved)
+	}
+	tol := 8 / float64(u.addr.caps.Max)
+	return u.guessed && u.guessOn == on && y >= lo-tol && y <= hi+tol
+}
+
 // strange tells whether a level is none that the light could have had within the last time, by what we sent.
 func (u *unit) strange(level float64, within time.Duration, now time.Time) bool {
 	lo, hi := u.span(within, now)
@@ -270,7 +289,7 @@ func (m *machine) missed(u *unit) {
 	u.readAt = m.now.Add(readRetry)
 	// It may have missed commands too: what comes next must be gentle from anywhere.
 	if u.known {
-		u.known, u.reason = false, strayed
+		u.forget(strayed)
 		u.waitUntil = m.now.Add(readRetry + readTimeout/2)
 	}
 	if u.misses >= readMisses {
@@ -318,9 +337,10 @@ func (m *machine) observed(u *unit, r report) {
 	}
 	if !u.known {
 		// Believed where it is no surprise, or said twice: from a stray message taken for an answer the next command would be a flash.
-		surprise := !(u.ever && u.reason != powered && on == u.on && !u.strange(y, time.Second, now)) && !(u.reason == powered && on && y > 0.98)
-		again := u.guessed && u.guessOn == on && math.Abs(u.guess-y) <= 8.0/float64(u.addr.caps.Max)
-		u.guess, u.guessOn, u.guessed = y, on, surprise && !again
+		expected := u.ever && u.reason != powered && on == u.on && !u.strange(y, time.Second, now) ||
+			u.reason == powered && on && u.cameFull(y, now)
+		again := u.saidTwice(on, y, now)
+		u.guess, u.guessOn, u.guessAt, u.guessed = y, on, now, !expected && !again
 		if u.guessed {
 			u.readAt = now
 			u.waitUntil = now.Add(recoverWait)
@@ -355,8 +375,7 @@ func (m *machine) observed(u *unit, r report) {
 	}
 	// Full, or on the way from full to where our last command sends it, and nobody has told of it: that's how lamps come
 	// back from a power cut. A hand's doing is told by another program's command or by a report.
-	way := u.fromFull(now)
-	full := on && lightness(is) < 95 && (y > 0.98 || math.Abs(y-way) < 0.03 && way > is+0.1)
+	full := on && lightness(is) < 95 && u.cameFull(y, now)
 	told := now.Sub(u.rumourAt) < 5*time.Second && math.Abs(u.rumour-y) < 0.05
 	missed := on && u.on && (u.sentOnce(y, now) || !u.strange(y, 3*time.Second, now))
 	power := now.Before(u.quiet) || full && !told && u.suspect < 2

@@ -153,8 +153,14 @@ type bulb struct {
 	level ramp // 0 to 254
 	hue   ramp
 	dead  atomic.Bool
+	mute  atomic.Bool    // it follows commands and answers nothing
 	old   map[string]any // the bridge's cache
 	cmds  int
+
+	before  func()      // called once, just before the next command reaches it
+	powered []time.Time // when its power returned, and when it announced that
+	heard   []time.Time // commands that reached it
+	unheard []time.Time // commands that did not
 }
 
 type glimpse struct {
@@ -179,6 +185,13 @@ func (x *bulb) turn(on bool, level float64) {
 	defer x.mu.Unlock()
 	x.on = on
 	x.level = ramp{from: level, to: level}
+}
+
+// miss notes a command that did not reach the bulb.
+func (x *bulb) miss() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.unheard = append(x.unheard, time.Now())
 }
 
 // world is a bridge with bulbs.
@@ -252,8 +265,18 @@ func (w *world) set(topic string, payload []byte) {
 		if x.name != topic && !slices.Contains(group, x) {
 			continue
 		}
+		if x.dead.Load() {
+			x.miss()
+		}
 		if x.dead.Load() && group == nil {
 			continue
+		}
+		x.mu.Lock()
+		before := x.before
+		x.before = nil
+		x.mu.Unlock()
+		if before != nil {
+			before()
 		}
 		now := time.Now()
 		x.mu.Lock()
@@ -264,6 +287,7 @@ func (w *world) set(topic string, payload []byte) {
 		over := time.Duration(tt * float64(time.Second))
 		if !x.dead.Load() {
 			x.cmds++
+			x.heard = append(x.heard, now)
 			if v, ok := m["brightness"].(float64); ok && v > 0 {
 				from := x.level.at(now)
 				if !x.on && tt > 0 {
@@ -308,7 +332,7 @@ func (w *world) get(topic string, payload []byte) {
 		return
 	}
 	for _, x := range w.bulbs {
-		if x.name != topic || x.dead.Load() {
+		if x.name != topic || x.dead.Load() || x.mute.Load() {
 			continue
 		}
 		now := time.Now()
@@ -332,9 +356,20 @@ func (w *world) get(topic string, payload []byte) {
 // power cuts a bulb's power and gives it back.
 func (w *world) power(x *bulb, announce bool) {
 	x.turn(true, 254)
+	x.mu.Lock()
+	x.powered = append(x.powered, time.Now())
+	x.mu.Unlock()
 	if announce {
-		w.bus.say("zigbee2mqtt/bridge/event", fmt.Sprintf(`{"type":"device_announce","data":{"friendly_name":%q}}`, strings.TrimPrefix(x.name, "zigbee2mqtt/")))
+		w.announce(x)
 	}
+}
+
+// announce has the bridge say that a bulb has its power again.
+func (w *world) announce(x *bulb) {
+	x.mu.Lock()
+	x.powered = append(x.powered, time.Now())
+	x.mu.Unlock()
+	w.bus.say("zigbee2mqtt/bridge/event", fmt.Sprintf(`{"type":"device_announce","data":{"friendly_name":%q}}`, strings.TrimPrefix(x.name, "zigbee2mqtt/")))
 }
 
 // watch looks at all bulbs every 50 ms for d.

@@ -12,8 +12,8 @@ import (
 
 var _ = register(kind{name: "homeassistant", rank: 2, driver: homeAssistant{},
 	options: []string{"command", "state", "availability", "brightness_scale", "color_temp", "fade"},
-	offers: map[string]func(*survey, string, []byte){
-		"homeassistant/light/+/config": (*survey).homeAssistant, "homeassistant/light/+/+/config": (*survey).homeAssistant,
+	offers: map[string]func(*Finder, string, []byte){
+		"homeassistant/light/+/config": (*Finder).homeAssistant, "homeassistant/light/+/+/config": (*Finder).homeAssistant,
 	}})
 
 // homeAssistant speaks Home Assistant's MQTT JSON schema, as ESPHome and many others do. Such a lamp can't be asked.
@@ -92,7 +92,7 @@ type haConfig struct {
 	MaxK      float64         `json:"max_k"`
 }
 
-func (s *survey) homeAssistant(topic string, payload []byte) {
+func (s *Finder) homeAssistant(topic string, payload []byte) {
 	var c haConfig
 	if json.Unmarshal(payload, &c) != nil || c.Schema != "json" {
 		return

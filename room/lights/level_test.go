@@ -3,6 +3,7 @@ package lights
 import (
 	"math"
 	"testing"
+	"time"
 )
 
 func TestLightness(t *testing.T) {
@@ -32,6 +33,32 @@ func TestColours(t *testing.T) {
 	for _, text := range []string{"", "red", "#12345", "#gggggg"} {
 		if c := (Level{Color: text}).colour(); c.mode != asItIs {
 			t.Errorf("%q is %+v", text, c)
+		}
+	}
+}
+
+// The ramp of a lamp that can be anywhere keeps the promise of 12 L* a second from anywhere, with the longest fade of each kind.
+func TestGentleFromAnywhere(t *testing.T) {
+	for _, k := range kinds {
+		c := k.caps(Lamp{Driver: k.name, Extra: map[string]string{"fade": "both"}})
+		if c.MaxFade == 0 {
+			continue // it only jumps
+		}
+		step := max(1, c.Max/40)
+		for want := c.Min; want <= c.Max; want += step {
+			level, over := c.fromAnywhere(want)
+			if over > c.MaxFade || over < blindOver || level != want && c.MaxFade > 80*time.Second {
+				t.Errorf("%s: to %d: to %d over %v", k.name, want, level, over)
+			}
+			for _, from := range []int{c.Min, c.Max / 2, c.Max} {
+				begin := time.Time{}
+				r := ramp{float64(from) / float64(c.Max), float64(level) / float64(c.Max), begin, begin.Add(tenths(over))}
+				for at := begin; at.Before(r.t1); at = at.Add(100 * time.Millisecond) {
+					if a, b := lightness(r.at(at)), lightness(r.at(at.Add(time.Second))); math.Abs(a-b) > 12 {
+						t.Fatalf("%s: from %d to %d over %v: %.1f to %.1f L* in a second", k.name, from, level, over, a, b)
+					}
+				}
+			}
 		}
 	}
 }

@@ -53,16 +53,28 @@ type View struct {
 	Target Level
 	Actual *Level // as last observed (never an echo); nil: unknown
 	State  State
-	Says   string // which lamp and why, and what to do; empty when all is well
+	Says   Said // which lamp and why; empty when all is well
 	Lamps  []LampView
-	// Test is how far a test of its lamps is, or what the last one has found; empty: there was none. Testable: there is a lamp to test.
-	Test     string
+	// Test says how far a test of its lamps is, or how the last one ended; empty: there was none. Details are what it has
+	// found, for an engineer. Testable: there is a lamp to test.
+	Test     Said
+	Details  string
 	Testable bool
 }
+
+// Said is a sentence: its code in room/english.json, and the names and values of its arguments in turn. That of a role has
+// the role's name as {role} too.
+type Said struct {
+	Code string
+	Args []any
+}
+
+func said(code string, args ...any) Said { return Said{code, args} }
 
 // LampView is one lamp of a role: each member of a group is one.
 type LampView struct {
 	Name   string
+	Drawn  bool   // simulated: no lamp is lit
 	Actual *Level // as last observed; nil: unknown
 	State  State
 }

@@ -22,7 +22,7 @@ const (
 	repeats      = 3
 	repeatEvery  = 5 * time.Second
 	repeatOver   = 8 * time.Second  // of a group: a member that missed the whole fade may be far away
-	blindOver    = 30 * time.Second // a ramp of a lamp that can be anywhere: under 12 L*/s at its end
+	blindOver    = 30 * time.Second // a ramp of a lamp that can be anywhere takes no less
 	powerQuiet   = 10 * time.Second // after its power returned a lamp is not taken for moved by a hand
 	ourTargets   = 90 * time.Second // how long a level that we sent explains a lamp that stands there
 	colourStep   = 10.0             // mired in one step of a lamp that can't fade colour
@@ -127,6 +127,7 @@ type evidence struct {
 	guessed    bool    // one answer came that nobody expected: guess
 	guess      float64 // 0 to 1
 	guessOn    bool
+	guessAt    time.Time
 	answerAt   time.Time // the answer is taken then; zero: there is none yet
 	readAt     time.Time // of a read out of turn
 	okAt       time.Time // last read that agreed
@@ -359,9 +360,14 @@ func (m *machine) find(f found) {
 	}
 }
 
+// forget has nobody know where a light is. The last command is forgotten too: it was meant for a light that is elsewhere.
+func (u *unit) forget(why reason) {
+	u.known, u.reason, u.sent = false, why, 0
+}
+
 // recover forgets what is believed of a light, and asks it.
 func (m *machine) recover(u *unit, why reason) {
-	u.known, u.reason = false, why
+	u.forget(why)
 	u.reading, u.suspect, u.guessed = 0, 0, false
 	u.ackDue = time.Time{}
 	u.waitUntil = m.now.Add(recoverWait)

@@ -14,29 +14,34 @@ import (
 type Offer struct {
 	Lamp    Lamp   // as the room file would name it
 	Name    string // by which its own system knows it; may be empty
+	Kind    string // what its maker calls it; may be empty
 	Caps    Caps
 	Members []string // topics of a group's lamps; nil for a single lamp
 	Trouble string   // why roomd can't use it as it is; empty where it can
 }
 
-// survey is what is being found out.
-type survey struct {
-	mu      sync.Mutex
-	bridges map[string]*bridge
-	found   map[string]Offer // by driver and topic
-	asked   map[string]bool  // Shelly devices
-	conn    Conn
+// Finder finds out which lights a broker offers: zigbee2mqtt's devices and groups, Home Assistant's discovery of lights with a JSON
+// schema, Tasmota's discovery, WLED, Shelly and Z-Wave. It commands none, and asks only Shelly devices, which do not say by
+// themselves whether they are a dimmer. It listens for as long as its connection stands.
+type Finder struct {
+	conn Conn
+
+	mu       sync.Mutex // guards what follows
+	bridges  map[string]*bridge
+	found    map[string]Offer // by driver and topic, but for zigbee2mqtt's
+	asked    map[string]bool  // Shelly devices
+	requests map[string]chan response
+	joined   []Joined
+	told     map[string][]byte // bridge/groups and bridge/devices as they came, by topic
 }
 
-// Survey listens until ctx ends and tells which lights the broker offers, by driver and topic: zigbee2mqtt's devices and
-// groups, Home Assistant's discovery of lights with a JSON schema, Tasmota's discovery, WLED, Shelly and Z-Wave. It commands none,
-// and asks only Shelly devices, which do not say by themselves whether they are a dimmer.
-func Survey(ctx context.Context, conn Conn) []Offer {
-	s := &survey{bridges: map[string]*bridge{}, found: map[string]Offer{}, asked: map[string]bool{}, conn: conn}
+// Find begins to listen.
+func Find(conn Conn) *Finder {
+	s := &Finder{conn: conn, bridges: map[string]*bridge{}, found: map[string]Offer{}, asked: map[string]bool{}, requests: map[string]chan response{}, told: map[string][]byte{}}
 	for _, k := range kinds {
 		for filter, hear := range k.offers {
 			conn.Subscribe(filter, func(topic string, payload []byte, _ bool) {
-				if ctx.Err() != nil || len(payload) > maxList {
+				if len(payload) > maxList {
 					return
 				}
 				s.mu.Lock()
@@ -45,23 +50,39 @@ func Survey(ctx context.Context, conn Conn) []Offer {
 			})
 		}
 	}
+	return s
+}
+
+// Survey listens until ctx ends and tells which lights the broker offers.
+func Survey(ctx context.Context, conn Conn) []Offer {
+	s := Find(conn)
 	<-ctx.Done()
+	return s.Offers()
+}
+
+// Offers are the lights that were found until now, by driver and topic.
+func (s *Finder) Offers() []Offer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	found := maps.Clone(s.found)
 	for _, b := range s.bridges {
-		s.list(b)
+		for _, o := range b.offers() {
+			found[o.key()] = o
+		}
 	}
-	all := slices.SortedFunc(maps.Values(s.found), func(a, b Offer) int {
+	all := slices.SortedFunc(maps.Values(found), func(a, b Offer) int {
 		return cmp.Or(cmp.Compare(slices.Index(Drivers, a.Lamp.Driver), slices.Index(Drivers, b.Lamp.Driver)), strings.Compare(a.Lamp.Topic, b.Lamp.Topic))
 	})
 	// zigbee2mqtt may tell Home Assistant of its lamps too.
 	return slices.DeleteFunc(all, func(o Offer) bool {
-		_, twice := s.found["zigbee2mqtt "+o.Lamp.Topic]
+		_, twice := found["zigbee2mqtt "+o.Lamp.Topic]
 		return o.Lamp.Driver == "homeassistant" && twice
 	})
 }
 
-func (s *survey) add(o Offer) { s.found[o.Lamp.Driver+" "+o.Lamp.Topic] = o }
+func (o Offer) key() string { return o.Lamp.Driver + " " + o.Lamp.Topic }
+
+func (s *Finder) add(o Offer) { s.found[o.key()] = o }
 
 // String says what a lamp can do, for a person who sets up a room.
 func (c Caps) String() string {

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
 )
 
 // Profile is what a test has found of one lamp.
@@ -60,7 +60,7 @@ func LoadProfiles(dir string) (Profiles, error) {
 
 // Save writes a profile into a folder, in place of the lamp's last one.
 func (p Profile) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("keep the light's profile: %w", err)
 	}
 	b, err := json.MarshalIndent(p, "", "  ")
@@ -68,7 +68,7 @@ func (p Profile) Save(dir string) error {
 		return fmt.Errorf("keep the light's profile: %w", err)
 	}
 	file := filepath.Join(dir, url.PathEscape(p.Topic)+".json")
-	if err := renameio.WriteFile(file, append(b, '\n'), 0o644); err != nil {
+	if err := maybe.WriteFile(file, append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("keep the light's profile: %w", err)
 	}
 	return nil

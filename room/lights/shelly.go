@@ -8,8 +8,8 @@ import (
 )
 
 var _ = register(kind{name: "shelly", rank: 4, options: []string{"fade"}, driver: shelly{},
-	offers: map[string]func(*survey, string, []byte){
-		"+/online": (*survey).shelly, "+/status/light:0": (*survey).shelly, shelly{}.from(address{topic: "+"}) + "/rpc": (*survey).shelly,
+	offers: map[string]func(*Finder, string, []byte){
+		"+/online": (*Finder).shelly, "+/status/light:0": (*Finder).shelly, shelly{}.from(address{topic: "+"}) + "/rpc": (*Finder).shelly,
 	}})
 
 // shelly speaks the RPC of Shelly's second generation and later to a device's first dimmer, light:0.
@@ -75,7 +75,7 @@ func (st shellyStatus) report(c Caps, err error) (report, bool) {
 	return report{kind: saysState, hasOn: true, on: *st.Output, hasLevel: true, level: math.Min(1, *st.Brightness/float64(c.Max))}, true
 }
 
-func (s *survey) shelly(topic string, payload []byte) {
+func (s *Finder) shelly(topic string, payload []byte) {
 	var drv shelly
 	name := strings.TrimPrefix(topic, drv.from(address{}))
 	name, _, _ = strings.Cut(name, "/")

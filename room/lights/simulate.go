@@ -42,18 +42,19 @@ func simulate(ctx context.Context, conn Conn, topic string) {
 
 func (s *simulated) run(ctx context.Context) {
 	conn, topic := s.conn, s.topic
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
+	moves := time.NewTimer(time.Second) // to the next look at where its light is, as long as that changes
+	defer moves.Stop()
 	last := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-moves.C:
 			if k, ok := conn.(keeper); ok {
 				if now := string(s.state(time.Now())); now != last {
 					last = now
 					k.Keep(topic+"/memory", []byte(now))
+					moves.Reset(time.Second)
 				}
 			}
 		case e := <-s.in:
@@ -61,6 +62,7 @@ func (s *simulated) run(ctx context.Context) {
 			switch e.topic {
 			case topic + "/set":
 				s.set(e.payload, now)
+				moves.Reset(time.Second)
 			case topic + "/get":
 				_ = conn.Publish(topic, s.state(now))
 			case topic + "/memory":

@@ -10,7 +10,7 @@ import (
 )
 
 var _ = register(kind{name: "tasmota", rank: 5, options: []string{"led_table"}, driver: tasmota{},
-	offers: map[string]func(*survey, string, []byte){"tasmota/discovery/+/config": (*survey).tasmota}})
+	offers: map[string]func(*Finder, string, []byte){"tasmota/discovery/+/config": (*Finder).tasmota}})
 
 // tasmota speaks to a light with Tasmota 9.3 or later, by its topic, with Tasmota's own order of topics (cmnd/TOPIC/…).
 //
@@ -135,7 +135,7 @@ func (t tasmota) decode(a address, topic string, payload []byte) (report, bool) 
 	return r, r.movesLevel || r.movesColour
 }
 
-func (s *survey) tasmota(_ string, payload []byte) {
+func (s *Finder) tasmota(_ string, payload []byte) {
 	var c struct {
 		Topic  string    `json:"t"`
 		Names  []*string `json:"fn"`

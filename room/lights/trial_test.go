@@ -20,18 +20,18 @@ func TestTrial(t *testing.T) {
 	s.light(t, 40)
 	d := s.daemon(t, map[string][]lights.Lamp{"ambient": {lamp("room1/hue1"), lamp("room1/ikea1")}, "drawn": {{Driver: "simulated"}}})
 	d.await(t, "ambient", lights.Following, 3*time.Second)
-	for role, want := range map[string]string{"nobody": "no light", "drawn": "no lamp to test"} {
-		if says := d.Test(role); !strings.Contains(says, want) {
+	for role, want := range map[string]string{"nobody": "unknown-role", "drawn": "lights-none"} {
+		if says := d.Test(role); says.Code != want {
 			t.Errorf("a test of %q: %q", role, says)
 		}
 	}
 	d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: lstar(40)}}, Over: time.Second})
 	time.Sleep(2 * time.Second)
 	began := time.Now()
-	if says := d.Test("ambient"); says != "" {
+	if says := d.Test("ambient"); says.Code != "" {
 		t.Fatal(says)
 	}
-	if says := d.Test("ambient"); !strings.Contains(says, "being tested") {
+	if says := d.Test("ambient"); says.Code != "lights-testing" {
 		t.Errorf("a second test: %q", says)
 	}
 	rig.Eventually(t, 150*time.Second, "both are tested", func() bool {
@@ -40,9 +40,9 @@ func TestTrial(t *testing.T) {
 			t.Fatalf("the test is taken for a hand: %+v", v)
 		}
 		time.Sleep(20 * time.Millisecond)
-		return strings.Contains(v.Test, "hue1: fades level and colour together") && strings.Contains(v.Test, "ikea1: fades level or colour at a time")
+		return v.Test.Code == "test-done" && strings.Contains(v.Details, "hue1: fades level and colour together") && strings.Contains(v.Details, "ikea1: fades level or colour at a time")
 	})
-	t.Logf("%v: %s", time.Since(began).Round(time.Second), d.Views()["ambient"].Test)
+	t.Logf("%v: %s", time.Since(began).Round(time.Second), d.Views()["ambient"].Details)
 	for _, n := range []string{"room1/hue1", "room1/ikea1"} {
 		for _, p := range s.bulbs.Trace(n, began) {
 			if !p.On || lstar(p.Shine()) > lstar(40)+1 {
@@ -59,7 +59,7 @@ func TestTrial(t *testing.T) {
 	d.await(t, "ambient", lights.Following, 5*time.Second)
 
 	// Light that is asked for in the middle of a test.
-	if says := d.Test("ambient"); says != "" {
+	if says := d.Test("ambient"); says.Code != "" {
 		t.Fatal(says)
 	}
 	time.Sleep(8 * time.Second)

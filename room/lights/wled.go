@@ -7,7 +7,7 @@ import (
 )
 
 var _ = register(kind{name: "wled", rank: 3, options: []string{"fade"}, driver: wled{},
-	offers: map[string]func(*survey, string, []byte){"wled/+/status": (*survey).wled, "wled/+/g": (*survey).wled}})
+	offers: map[string]func(*Finder, string, []byte){"wled/+/status": (*Finder).wled, "wled/+/g": (*Finder).wled}})
 
 // wled speaks to a WLED controller by its device topic. It moves only the brightness: colour is a matter of segments and
 // effects there, which a session leaves alone. WLED can't be asked over MQTT; it tells each new target on TOPIC/g.
@@ -54,7 +54,7 @@ func (wled) decode(a address, topic string, payload []byte) (report, bool) {
 	return report{}, false
 }
 
-func (s *survey) wled(topic string, _ []byte) {
+func (s *Finder) wled(topic string, _ []byte) {
 	l := Lamp{Driver: "wled", Topic: topic[:strings.LastIndexByte(topic, '/')]}
 	s.add(Offer{Lamp: l, Caps: wled{}.caps(l)})
 }

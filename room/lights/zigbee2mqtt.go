@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-var _ = register(kind{name: "zigbee2mqtt", rank: 1, options: []string{"fade"}, driver: zigbee{}, offers: map[string]func(*survey, string, []byte){
-	"+/bridge/devices": (*survey).zigbee, "+/bridge/groups": (*survey).zigbee, "+/+/bridge/devices": (*survey).zigbee, "+/+/bridge/groups": (*survey).zigbee,
+var _ = register(kind{name: "zigbee2mqtt", rank: 1, options: []string{"fade"}, driver: zigbee{}, offers: map[string]func(*Finder, string, []byte){
+	"+/bridge/devices": (*Finder).zigbee, "+/bridge/groups": (*Finder).zigbee, "+/+/bridge/devices": (*Finder).zigbee, "+/+/bridge/groups": (*Finder).zigbee,
+	"+/bridge/info": (*Finder).zigbee, "+/bridge/state": (*Finder).zigbee, "+/bridge/event": (*Finder).zigbee, "+/bridge/response/#": (*Finder).zigbee,
+	"+/+/bridge/info": (*Finder).zigbee, "+/+/bridge/state": (*Finder).zigbee, "+/+/bridge/event": (*Finder).zigbee, "+/+/bridge/response/#": (*Finder).zigbee,
 }})
 
 var _ = register(kind{name: "simulated", rank: 9, options: []string{"fade"}, driver: zigbee{simulated: true}})
@@ -68,6 +70,8 @@ type bridge struct {
 	members map[string][]string
 	address map[string]string // ieee to friendly name
 	raw     []byte            // bridge/groups that came before bridge/devices
+	kinds   map[string]string // what the makers call them, by friendly name
+	info    *bridgeInfo       // nil: it takes no requests
 }
 
 func newBridge(base string) *bridge { return &bridge{base: base, address: map[string]string{}} }
@@ -123,25 +127,25 @@ func (b *bridge) hear(what string, payload []byte, retained bool) (news any, err
 func (b *bridge) silent() bool { return b.online && b.devices == nil }
 
 // find is the lamp or the group at topic; says is what is wrong with it. It is not ok while the bridge has not told enough.
-func (b *bridge) find(topic string, known func(topic string, k Caps) Caps) (f found, says string, ok bool) {
+func (b *bridge) find(topic string, known func(topic string, k Caps) Caps) (f found, says Said, ok bool) {
 	name, ok := strings.CutPrefix(topic, b.base+"/")
 	if !ok || b.devices == nil || b.members == nil {
-		return found{}, "", false
+		return found{}, Said{}, false
 	}
 	if members, ok := b.members[name]; ok {
 		us, caps := b.lamps(members, known)
 		if len(us) == 0 {
-			return found{}, fmt.Sprintf("The light group %s has no lights in it. Add some in zigbee2mqtt.", name), true
+			return found{}, said("lamps-group-empty", "name", name), true
 		}
-		return found{units: us, group: &address{topic, nil, caps}}, "", true
+		return found{units: us, group: &address{topic, nil, caps}}, Said{}, true
 	}
 	switch k, ok := b.devices[name]; {
 	case !ok:
-		return found{}, fmt.Sprintf("zigbee2mqtt knows no light and no group %q. Correct the topic in the room file.", name), true
+		return found{}, said("lamps-topic-unknown", "name", name), true
 	case k.Max == 0:
-		return found{}, fmt.Sprintf("%s is no light. Correct the topic in the room file.", name), true
+		return found{}, said("lamps-topic-other", "name", name), true
 	default:
-		return found{units: []address{{topic, nil, known(topic, k)}}}, "", true
+		return found{units: []address{{topic, nil, known(topic, k)}}}, Said{}, true
 	}
 }
 
@@ -151,6 +155,7 @@ type bridgeDevice struct {
 	Address    string `json:"ieee_address"`
 	Definition *struct {
 		Vendor  string `json:"vendor"`
+		About   string `json:"description"`
 		Exposes []struct {
 			Type     string `json:"type"`
 			Features []struct {
@@ -210,11 +215,12 @@ func (b *bridge) learn(what string, payload []byte) error {
 		if err := json.Unmarshal(payload, &all); err != nil {
 			return fmt.Errorf("bridge/devices: %w", err)
 		}
-		b.devices, b.address = map[string]Caps{}, map[string]string{}
+		b.devices, b.address, b.kinds = map[string]Caps{}, map[string]string{}, map[string]string{}
 		for _, d := range all {
 			b.address[d.Address] = d.Name
 			if d.Definition != nil {
 				b.devices[d.Name] = d.caps(zigbee{}.caps(Lamp{}))
+				b.kinds[d.Name] = strings.TrimSpace(d.Definition.Vendor + " " + d.Definition.About)
 			}
 		}
 		if b.raw != nil {
@@ -257,18 +263,37 @@ func (b *bridge) lamps(members []string, known func(topic string, k Caps) Caps) 
 	return us, caps
 }
 
-func (s *survey) zigbee(topic string, payload []byte) {
+// zigbee reads what a bridge tells a Finder.
+func (s *Finder) zigbee(topic string, payload []byte) {
 	base, what, _ := strings.Cut(topic, "/bridge/")
-	if s.bridges[base] == nil {
-		s.bridges[base] = &bridge{base: base, address: map[string]string{}}
+	b := s.bridges[base]
+	if b == nil {
+		b = newBridge(base)
+		s.bridges[base] = b
 	}
-	_ = s.bridges[base].learn(what, payload) // nonsense offers nothing
+	if name, is := strings.CutPrefix(what, "response/"); is {
+		s.answered(name, payload)
+		return
+	}
+	switch what {
+	case "info":
+		b.info = nil // nonsense takes no requests
+		_ = json.Unmarshal(payload, &b.info)
+	case "event":
+		s.heardOf(payload)
+	default:
+		if what == "groups" || what == "devices" {
+			s.told[topic] = payload
+		}
+		_, _ = b.hear(what, payload, true) // nonsense offers nothing
+	}
 }
 
-func (s *survey) list(b *bridge) {
+// offers are the lamps and groups of a bridge.
+func (b *bridge) offers() (all []Offer) {
 	for name, caps := range b.devices {
 		if caps.Max > 0 {
-			s.add(Offer{Lamp: Lamp{Driver: "zigbee2mqtt", Topic: b.base + "/" + name}, Name: name, Caps: caps})
+			all = append(all, Offer{Lamp: Lamp{Driver: "zigbee2mqtt", Topic: b.base + "/" + name}, Name: name, Kind: b.kinds[name], Caps: caps})
 		}
 	}
 	for name, members := range b.members {
@@ -278,7 +303,8 @@ func (s *survey) list(b *bridge) {
 			o.Members = append(o.Members, a.topic)
 		}
 		if len(us) > 0 {
-			s.add(o)
+			all = append(all, o)
 		}
 	}
+	return all
 }

@@ -220,7 +220,7 @@ func TestZigbee(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		s.broker.Kill()
 		time.Sleep(time.Second)
-		if v := d.Views()["ambient"]; v.State != lights.Unknown || v.Says == "" {
+		if v := d.Views()["ambient"]; v.State != lights.Unknown || v.Says.Code == "" {
 			t.Errorf("view %+v", v)
 		}
 		s.broker.Start()

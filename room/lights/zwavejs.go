@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-var _ = register(kind{name: "zwavejs", rank: 6, options: []string{"fade"}, driver: zwave{}, offers: map[string]func(*survey, string, []byte){
-	"+/+/38/+/currentValue": (*survey).zwave, "+/+/+/38/+/currentValue": (*survey).zwave,
-	"+/+/switch_multilevel/currentValue": (*survey).zwave, "+/+/+/switch_multilevel/currentValue": (*survey).zwave,
+var _ = register(kind{name: "zwavejs", rank: 6, options: []string{"fade"}, driver: zwave{}, offers: map[string]func(*Finder, string, []byte){
+	"+/+/38/+/currentValue": (*Finder).zwave, "+/+/+/38/+/currentValue": (*Finder).zwave,
+	"+/+/switch_multilevel/currentValue": (*Finder).zwave, "+/+/+/switch_multilevel/currentValue": (*Finder).zwave,
 }})
 
 // zwave speaks to a Z-Wave dimmer through zwave-js-ui's MQTT gateway, by the topic of its Multilevel Switch (command class
@@ -77,7 +77,7 @@ func (z zwave) decode(a address, topic string, payload []byte) (report, bool) {
 	return report{}, false
 }
 
-func (s *survey) zwave(topic string, payload []byte) {
+func (s *Finder) zwave(topic string, payload []byte) {
 	if _, ok := number(zwave{}.value(payload)); ok {
 		l := Lamp{Driver: "zwavejs", Topic: strings.TrimSuffix(topic, "/currentValue")}
 		s.add(Offer{Lamp: l, Caps: zwave{}.caps(l)})

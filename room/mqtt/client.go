@@ -8,14 +8,17 @@
 package mqtt
 
 import (
-	"crypto/rand"
+	"cmp"
+	crand "crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"slices"
@@ -34,22 +37,38 @@ var ErrNotOpen = errors.New("no connection to the broker")
 var ErrBusy = errors.New("the broker takes no messages")
 
 const (
-	outQueue   = 256                    // commands that wait for the connection's writer
-	echoWithin = 3 * time.Second        // our own status comes back from the broker within it
-	quietFor   = time.Second            // after it came back: nobody else claims it
-	correctIn  = 100 * time.Millisecond // between two corrections of what another client says on our status topic
-	twinShown  = 10 * time.Minute       // how long the page mentions another client on our status topic
-	commandAge = 500 * time.Millisecond // a command that waited longer is stale and is dropped
+	outQueue    = 256                    // commands that wait for the connection's writer
+	echoOfOne   = 3 * time.Second        // our own status comes back from the broker within it
+	echoOfMany  = 30 * time.Second       // the same, where Spread says that many clients share the broker
+	connectOne  = 3 * time.Second        // an attempt to connect
+	connectMany = 7 * time.Second        // the same, where Spread says that many clients share the broker
+	quietFor    = time.Second            // after it came back: nobody else claims it
+	correctIn   = 100 * time.Millisecond // between two corrections of what another client says on our status topic
+	twinShown   = 10 * time.Minute       // how long the page mentions another client on our status topic
+	commandAge  = 500 * time.Millisecond // a command that waited longer is stale and is dropped
 )
 
 // Options says which broker, and as whom.
 type Options struct {
-	Broker   string // mqtt://user:password@host:1883, or mqtts://…
-	CA       string // PEM file that signs an mqtts broker's certificate; empty for the system's
+	Broker string // mqtt://user:password@host:1883, or mqtts://…
+	CA     string // PEM file that signs an mqtts broker's certificate; empty for the system's
+	// Authority, in PEM, replaces CA. It signs for this broker alone, so its signature counts whatever the broker's address and
+	// whatever this computer's date: a room whose clock is years off still reaches it.
+	Authority []byte
+	// ClockSet reports whether this computer's date can be right; nil: it is. As long as it can't, the date does not count for any
+	// other certificate either, only its authority and name: a Pi without a battery wakes up in another year, or when it was shut down.
+	ClockSet func(time.Time) bool
 	ClientID string // empty for a random one: two clients of one name throw each other out for ever
 	Status   string // topic of the last will; empty for none. It says {"state":"online"} or {"state":"offline"}, retained
 	Boot     string // of this process, told in the status: a late will can't mark a restarted room dead
 	Was      string // boot of the process before this one, whose will may come late
+	// KeepAlive is how long the connection may be silent before it is tested, in whole seconds; 0 for 5 s.
+	KeepAlive time.Duration
+	// Spread is the longest time from the start of one attempt to connect to the start of the next; 0 is a pause of 1 s after each attempt.
+	// If it is over 1 s, the times are random, so that a thousand clients don't come back at once: up to 1 s before the first attempt
+	// after a loss, then 1 s to Spread. Each attempt may then take 7 s instead of 3: a busy broker never gets done with clients that
+	// give up and begin again.
+	Spread time.Duration
 	// Yield is called when another client claims Status, has had it for longer and is alive: a copy of this room. It should
 	// call Rename, and may take its time.
 	Yield func()
@@ -80,16 +99,19 @@ type Client struct {
 	done  chan struct{}
 	ended sync.WaitGroup
 
-	open atomic.Bool
+	open   atomic.Bool
+	tried  atomic.Int32 // attempts to connect since the last connection
+	spread time.Duration
 
-	droppedOut, stale atomic.Uint64
+	droppedOut, stale, sent atomic.Uint64
 
 	mu       sync.Mutex // guards what follows
 	paho     paho.Client
 	status   string
-	unsent   []string          // filters that the broker has not seen yet
-	retained map[string][]byte // ours, by topic
-	dirty    []string          // topics of retained whose value the broker has not seen yet
+	unsent   []string                 // filters that the broker has not seen yet
+	retained map[string][]byte        // ours, by topic
+	made     map[string]func() []byte // of RetainMade, by topic
+	dirty    []string                 // topics of retained whose value the broker has not seen yet
 	hooks    []func(bool)
 	problem  *Problem
 	denied   []string
@@ -97,6 +119,7 @@ type Client struct {
 	withheld bool        // it has not, so it withholds what we write or read
 	claim    claim
 	closing  bool
+	began    time.Time // when the last attempt to connect began
 }
 
 type command struct {
@@ -128,7 +151,7 @@ func Dial(o Options) (*Client, error) {
 		log: o.Log, host: u.Host, status: o.Status, boot: o.Boot, was: o.Was, yield: o.Yield,
 		inbox: newInbox(), out: make(chan command, outQueue),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
-		retained: map[string][]byte{},
+		retained: map[string][]byte{}, made: map[string]func() []byte{}, spread: o.Spread,
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -136,21 +159,29 @@ func Dial(o Options) (*Client, error) {
 	c.problem = c.explain(nil)
 	if o.ClientID == "" {
 		var b [6]byte
-		rand.Read(b[:])
+		crand.Read(b[:])
 		o.ClientID = "roomd-" + hex.EncodeToString(b[:])
 	}
 	po := paho.NewClientOptions()
 	if u.Scheme == "mqtts" {
 		t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}
-		if o.CA != "" {
-			pem, err := os.ReadFile(o.CA)
+		switch {
+		case len(o.Authority) > 0:
+			if err := trustOnly(t, o.Authority); err != nil {
+				return nil, fmt.Errorf("broker certificate authority: %w", err)
+			}
+		case o.CA != "":
+			text, err := os.ReadFile(o.CA)
 			if err != nil {
 				return nil, fmt.Errorf("broker certificate authority: %w", err)
 			}
 			t.RootCAs = x509.NewCertPool()
-			if !t.RootCAs.AppendCertsFromPEM(pem) {
+			if !t.RootCAs.AppendCertsFromPEM(text) {
 				return nil, fmt.Errorf("broker certificate authority: no certificate in %s", o.CA)
 			}
+		}
+		if o.ClockSet != nil && len(o.Authority) == 0 {
+			trustUndated(t, o.ClockSet)
 		}
 		po.SetTLSConfig(t)
 	}
@@ -163,8 +194,8 @@ func Dial(o Options) (*Client, error) {
 		SetClientID(o.ClientID).
 		SetProtocolVersion(4). // else a refused password is tried a second time as MQTT 3.1
 		SetCleanSession(true). // nothing of the last connection is delivered in the next
-		SetKeepAlive(5 * time.Second).SetPingTimeout(2 * time.Second).
-		SetConnectTimeout(3 * time.Second).SetWriteTimeout(2 * time.Second).
+		SetKeepAlive(cmp.Or(o.KeepAlive, 5*time.Second)).SetPingTimeout(2 * time.Second).
+		SetConnectTimeout(connectOne).SetWriteTimeout(2 * time.Second).
 		// paho's back-off grows to ten minutes and is kept over good connections.
 		SetMaxReconnectInterval(time.Second).
 		SetConnectRetry(true).SetConnectRetryInterval(time.Second).
@@ -172,6 +203,14 @@ func Dial(o Options) (*Client, error) {
 		SetOrderMatters(true).
 		SetDefaultPublishHandler(c.receive).
 		SetConnectionNotificationHandler(c.notified)
+	if c.spread > time.Second {
+		// The pauses are in pause alone.
+		po.SetMaxReconnectInterval(time.Millisecond).SetConnectRetryInterval(time.Millisecond).SetConnectTimeout(connectMany)
+		po.SetConnectionAttemptHandler(func(_ *url.URL, t *tls.Config) *tls.Config {
+			c.pause()
+			return t
+		})
+	}
 	c.options = po
 	if c.status != "" {
 		c.listenToSelf()
@@ -181,6 +220,64 @@ func Dial(o Options) (*Client, error) {
 	c.ended.Go(func() { c.inbox.dispatch(c.done) })
 	c.client().Connect() // its token never completes while a password is wrong: never wait for it
 	return c, nil
+}
+
+// trustOnly has t accept the certificates that authority has signed, and no others.
+func trustOnly(t *tls.Config, authority []byte) error {
+	block, _ := pem.Decode(authority)
+	if block == nil {
+		return errors.New("no certificate in it")
+	}
+	by, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return err
+	}
+	t.InsecureSkipVerify = true // VerifyConnection does it
+	t.VerifyConnection = func(s tls.ConnectionState) error {
+		if err := s.PeerCertificates[0].CheckSignatureFrom(by); err != nil {
+			return x509.UnknownAuthorityError{Cert: s.PeerCertificates[0]}
+		}
+		return nil
+	}
+	return nil
+}
+
+// trustUndated makes t verify certificates as crypto/tls does, but while the clock is not set, as of a date when they had become valid.
+func trustUndated(t *tls.Config, set func(time.Time) bool) {
+	host, roots := t.ServerName, t.RootCAs
+	t.InsecureSkipVerify = true // VerifyConnection does it
+	t.VerifyConnection = func(s tls.ConnectionState) error {
+		o := x509.VerifyOptions{DNSName: host, Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: time.Now()}
+		unset := !set(o.CurrentTime)
+		if unset {
+			o.CurrentTime = s.PeerCertificates[0].NotBefore
+		}
+		for _, c := range s.PeerCertificates[1:] {
+			o.Intermediates.AddCert(c)
+			if unset && c.NotBefore.After(o.CurrentTime) {
+				o.CurrentTime = c.NotBefore
+			}
+		}
+		_, err := s.PeerCertificates[0].Verify(o)
+		return err
+	}
+}
+
+// pause waits before an attempt to connect, until Close at most.
+func (c *Client) pause() {
+	d := rand.N(time.Second)
+	c.mu.Lock()
+	if c.tried.Add(1) > 1 {
+		d = time.Second + rand.N(c.spread-time.Second) - time.Since(c.began)
+	}
+	c.began = time.Now().Add(max(0, d))
+	c.mu.Unlock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.done:
+	}
 }
 
 // dial makes a paho client with the will of our status.
@@ -240,11 +337,21 @@ func (c *Client) Publish(topic string, payload []byte) error {
 func (c *Client) Retain(topic string, payload []byte) {
 	c.mu.Lock()
 	c.retained[topic] = slices.Clone(payload)
+	delete(c.made, topic)
 	if !slices.Contains(c.dirty, topic) {
 		c.dirty = append(c.dirty, topic)
 	}
 	c.mu.Unlock()
 	c.poke()
+}
+
+// RetainMade is Retain with a payload that make makes each time it is sent, so that one that was true before an outage is never
+// sent after it. make is called by the client's writer, one call at a time, and must not wait.
+func (c *Client) RetainMade(topic string, make func() []byte) {
+	c.mu.Lock()
+	c.retained[topic], c.made[topic] = []byte{}, make
+	c.soil(topic)
+	c.mu.Unlock()
 }
 
 // Republish has all that is retained published again: whoever reads it may have lost it.
@@ -291,6 +398,9 @@ func (c *Client) Problem() *Problem {
 func (c *Client) Dropped() map[string]uint64 {
 	return map[string]uint64{"in": c.inbox.dropped.Load(), "out": c.droppedOut.Load(), "stale": c.stale.Load()}
 }
+
+// Sent counts the retained messages that were handed to a connection.
+func (c *Client) Sent() uint64 { return c.sent.Load() }
 
 // Close says goodbye: the status becomes offline and the connection ends. It takes half a second at most.
 func (c *Client) Close() {
@@ -359,10 +469,10 @@ func (c *Client) catchUp() {
 	}
 	conn, filters, topics := c.paho, c.unsent, c.dirty
 	c.unsent, c.dirty = nil, nil
-	values := make([][]byte, len(topics))
+	values, fresh := make([][]byte, len(topics)), make([]func() []byte, len(topics))
 	for i, t := range topics {
-		values[i] = c.retained[t]
-		if len(values[i]) == 0 {
+		values[i], fresh[i] = c.retained[t], c.made[t]
+		if len(values[i]) == 0 && fresh[i] == nil {
 			delete(c.retained, t)
 		}
 	}
@@ -376,9 +486,13 @@ func (c *Client) catchUp() {
 		go c.granted(token)
 	}
 	for i, t := range topics {
+		if fresh[i] != nil {
+			values[i] = fresh[i]()
+		}
 		// With QoS 1 paho sends what it holds unanswered once more on each connect, after what is newer; and it writes
 		// to the message while that is being sent. All of it is published anew on each connect anyway.
 		conn.Publish(t, 0, true, values[i])
+		c.sent.Add(1)
 	}
 }
 
@@ -434,9 +548,10 @@ func (c *Client) connected() {
 		c.mu.Unlock()
 		return
 	}
+	c.tried.Store(0)
 	c.problem, c.denied, c.withheld = nil, nil, false
 	if c.echo != nil {
-		c.echo.Reset(echoWithin)
+		c.echo.Reset(c.echoWithin())
 		c.claim.quiet.Stop()
 		c.claim.settled = false
 	}

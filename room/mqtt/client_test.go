@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -268,7 +269,7 @@ func sign(t *testing.T, host string, from, to time.Time) (ca, cert, key string) 
 	}
 	caKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	caCert := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "clinic"}, IsCA: true,
-		BasicConstraintsValid: true, NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(time.Hour),
+		BasicConstraintsValid: true, NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		KeyUsage: x509.KeyUsageCertSign}
 	caDER, err := x509.CreateCertificate(rand.Reader, caCert, caCert, &caKey.PublicKey, caKey)
 	if err != nil {
@@ -314,19 +315,140 @@ func TestCertificates(t *testing.T) {
 			if x.ca != "" {
 				ca = x.ca
 			}
+			// An authority of this broker alone is trusted whatever the address and the date.
+			text, err := os.ReadFile(ca)
+			if err != nil {
+				t.Fatal(err)
+			}
+			alone := dial(t, mqtt.Options{Broker: fmt.Sprintf("mqtts://127.0.0.1:%d", port), Authority: text})
+			if x.ca == "" {
+				open(t, alone)
+			} else {
+				rig.Eventually(t, 5*time.Second, x.says, func() bool {
+					p := alone.Problem()
+					return p != nil && p.Code == x.says
+				})
+			}
 			c := dial(t, mqtt.Options{Broker: fmt.Sprintf("mqtts://127.0.0.1:%d", port), CA: ca})
 			if x.says == "" {
 				open(t, c)
 				return
 			}
-			rig.Eventually(t, 5*time.Second, x.says, func() bool {
-				p := c.Problem()
-				return p != nil && p.Code == x.says
-			})
-			if c.Open() {
-				t.Error("connected all the same")
+			// While the date can't be right, it does not count; authority and name still do.
+			undated := dial(t, mqtt.Options{Broker: fmt.Sprintf("mqtts://127.0.0.1:%d", port), CA: ca, ClockSet: func(time.Time) bool { return false }})
+			dated := dial(t, mqtt.Options{Broker: fmt.Sprintf("mqtts://127.0.0.1:%d", port), CA: ca, ClockSet: func(time.Time) bool { return true }})
+			refused := []*mqtt.Client{c, dated}
+			if name == "expired" || name == "early" {
+				open(t, undated)
+			} else {
+				refused = append(refused, undated)
+			}
+			for _, c := range refused {
+				rig.Eventually(t, 5*time.Second, x.says, func() bool {
+					p := c.Problem()
+					return p != nil && p.Code == x.says
+				})
+				if c.Open() {
+					t.Error("connected all the same")
+				}
 			}
 		})
+	}
+}
+
+// TestRetainMade sends a payload that is made when it is sent: what was true before an outage is not sent after it.
+func TestRetainMade(t *testing.T) {
+	b := rig.Mosquitto(t)
+	c := dial(t, mqtt.Options{Broker: b.URL, Spread: 2 * time.Second})
+	var now atomic.Int64
+	c.RetainMade("room/state", func() []byte { return fmt.Append(nil, now.Load()) })
+	open(t, c)
+	var got box
+	ear := dial(t, mqtt.Options{Broker: b.URL})
+	ear.Subscribe("room/state", got.put)
+	rig.Eventually(t, 5*time.Second, "the first value", func() bool { return got.count("room/state") > 0 })
+	b.Stop()
+	rig.Eventually(t, 5*time.Second, "the loss", func() bool { return !c.Open() })
+	now.Store(7)
+	b.Start()
+	rig.Eventually(t, 10*time.Second, "the value of now", func() bool {
+		all := got.all("room/state")
+		return strings.HasPrefix(all[len(all)-1], "7")
+	})
+	if all := got.all("room/state"); len(all) > 3 { // a retained one of the ear's may come before
+		t.Errorf("sent too often: %v", all)
+	}
+	c.Retain("room/state", []byte("plain"))
+	rig.Eventually(t, 5*time.Second, "a plain value in its place", func() bool { return slices.Contains(got.all("room/state"), "plain") })
+}
+
+// TestSpread holds that clients of a dead broker come back at random times, and not too late.
+func TestSpread(t *testing.T) {
+	rig.Long(t)
+	t.Parallel()
+	const clients, tries, spread = 20, 4, 3 * time.Second
+	gaps := make(chan time.Duration, clients*tries)
+	for range clients {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		go func() {
+			for last := time.Now(); ; {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				conn.Close()
+				select {
+				case gaps <- time.Since(last):
+				default:
+				}
+				last = time.Now()
+			}
+		}()
+		dial(t, mqtt.Options{Broker: "mqtt://" + l.Addr().String(), Spread: spread})
+	}
+	rig.Eventually(t, time.Minute, "all attempts", func() bool { return len(gaps) == cap(gaps) })
+	long, short := 0, 0
+	for range clients * tries {
+		switch d := <-gaps; {
+		case d < time.Second:
+			short++ // the first ones
+		case d > spread/2:
+			long++
+		}
+	}
+	if long < clients || long > clients*(tries-1) || short < clients/2 {
+		t.Errorf("of %d pauses %d are under a second, %d over %v", clients*tries, short, long, spread/2)
+	}
+}
+
+// TestSpreadIsPatient holds that one of many clients waits for a broker that is slow to answer, and does not wait again after that.
+func TestSpreadIsPatient(t *testing.T) {
+	rig.Long(t)
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan time.Time, 10)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close() // until then it says nothing
+			accepted <- time.Now()
+		}
+	}()
+	dial(t, mqtt.Options{Broker: "mqtt://" + l.Addr().String(), Spread: 4 * time.Second})
+	first := <-accepted
+	if gap := (<-accepted).Sub(first); gap < 6500*time.Millisecond || gap > 9*time.Second {
+		t.Errorf("the second attempt came %v after the first", gap)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"github.com/google/renameio/v2/maybe"
 )
 
 // Local is the broker of a room that has none. It carries messages within this process: nothing listens on a port, and
@@ -25,7 +27,9 @@ type Local struct {
 func NewLocal(file string) *Local {
 	l := &Local{inbox: newInbox(), file: file, done: make(chan struct{}), retained: map[string][]byte{}, kept: map[string][]byte{}}
 	// The lamps of a file that is missing or damaged begin anew.
-	if text, err := os.ReadFile(file); err == nil && json.Unmarshal(text, &l.kept) == nil {
+	// Anybody may make a file beside it: a link is not followed, and a pipe would wait for ever.
+	if st, err := os.Lstat(file); err != nil || !st.Mode().IsRegular() {
+	} else if text, err := os.ReadFile(file); err == nil && json.Unmarshal(text, &l.kept) == nil {
 		for t, payload := range l.kept {
 			l.retained[t] = payload
 		}
@@ -62,7 +66,7 @@ func (l *Local) Keep(topic string, payload []byte) {
 	l.kept[topic] = slices.Clone(payload)
 	// A write that breaks off or fails costs a simulated lamp its memory, and nothing else.
 	if text, err := json.Marshal(l.kept); err == nil {
-		_ = os.WriteFile(l.file, text, 0o600)
+		_ = maybe.WriteFile(l.file, text, 0o600) // in place of a link, never through one
 	}
 }
 

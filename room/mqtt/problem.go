@@ -23,7 +23,7 @@ func (c *Client) explain(err error) *Problem {
 	case err == nil:
 		return say("broker-waits")
 	case errors.Is(err, packets.ErrorRefusedBadUsernameOrPassword), errors.Is(err, packets.ErrorRefusedNotAuthorised):
-		return say("broker-password", "host", c.host)
+		return say("broker-password")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore):
 		return say("broker-certificate-early")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

@@ -61,7 +61,7 @@ func (c *Client) listenToSelf() {
 		}
 		c.withheld = true
 		c.soil(c.status)
-		c.echo.Reset(echoWithin)
+		c.echo.Reset(c.echoWithin())
 	})
 	c.claim.quiet = time.AfterFunc(time.Hour, func() {
 		c.mu.Lock()
@@ -94,6 +94,15 @@ func (c *Client) soil(topic string) {
 		c.dirty = append(c.dirty, topic)
 	}
 	c.poke()
+}
+
+// echoWithin is how long our own status may take to come back. A broker to which a thousand clients return at once is slow; asking it
+// again would make it slower.
+func (c *Client) echoWithin() time.Duration {
+	if c.spread > time.Second {
+		return echoOfMany
+	}
+	return echoOfOne
 }
 
 // hearSelf takes one message on our status topic.

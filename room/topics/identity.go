@@ -12,7 +12,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
 
 	"roomd/room"
 )
@@ -127,7 +127,7 @@ func (i *Identity) save() error {
 	if err != nil {
 		return err
 	}
-	err = renameio.WriteFile(i.path, append(text, '\n'), 0o600)
+	err = maybe.WriteFile(i.path, append(text, '\n'), 0o600)
 	if err != nil {
 		return fmt.Errorf("write the room's identity: %w", err)
 	}

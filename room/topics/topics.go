@@ -136,12 +136,12 @@ func (t *Topics) Run(ctx context.Context) error {
 	defer doing.Wait()
 	doing.Go(func() { t.work(ctx, t.commands) })
 	doing.Go(func() { t.work(ctx, t.presses) })
-	tick := time.NewTicker(stateEvery)
+	tick := time.NewTimer(stateEvery)
 	defer tick.Stop()
 	t.was = t.room.Snapshot()
 	for {
 		changed := t.room.Changed() // taken before the look, so that no change falls between
-		t.look(time.Now())
+		tick.Reset(t.look(time.Now()))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -239,7 +239,7 @@ func (t *Topics) Problems() []room.Problem {
 }
 
 // look publishes what has changed.
-func (t *Topics) look(now time.Time) {
+func (t *Topics) look(now time.Time) (again time.Duration) {
 	snap := t.room.Snapshot()
 	if id := t.who.ID(); id != t.id {
 		t.move(id)
@@ -262,7 +262,7 @@ func (t *Topics) look(now time.Time) {
 		}
 	}
 	if now.Sub(t.shown) < stateEvery-50*time.Millisecond {
-		return
+		return stateEvery
 	}
 	if b, _ := json.Marshal(t.describe(snap, now)); string(b) != t.state {
 		t.state, t.shown = string(b), now
@@ -272,6 +272,10 @@ func (t *Topics) look(now time.Time) {
 		t.config = string(b)
 		t.broker.Retain(config(t.id), b)
 	}
+	if inSession(snap) {
+		return stateEvery
+	}
+	return signEvery
 }
 
 func inSession(s room.Snapshot) bool { return s.Session != nil && s.Session.State != room.Ended }

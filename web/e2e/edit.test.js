@@ -1,12 +1,13 @@
 // Music in a phase, unsaved changes and earlier versions, on the real binary, with a finger on a tablet and a phone.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, room } from "./room.js";
+import { settled, tapped } from "./settled.js";
 import { close, tablet } from "./tablet.js";
 
 const shots = new URL("./shots/", import.meta.url);
@@ -43,8 +44,7 @@ after(async () => {
 const key = (where, label) => where.locator(".key", { has: where.page?.().getByText(label, { exact: true }) ?? where.getByText(label, { exact: true }) }).first();
 async function press(where, label) {
   const page = where.page?.() ?? where;
-  await page.waitForTimeout(450); // a second tap sooner is one that bounced
-  await where.getByRole("button", { name: label, exact: true }).first().click();
+  await tapped(where.getByRole("button", { name: label, exact: true }).first());
 }
 const phase = (page, name) => page.locator("li.phase", { has: page.locator(".name", { hasText: name }) });
 
@@ -61,12 +61,16 @@ async function a(files = { "evening.yaml": evening }, size = sizes.tablet) {
   };
   const t = await tablet({ size });
   const desk = async (name = "Evening") => {
-    await t.page.locator(".card").first().waitFor();
-    await t.page.waitForTimeout(450);
-    await t.page.locator(".key", { has: t.page.getByText("Music …", { exact: true }) }).first().click();
+    await t.page.locator(".cards .row").first().waitFor();
+    await tapped(t.page.locator(".key", { has: t.page.getByText("Music", { exact: true }) }).first());
     await t.page.locator("main h1", { hasText: "Music" }).waitFor();
-    await t.page.waitForTimeout(450);
-    await t.page.locator(".list .key", { hasText: name }).first().click();
+    await settled(t.page);
+    const chooser = t.page.locator(".chooser .key"); // where the list is not beside the playlist
+    if (await chooser.isVisible()) {
+      await tapped(chooser);
+      await settled(t.page);
+    }
+    await tapped(t.page.locator(".list .row", { hasText: name }).first());
     await t.page.locator("li.phase, textarea").first().waitFor();
   };
   await t.page.goto(r.url + (await r.pair()).link);
@@ -84,19 +88,19 @@ async function look(page, name, where = "main") {
     await page.screenshot({ path: new URL(`edit-${name}-${kind}.png`, shots).pathname });
     const wrong = await page.evaluate((w) => {
       const out = [];
-      for (const e of [document.scrollingElement, document.querySelector("main"), ...document.querySelectorAll(".one, .pick, .versions, .music")])
+      for (const e of [document.scrollingElement, document.querySelector("main"), ...document.querySelectorAll(".chosen, .pick, .versions, .music")])
         if (e.scrollWidth > e.clientWidth + 1) out.push(`${e.className || e.tagName} is ${e.scrollWidth} wide in ${e.clientWidth}`);
       const part = document.querySelector(w);
       for (const e of part.querySelectorAll("button, input, select, textarea, summary")) {
         const r = e.getBoundingClientRect();
         if (e.hidden || e.type === "range" || r.width === 0) continue;
-        if (r.width < 44 || r.height < 44) out.push(`“${e.getAttribute("aria-label") ?? e.innerText}” is ${r.width}×${r.height}`);
+        if (r.width < 55.5 || r.height < 55.5) out.push(`“${e.getAttribute("aria-label") ?? e.innerText}” is ${r.width}×${r.height}`);
         if (r.right > innerWidth + 1) out.push(`“${e.innerText}” is off the screen`);
       }
       const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
       for (let n = texts.nextNode(); n; n = texts.nextNode()) {
         const e = n.parentElement, size = parseFloat(getComputedStyle(e).fontSize);
-        if (n.data.trim() && e.getClientRects().length && !e.closest(".picture") && size < 17) out.push(`“${n.data.trim().slice(0, 40)}” is ${size} px`);
+        if (n.data.trim() && e.getClientRects().length && !e.closest(".picture") && size < (e.closest("pre, textarea") ? 16 : 20)) out.push(`“${n.data.trim().slice(0, 40)}” is ${size} px`);
       }
       return out;
     }, where);
@@ -121,7 +125,7 @@ for (const kind of ["tablet", "phone"]) {
     // By folder: there is only one at the top, so its own folders are shown at once.
     await press(arrival, "Add: Piano, late");
     await page.getByText("Piano, late was added. Save when you are done.").waitFor();
-    await arrival.locator(".pick .row", { hasText: "Piano, late" }).click();
+    await tapped(arrival.locator(".pick .row", { hasText: "Piano, late" }));
     await press(arrival, "Add: Tone 440");
     if (kind === "tablet") await look(page, "pick", ".pick");
     // By words: of the title, which is not in the name that is shown.
@@ -155,14 +159,14 @@ test("a new folder of music is in a phase and saved after six taps", async () =>
   const { page, r, text, end } = await a();
   let taps = 0;
   const tap = async (label) => { taps++; await press(page, label); };
-  await page.locator(".card").first().waitFor();
-  await page.waitForTimeout(450);
+  await page.locator(".cards .row").first().waitFor();
+  await settled(page);
   taps++;
-  await page.locator(".key", { has: page.getByText("Music …", { exact: true }) }).first().click();
-  await page.locator(".list .key", { hasText: "Evening" }).waitFor();
-  await page.waitForTimeout(450);
+  await tapped(page.locator(".key", { has: page.getByText("Music", { exact: true }) }).first());
+  await page.locator(".list .row", { hasText: "Evening" }).waitFor();
+  await settled(page);
   taps++;
-  await page.locator(".list .key", { hasText: "Evening" }).first().click();
+  await tapped(page.locator(".list .row", { hasText: "Evening" }).first());
   taps++; // the key that opens the computer's own choice of a folder
   await page.locator("input[webkitdirectory]").setInputFiles(join(mine, "Strings"));
   await page.getByText("3 of 3 files are in the room.").waitFor();
@@ -194,12 +198,10 @@ test("unsaved changes stay: on another page, over a reload, without a line, and 
   const minutes = () => phase(page, "Arrival").getByLabel("Minutes", { exact: true }).first();
   await minutes().fill("7"); // the field still has the cursor
   await page.getByText("Unsaved changes", { exact: true }).first().waitFor();
-  await page.waitForTimeout(450);
-  await page.locator(".list .key", { hasText: "Other" }).click();
-  await page.locator(".list .key", { hasText: "Evening" }).filter({ hasText: "Unsaved changes" }).waitFor();
-  await page.waitForTimeout(450);
-  await page.locator(".list .key", { hasText: "Evening" }).click();
-  await page.getByText("Your unsaved changes are still here.").waitFor();
+  await tapped(page.locator(".list .row", { hasText: "Other" }));
+  await page.locator(".list .row", { hasText: "Evening" }).filter({ hasText: "Unsaved changes" }).waitFor();
+  await tapped(page.locator(".list .row", { hasText: "Evening" }));
+  await page.locator(".save", { hasText: "Unsaved changes" }).waitFor();
   assert.equal(await minutes().inputValue(), "7");
   await press(page, "Back to the start");
   await page.reload();
@@ -214,9 +216,13 @@ test("unsaved changes stay: on another page, over a reload, without a line, and 
   assert.equal(await minutes().inputValue(), "7");
   await page.context().setOffline(false);
 
-  // An engineer changes the file meanwhile.
+  // An engineer changes the file meanwhile, all at once: half a file would be a change of its own.
   const file = join(r.data, "playlists", "evening.yaml");
-  await writeFile(file, evening.replace("length: 1m", "length: 2m"));
+  const change = async (to) => {
+    await writeFile(join(r.data, "new"), to);
+    await rename(join(r.data, "new"), file);
+  };
+  await change(evening.replace("length: 1m", "length: 2m"));
   await page.getByText("This playlist was changed elsewhere").waitFor({ timeout: 20_000 });
   await look(page, "elsewhere", ".elsewhere");
   await press(page, "Keep my changes and the other ones");
@@ -225,12 +231,14 @@ test("unsaved changes stay: on another page, over a reload, without a line, and 
   assert.equal(await text(), evening.replace("length: 1m", "length: 2m").replace("length: 3m", "length: 7m"));
 
   // And again, in the moment of a save, before the page could see it.
-  await page.route("**/api/v1/playlists", (route) => route.abort());
+  await page.route("**/playlists/evening/file", async (route) => {
+    if (route.request().method() === "PUT") await change(evening);
+    await route.continue();
+  });
   await minutes().fill("8");
-  await writeFile(file, evening);
   await press(page, "Save");
   await page.getByText("This playlist was changed elsewhere").waitFor();
-  await page.unroute("**/api/v1/playlists");
+  await page.unroute("**/playlists/evening/file");
   await press(page, "Drop my changes keep the other ones");
   await eventually("the file is shown", async () => (await minutes().inputValue()) === "3");
   assert.equal(await text(), evening);
@@ -239,6 +247,77 @@ test("unsaved changes stay: on another page, over a reload, without a line, and 
   assert.equal(await minutes().inputValue(), "8");
   await press(page, "Drop my changes keep the other ones");
   await eventually("nothing waits", async () => (await page.evaluate(() => localStorage.getItem("draft evening"))) === null);
+  await end();
+});
+
+test("no number is lost: with a comma, half typed, in another playlist, on another screen, over a session and a reload", async () => {
+  const { page, r, text, desk, end } = await a({ "evening.yaml": evening, "other.yaml": evening.replace("Evening", "Other") });
+  await desk();
+  const field = (name, label) => phase(page, name).getByLabel(label, { exact: true }).first();
+  await field("Arrival", "Minutes").pressSequentially("", { delay: 1 });
+  await field("Arrival", "Minutes").fill("");
+  await field("Arrival", "Minutes").pressSequentially("7,5");
+  await field("Rest", "Level, dB").fill("-");
+  const asks = "Rest, Level, dB: type a number from -40 to 12. Until then it can’t be saved.";
+  const still = async (where) => {
+    assert.equal(await field("Rest", "Level, dB").inputValue(), "-", where);
+    assert.equal(Number((await field("Arrival", "Minutes").inputValue()).replace(",", ".")), 7.5, where);
+  };
+  await page.getByText(asks).waitFor();
+  await press(page, "Save");
+  await page.getByText(asks).waitFor();
+  assert.equal(await text(), evening);
+  const elsewhere = async (name) => {
+    await tapped(page.locator(".list .row", { hasText: name }));
+    await phase(page, "Arrival").waitFor();
+  };
+  await elsewhere("Other");
+  await elsewhere("Evening");
+  await still("another playlist");
+  await press(page, "Back to the start");
+  await press(page, "Room");
+  await page.locator("main h1", { hasText: "The room" }).waitFor();
+  await press(page, "Back to the start");
+  await desk();
+  await still("another screen");
+  await r.command({ do: "start", playlist: "other" });
+  await page.locator(".elapsed").waitFor();
+  await r.command({ do: "abort" });
+  await page.getByText("The session has ended").waitFor();
+  await press(page, "Back to the start");
+  await phase(page, "Arrival").waitFor(); // the desk was open when the session began
+  await still("a session");
+  await page.reload();
+  await desk();
+  await still("a reload");
+  await field("Rest", "Level, dB").fill("-9");
+  await press(page, "Save");
+  await page.getByText("Saved. The earlier version is kept.").waitFor();
+  assert.equal(await text(), evening.replace("length: 3m", "length: 7m30s").replace("level: -6", "level: -9"));
+  await end();
+});
+
+test("what is changed while it is being saved is not overwritten by what was saved", async () => {
+  const { page, text, desk, end } = await a();
+  await desk();
+  const minutes = (name) => phase(page, name).getByLabel("Minutes", { exact: true }).first();
+  await minutes("Arrival").fill("4");
+  let go;
+  const held = new Promise((ok) => (go = ok));
+  await page.route("**/evening/file", async (route) => {
+    if (route.request().method() === "PUT") await held;
+    await route.continue();
+  });
+  await press(page, "Save");
+  await minutes("Rest").fill("2");
+  const saved = page.waitForResponse((res) => res.request().method() === "PUT");
+  go();
+  await saved;
+  await eventually("the first change is in the file", async () => (await text()).includes("length: 4m"));
+  await settled(page);
+  assert.equal(await minutes("Rest").inputValue(), "2");
+  await press(page, "Save");
+  await eventually("the second one too", async () => (await text()) === evening.replace("length: 3m", "length: 4m").replace("length: 1m", "length: 2m"));
   await end();
 });
 
@@ -259,8 +338,7 @@ test("earlier versions are listed, compared and restored, and that can be undone
   await versions.getByText("Until just now").waitFor();
   assert.equal(await versions.getByText("2 phases · 4 min").count(), 1);
   await look(page, "versions", ".versions");
-  await page.waitForTimeout(450);
-  await versions.locator("li .key").first().click();
+  await tapped(versions.locator("li .row").first());
   await versions.getByRole("row", { name: "Arrival length 3 min 4 min" }).waitFor();
   await versions.getByRole("row", { name: /Arrival music Strings Strings, Rain/ }).waitFor();
   await look(page, "compare", ".versions");
@@ -268,15 +346,13 @@ test("earlier versions are listed, compared and restored, and that can be undone
   await press(versions, "Restore this version");
   await page.getByText("Restored. The version before is kept, too.").waitFor();
   assert.equal(await text(), evening);
-  await eventually("it is a version too", () => versions.locator("li .key").nth(1).isVisible());
-  await page.waitForTimeout(450);
-  await versions.locator("li .key").first().click();
+  await eventually("it is a version too", () => versions.locator("li .row").nth(1).isVisible());
+  await tapped(versions.locator("li .row").first());
   await press(versions, "Restore this version");
   await eventually("the restoring is undone", async () => (await text()) === saved);
   // With unsaved changes nothing is restored over them.
   await arrival.getByLabel("Minutes", { exact: true }).first().fill("5");
-  await page.waitForTimeout(450);
-  await versions.locator("li .key").first().click();
+  await tapped(versions.locator("li .row").first());
   assert.equal(await versions.locator(".key", { hasText: "Restore this version" }).getAttribute("aria-disabled"), "true");
 
   // A file that an editor has broken is shown as text, and a version brings it back.
@@ -284,8 +360,7 @@ test("earlier versions are listed, compared and restored, and that can be undone
   await writeFile(join(r.data, "playlists", "evening.yaml"), saved.replace("name: Evening", "name: ["));
   await page.locator("textarea").waitFor({ timeout: 20_000 });
   await press(versions, "Other versions");
-  await page.waitForTimeout(450);
-  await versions.locator("li .key").first().click();
+  await tapped(versions.locator("li .row").first());
   await versions.getByText("The playlist has errors now. This version has none.").waitFor();
   await look(page, "broken", ".versions");
   await press(versions, "Restore this version");
@@ -295,7 +370,7 @@ test("earlier versions are listed, compared and restored, and that can be undone
 
   const watcher = await tablet();
   await watcher.page.goto(r.url + (await r.pair("--observer")).link);
-  await watcher.page.locator(".card").first().waitFor();
+  await watcher.page.locator(".cards .row").first().waitFor();
   assert.deepEqual(await watcher.page.evaluate(() => Promise.all(["versions", "versions/1", "file"].map(async (p) => (await fetch(`/api/v1/playlists/evening/${p}`)).status))), [403, 403, 403]);
   await watcher.context.close();
   await end();
@@ -311,10 +386,9 @@ test("a playlist whose name is taken says which ID it has", async () => {
   await page.getByText("The playlist that you brought is “evening-2” here: another one is already called “evening”.").waitFor();
   await look(page, "renamed", "section[aria-label='Bring music']");
   await eventually("it is a playlist", async () => (await r.get("/api/v1/playlists")).some((p) => p.id === "evening-2"));
-  const newcomer = page.locator(".list .key", { hasText: "evening-2" });
+  const newcomer = page.locator(".list .row", { hasText: "evening-2" });
   await newcomer.waitFor();
-  await page.waitForTimeout(450);
-  await newcomer.click();
+  await tapped(newcomer);
   await page.locator(".problems", { hasText: "Another playlist is already called \"evening\", so this one is called \"evening-2\". Rename the file." }).waitFor();
   await look(page, "newcomer", ".problems");
   assert.equal((await r.get("/api/v1/playlists/evening/file")).file, "evening.yml");

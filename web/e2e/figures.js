@@ -7,7 +7,7 @@ const willow = await room();
 try {
   const { page, context } = await tablet();
   await page.goto(willow.url + (await willow.pair()).link);
-  await page.locator(".card").first().waitFor();
+  await page.locator(".cards .row").first().waitFor();
   const cdp = await context.newCDPSession(page);
   const paints = [];
   for (let i = 0; i < 5; i++) {
@@ -15,7 +15,7 @@ try {
     await cdp.send("Network.clearBrowserCache");
     await cdp.send("Emulation.setCPUThrottlingRate", { rate: 4 });
     await page.reload();
-    await page.locator(".card").first().waitFor();
+    await page.locator(".cards .row").first().waitFor();
     paints.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
   }
   await cdp.send("Emulation.setCPUThrottlingRate", { rate: 1 });

@@ -10,6 +10,7 @@ import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { light } from "./png.js";
 import { eventually, freePort, room } from "./room.js";
+import { tapped } from "./settled.js";
 import { close, options, tablet } from "./tablet.js";
 
 const run = promisify(execFile);
@@ -52,9 +53,12 @@ test("who does not trust the room is told how over http, and warned by the brows
   await page.goto(willow.url);
   const way = page.getByRole("button", { name: "Make it private" });
   await way.waitFor();
-  await page.waitForTimeout(450); // from then on taps count
-  await way.click();
+  await tapped(way);
   await page.getByText("Not trusted yet").waitFor();
+  await page.getByText("Before you trust it, compare").waitFor();
+  const { fingerprint } = await (await fetch(willow.url.replace("room.local", "127.0.0.1") + "/api/v1/trust")).json();
+  assert.equal(fingerprint.length, 95);
+  assert.ok(!(await page.locator("body").innerText()).replaceAll(":", "").includes(fingerprint.replaceAll(":", "")), "the page shows an answer of its own");
   assert.equal(await page.getByRole("button", { name: "Go on privately" }).getAttribute("aria-disabled"), "true");
   const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Load the certificate" }).click()]);
   assert.equal(file.suggestedFilename(), "room.crt");
@@ -65,16 +69,15 @@ test("who does not trust the room is told how over http, and warned by the brows
 test("who trusts it goes over, stays signed in, is kept awake, and keeps the page in an outage", async () => {
   const { page, context } = await trusting();
   await page.goto(willow.url + (await willow.pair()).link);
-  await page.locator(".card").first().waitFor();
-  await page.waitForTimeout(450);
-  await page.getByRole("button", { name: "Devices" }).click();
-  await page.waitForTimeout(450);
-  await page.getByRole("button", { name: "Make it private" }).click();
+  await page.locator(".cards .row").first().waitFor();
+  await tapped(page.getByRole("button", { name: "Devices" }));
+  await tapped(page.getByRole("button", { name: "Make it private" }));
   await page.getByText("This tablet trusts the room").waitFor();
-  await page.waitForTimeout(450);
-  await page.getByRole("button", { name: "Go on privately" }).click();
+  await tapped(page.getByRole("button", { name: "Go on privately" }));
   await page.waitForURL(secure + "/");
-  await page.locator(".ready", { hasText: "Stays awake" }).waitFor();
+  await page.locator(".cards .row").first().waitFor();
+  await tapped(page.getByRole("button", { name: "Screen" }));
+  await page.getByText("Screen stays awake").waitFor();
   await eventually("there is a service worker", () => page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.active?.state === "activated"));
   await eventually("the page is kept", () => page.evaluate(async () => (await Promise.all((await caches.keys()).map(async (k) => (await (await caches.open(k)).keys()).length)))[0] > 5));
   const kept = await page.evaluate(async () => (await Promise.all((await caches.keys()).map(async (k) => (await (await caches.open(k)).keys()).map((r) => new URL(r.url).pathname)))).flat());
@@ -85,7 +88,20 @@ test("who trusts it goes over, stays signed in, is kept awake, and keeps the pag
   await page.getByText("Looking for the room").waitFor();
   assert.ok(light(await page.screenshot()).y <= 1.5);
   await willow.start();
-  await page.locator(".card").first().waitFor();
+  await page.locator(".cards .row").first().waitFor();
+  await context.close();
+});
+
+test("a link whose fingerprint is another than the room's certificate has stops at that", async () => {
+  const { page, context } = await tablet();
+  const [link, fingerprint] = (await willow.pair()).link.split(".");
+  await page.goto(`${willow.url}${link}.${fingerprint.replace(/[0-9A-F]/g, "0")}`);
+  await page.locator(".cards .row").first().waitFor();
+  await tapped(page.getByRole("button", { name: "Devices" }));
+  await tapped(page.getByRole("button", { name: "Make it private" }));
+  await page.getByText("Stop. The room’s computer showed another certificate").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Load the certificate" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Go on privately" }).getAttribute("aria-disabled"), "true");
   await context.close();
 });
 
@@ -94,7 +110,7 @@ test("paired over https, the cookie is for https alone", async () => {
   const sockets = [];
   page.on("websocket", (ws) => sockets.push(ws));
   await page.goto(secure + (await willow.pair()).link);
-  await page.locator(".card").first().waitFor();
+  await page.locator(".cards .row").first().waitFor();
   await eventually("a websocket is open", () => sockets.some((ws) => !ws.isClosed()));
   assert.deepEqual(sockets.map((ws) => ws.url()).filter((u) => u !== `${secure.replace("https", "wss")}/ws`), []);
   const [cookie] = await context.cookies();

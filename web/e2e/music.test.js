@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { eventually, room } from "./room.js";
+import { tapped } from "./settled.js";
 import { close, tablet } from "./tablet.js";
 
 const evening = `# what I like for the evening
@@ -34,10 +35,9 @@ after(async () => {
   await rm(mine, { recursive: true, force: true });
 });
 
-const key = (page, label) => page.locator(".key", { has: page.getByText(label, { exact: true }) }).first();
+const key = (page, label) => page.locator(".key, .row", { has: page.getByText(label, { exact: true }) }).first();
 async function press(page, label) {
-  await page.waitForTimeout(450); // a second tap sooner is one that bounced
-  await key(page, label).click();
+  await tapped(key(page, label));
 }
 
 async function desk(more = {}) {
@@ -54,8 +54,8 @@ async function desk(more = {}) {
     };
   });
   await t.page.goto(willow.url + (await willow.pair()).link);
-  await t.page.locator(".card").first().waitFor();
-  await press(t.page, "Music …");
+  await t.page.locator(".cards .row").first().waitFor();
+  await press(t.page, "Music");
   await t.page.locator("main h1", { hasText: "Music" }).waitFor();
   return t;
 }
@@ -107,7 +107,7 @@ test("a playlist from nothing to heard", async (t) => {
   await t.test("a moment of it is heard in the room, until it is told to be quiet", async () => {
     await press(page, "Listen in the room");
     await eventually("the room plays", async () => (await willow.state()).checking);
-    await press(page, "Quiet in the room");
+    await press(page, "Stop the room’s sound");
     await eventually("the room is quiet", async () => !(await willow.state()).checking);
   });
 
@@ -165,8 +165,7 @@ test("a playlist from nothing to heard", async (t) => {
       await page.locator(".stick", { hasText: "1 of 1 file is in the room." }).waitFor();
       assert.deepEqual(await readdir(join(willow.data, "playlists", "usb", "MUSIC", "Bells")), ["one.flac"]);
       await page.getByLabel("Use in").selectOption("Rest");
-      await page.waitForTimeout(450);
-      await page.locator(".use .key").first().click();
+      await tapped(page.locator(".use .key").first());
       await page.getByText("MUSIC: now in Rest. Save to keep it.").waitFor();
       await press(page, "Discard changes");
     } finally {
@@ -213,8 +212,8 @@ test("an upload that a power cut interrupts goes on, and is whole", async () => 
 test("who may only watch finds no desk, and a session closes it", async () => {
   const watcher = await tablet();
   await watcher.page.goto(willow.url + (await willow.pair("--observer")).link);
-  await watcher.page.locator(".card").first().waitFor();
-  assert.equal(await key(watcher.page, "Music …").count(), 0);
+  await watcher.page.locator(".cards .row").first().waitFor();
+  assert.equal(await key(watcher.page, "Music").count(), 0);
   await watcher.context.close();
   const { page, context, faults } = await desk();
   await willow.command({ do: "start", playlist: "starter/tour" });

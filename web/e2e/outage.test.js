@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { light } from "./png.js";
 import { eventually, freePort, room } from "./room.js";
+import { settled, tapped } from "./settled.js";
 import { options } from "./tablet.js";
 
 const id = `rt${process.pid % 10_000}`;
@@ -40,7 +41,7 @@ before(async () => {
   page = await context.newPage();
   page.setDefaultTimeout(8000);
   await page.goto(willow.url + (await willow.pair()).link);
-  await page.locator(".card").first().waitFor();
+  await page.locator(".cards .row").first().waitFor();
   await willow.command({ do: "start", playlist: "short" });
   await page.locator(".elapsed").waitFor();
   await page.waitForTimeout(1500);
@@ -54,7 +55,7 @@ after(async () => {
 });
 
 const seconds = (t) => t.split(":").reduce((s, n) => s * 60 + Number(n), 0);
-const key = (label) => page.locator(".key", { has: page.getByText(label, { exact: true }) }).first();
+const key = (label) => page.locator(".key", { has: page.getByText(label, { exact: true }) }).last(); // the undo of a mark has its name too
 
 /** wrong sends what is on its way to nobody: the link is up, and every packet is lost. */
 const wrong = (lost) => {
@@ -95,8 +96,9 @@ async function outage(what, s, cut, mend) {
   await cut();
   if (s >= 5) {
     await page.getByText("Last known").waitFor({ timeout: 5000 });
-    await page.waitForTimeout(450);
-    await key("Vitals").click();
+    await settled(page);
+    await page.keyboard.press("Shift"); // the rows may sleep
+    await tapped(key("Vitals"));
     await page.getByText("Vitals: not sent").first().waitFor({ timeout: 1000 });
     const { y } = light(await page.screenshot());
     assert.ok(y <= 1.5, `${what}: ${y} % of white`);
@@ -104,7 +106,7 @@ async function outage(what, s, cut, mend) {
   await new Promise((ok) => setTimeout(ok, Math.max(0, began + s * 1000 - Date.now())));
   await mend();
   const mended = Date.now();
-  await page.locator(".state", { hasText: "Running" }).waitFor({ timeout: 10_000 });
+  await page.locator(".state", { hasText: "No sound output" }).waitFor({ timeout: 10_000 });
   await eventually("a tap is done", async () => (await page.locator(".outlined").count()) === 0);
   const back = Date.now() - mended;
   await page.waitForTimeout(1200);
@@ -113,8 +115,9 @@ async function outage(what, s, cut, mend) {
   assert.ok(back < 3000, `${what}: live after ${back} ms`);
   assert.ok(off < 250, `${what}: the clock was ${off} ms off`);
   assert.equal((await willow.state()).session.marks.length, marks, `${what}: what was tapped in the outage was done later`);
-  await page.waitForTimeout(450);
-  await key("Note").click();
+  await settled(page);
+  await page.keyboard.press("Shift");
+    await tapped(key("Note"));
   await eventually(`${what}: a tap after it is done`, async () => (await willow.state()).session.marks.length === marks + 1);
 }
 
@@ -133,8 +136,9 @@ test("the tablet gets another address", async () => {
   const began = Date.now();
   // Some browsers notice by themselves, others after three seconds of silence: a tap that is done is the proof.
   await eventually("a tap is done", async () => {
-    await key("Note").click();
-    await page.waitForTimeout(450);
+    await page.keyboard.press("Shift");
+    await tapped(key("Note"));
+    await settled(page);
     return (await willow.state()).session.marks.length > marks;
   });
   const back = Date.now() - began;
@@ -165,12 +169,13 @@ test("a third of the time every packet is lost", async () => {
     lost = next;
     await new Promise((ok) => setTimeout(ok, 100));
     if (random() < 0.08) {
-      await key("Note").click();
+      await page.keyboard.press("Shift");
+      await tapped(key("Note"));
       sent++;
     }
   }
   if (lost) inside(`neigh del ${net}.1 dev ${id}b`);
-  await page.locator(".state", { hasText: "Running" }).waitFor({ timeout: 5000 });
+  await page.locator(".state", { hasText: "No sound output" }).waitFor({ timeout: 5000 });
   await page.waitForTimeout(4000);
   const off = await clock.stop();
   const now = (await willow.state()).session.marks;

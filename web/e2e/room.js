@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-const binary = process.env.ROOMD ?? join(import.meta.dirname, "..", "..", "bin", "roomd");
+export const binary = process.env.ROOMD ?? join(import.meta.dirname, "..", "..", "bin", "roomd");
 
 const config = `room: Willow
 audio: {output: none}
@@ -41,11 +41,11 @@ export async function freePort() {
   }
 }
 
-/** room starts one. */
-export async function room(files = { "short.yaml": short }, yaml = config, listen = "127.0.0.1:0") {
+/** room starts one; without yaml it is fresh. env is what it has in its environment beside ours. */
+export async function room(files = { "short.yaml": short }, yaml = config, listen = "127.0.0.1:0", env = {}) {
   const data = await mkdtemp(join(tmpdir(), "roomd-e2e-"));
   await mkdir(join(data, "playlists"));
-  await writeFile(join(data, "room.yaml"), yaml);
+  if (yaml) await writeFile(join(data, "room.yaml"), yaml);
   for (const [name, text] of Object.entries(files)) await writeFile(join(data, "playlists", name), text);
   const { stdout } = await promisify(execFile)(binary, ["token", "create", "Tablet", "--data", data]);
   const token = stdout.trim();
@@ -61,7 +61,7 @@ export async function room(files = { "short.yaml": short }, yaml = config, liste
     url: `http://room.local:${port}`,
     log: () => log,
     async start() {
-      child = spawn(binary, ["serve", "--data", data, "--listen", `${host}:${port}`], { stdio: ["ignore", "pipe", "pipe"] });
+      child = spawn(binary, ["serve", "--data", data, "--listen", `${host}:${port}`], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
       for (const out of [child.stdout, child.stderr]) out.on("data", (d) => (log += d));
       await eventually("the room answers", async () => {
         if (child.exitCode !== null) throw new Error(`roomd ended with ${child.exitCode}:\n${log}`);

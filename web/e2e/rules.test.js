@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually, room } from "./room.js";
+import { settled, tapped } from "./settled.js";
 import { close, tablet } from "./tablet.js";
 
 const playlist = `name: Rules
@@ -27,11 +28,11 @@ const session = async () => (await willow.state()).session;
 
 /** click taps a control, a while after the last tap. */
 async function click(page, label) {
-  await page.waitForTimeout(420);
-  await key(page, label).click();
+  await tapped(key(page, label));
 }
 
 async function hold(page, label, ms) {
+  await settled(page);
   const cdp = await page.context().newCDPSession(page);
   const box = await key(page, label).boundingBox();
   const at = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
@@ -44,8 +45,8 @@ async function hold(page, label, ms) {
 test("the session's rules at the tablet", async () => {
   const { page, context, faults } = await tablet();
   await page.goto(willow.url + (await willow.pair()).link);
-  await page.locator(".card", { hasText: "Rules" }).click();
-  await click(page, "Start");
+  await tapped(page.locator(".row", { hasText: "Rules" }));
+  await hold(page, "Start without sound", 1500);
   await page.locator(".elapsed").waitFor();
   const clip = (await session()).music.clip;
 
@@ -61,47 +62,49 @@ test("the session's rules at the tablet", async () => {
   assert.equal((await session()).music.clip, clip);
   await click(page, "Lozenge");
   await click(page, "Only note it");
-  await page.getByText("Since Lozenge").waitFor();
+  await page.locator(".time .cap", { hasText: "Since Lozenge" }).waitFor();
   assert.equal((await session()).phase.name, "Arrival");
   assert.equal((await session()).phases[1].waiting, "Lozenge");
   const first = (await session()).marks[0].at_ms;
 
   // A thumb on the lozenge again moves nothing; a press is a second dose beside it.
-  await page.waitForTimeout(420);
-  await key(page, "Lozenge").click();
+  await tapped(key(page, "Second dose"));
   await page.getByText("keep your finger on it").waitFor();
   assert.equal((await session()).marks.length, 1);
-  await hold(page, "Lozenge", 1500);
+  await hold(page, "Second dose", 1500);
   await eventually("a second dose", async () => (await session()).marks.length === 2);
   const marks = (await session()).marks;
   assert.deepEqual([marks[0].at_ms, marks[0].second ?? false, marks[1].second], [first, false, true]);
 
   // A timer is a line that waits.
+  await click(page, "More …");
   await click(page, "Timer");
   await click(page, "Vitals");
-  await click(page, "10 min");
-  await page.locator(".remind", { hasText: /Vitals\s*in 9:5/ }).waitFor();
+  await click(page, "5 min");
+  await page.locator(".remind", { hasText: /Vitals\s*in 4:5/ }).waitFor();
   await click(page, "Stop");
-  await page.locator(".remind", { hasText: "in 9:5" }).waitFor({ state: "detached" });
+  await page.locator(".remind", { hasText: "in 4:5" }).waitFor({ state: "detached" });
 
   // A phase that waits: Next says what it leaves out; hold and let go leave it waiting.
-  await click(page, "Next");
+  await hold(page, "Move on", 1500);
   await page.locator(".phase .name", { hasText: "Intention" }).waitFor();
-  await page.getByText("without Lozenge").waitFor();
-  await click(page, "Hold");
-  await page.getByText("waits for Lozenge again").waitFor();
-  await click(page, "Let go");
+  await page.locator(".state", { hasText: "Waiting for Lozenge" }).waitFor();
+  await click(page, "Stay here");
+  await page.locator(".state", { hasText: "Staying here" }).waitFor();
+  await eventually("it is held", async () => (await session()).phase.held);
+  await page.waitForTimeout(1000);
+  await click(page, "Continue");
   await eventually("it waits again", async () => !(await session()).phase.held && (await session()).phase.waiting === "Lozenge");
-  await click(page, "Next");
+  await hold(page, "Move on", 1500);
   await page.locator(".phase .name", { hasText: "Journey" }).waitFor();
 
   // The last phase, held past its end: the page says when the session would end, and it can be undone.
-  await click(page, "Next");
+  await hold(page, "Move on", 1500);
   await page.locator(".phase .name", { hasText: "Leaving" }).waitFor();
-  await click(page, "Hold");
+  await click(page, "Stay here");
   await eventually("its planned end is past", async () => (await session()).phase.end_ms > 0 && (await session()).elapsed_ms > (await session()).phase.start_ms + 7000, 20_000);
-  await page.getByText(/ends in 2\d s/).waitFor();
-  await click(page, "Let go");
+  await page.locator(".left", { hasText: /0:[12]\d left after Continue/ }).waitFor();
+  await click(page, "Continue");
   await eventually("it is let go", async () => !(await session()).phase.held);
   const s = await session();
   assert.equal(s.state, "running");
@@ -112,8 +115,9 @@ test("the session's rules at the tablet", async () => {
   // In an emergency only Resume leads back.
   await hold(page, "Emergency", 1500);
   await eventually("emergency", async () => (await session()).emergency);
-  assert.equal(await key(page, "Lights back").getAttribute("aria-disabled"), "true");
-  await click(page, "Resume");
+  await page.locator("main.emergency").waitFor();
+  assert.equal(await key(page, "Care light").count(), 0);
+  await hold(page, "Bring the session back", 1500);
   await eventually("no emergency", async () => !(await session()).emergency);
   assert.deepEqual(faults, []);
   await context.close();

@@ -1,4 +1,6 @@
 // What a room would send in moments that a real one takes hours to reach, or that need a lamp to die.
+import { settled, tapped } from "./settled.js";
+
 const min = 60_000;
 
 const phases = [
@@ -13,10 +15,10 @@ const phases = [
 
 function laid(change = {}) {
   let at = 0;
-  return phases.map(([name, stage, long, scene, light, level_db]) => {
-    const start_ms = at;
+  return phases.map(([name, stage, planned, scene, light, level_db]) => {
+    const start_ms = at, { long = planned, ...own } = change[name] ?? {};
     at += long * min;
-    return { name, stage, start_ms, end_ms: at, held: false, waiting: "", scene, light, level_db, ...change[name] };
+    return { name, stage, start_ms, end_ms: at, held: false, waiting: "", scene, light, level_db, ...own };
   });
 }
 
@@ -41,7 +43,7 @@ export function snapshot(session, more = {}) {
   return {
     boot: "b1", rev: 1, now_ms: 9_000_000, version: "test", room: "Willow", session,
     lights: { accent: { ...role(12), testable: true }, ambient: { ...role(24, 8), testable: true, test: session ? "" : "zigbee2mqtt/willow/ceiling: fades level or colour at a time, lowest level 1." } },
-    sound: { output: "USB Audio DAC", state: session ? "playing" : "silent", underruns: 0, reopened: 0, latency_ms: 180 },
+    sound: { output: "USB Audio DAC", state: "playing", underruns: 0, reopened: 0, latency_ms: 180 },
     problems: [], marks: ["Lozenge", "Spit", "Swallow", "Vitals", "Note"], scenes: ["care", "day", "dim", "dusk", "floor", "full", "return"], ...more,
   };
 }
@@ -56,23 +58,56 @@ export function session(elapsed, more = {}, change = {}) {
     ends_at_ms: 180 * min, planned_ms: 180 * min, phase, phases: all,
     music: { clip: "c4", title: clip.title, start_ms: clip.start_ms, end_ms: clip.end_ms, next: timeline[timeline.indexOf(clip) + 1]?.title ?? "" },
     timeline, level_db: -2, ceiling_db: 6, silent: false, softened: false, emergency: false, care: false, returning: false,
-    marks: [], offer: ["Vitals", "Note", "Booster"], reminders: [], undo: [], revised: false, hold_ends_ms: 191 * min, ...more,
+    steer: null, marks: [], offer: ["Vitals", "Note", "Booster"], reminders: [], undo: [], revised: false, hold_ends_ms: 191 * min, ...more,
   };
 }
 
+const long = "Requiem for a very long name that a record company once thought of";
+/** steer is what can be asked in the Journey, 84 min from the start; nothing deeper is left. */
+export const steer = (more = {}) => ({
+  intensity: 4, asked: 4, can: ["lighter", "another"], word: "Ground",
+  offers: { lighter: { title: "Weightless", intensity: 3, at_ms: 90 * min }, another: { title: "Says", intensity: 4, at_ms: 90 * min } },
+  menu: [{ name: "Ground", can: false }, { name: "Open", can: true, title: "An Ending (Ascent)", at_ms: 90 * min }, { name: "Grief", can: false }, { name: "Wide", can: true, title: long, at_ms: 90 * min }, { name: "Still", can: true, at_ms: 90 * min }],
+  coming: null, ...more,
+});
+const asked = (do_, title, more = {}) => ({
+  marks: given, music: { clip: "c4", title: "Opus 23", start_ms: 75 * min, end_ms: 90 * min, next: title }, undo: [{ id: "u1", do: do_, says: more.name ? `${more.name}: ${title}` : `Another way: ${title}`, code: more.name ? "did-choose" : "did-another", args: { title, ...more }, until_ms: 90 * min }],
+  steer: steer({ word: more.name ?? "", coming: { id: "u1", do: do_, title, intensity: 4, at_ms: 90 * min, can_now: true, ...more } }),
+});
+
 export const record = {
-  id: "s1", name: "Three hours", state: "ended", length_ms: 174 * min, ending: "ended early", erased_in_ms: 29.5 * 24 * 60 * min, zero: "Lozenge",
+  id: "s1", name: "Three hours", state: "ended", length_ms: 174 * min, ending: "ended early", ending_code: "ended-early", ended_ago_ms: 90_000, marks: 14, written: 2, erased_in_ms: 29.5 * 24 * 60 * min, zero: "Lozenge",
   notes: [{ of: "Lozenge2352000", text: "Settled after ten minutes, hands still." }, { text: "Quiet throughout. Wept once, in the return, and smiled." }],
+  asked: [
+    { at_ms: 72 * min, do: "deeper", phase: "Journey", came_ms: 74 * min, title: "An Ending (Ascent)", intensity: 5 }, { at_ms: 78 * min, do: "another", phase: "Journey" },
+    { at_ms: 79 * min, do: "choose", name: "Open", phase: "Journey", came_ms: 79 * min, now: true, title: "Weightless", intensity: 3 }, { at_ms: 90 * min, do: "choose", name: "Still", phase: "Journey", came_ms: 91 * min },
+  ],
   events: [
     { seq: 1, at_ms: 45_000, kind: "command", data: { do: "hold" } }, { seq: 2, at_ms: 95_000, kind: "command", data: { do: "release" } },
-    { seq: 3, at_ms: 70 * min, kind: "command", data: { do: "extend", by: "5m" } }, { seq: 4, at_ms: 174 * min, kind: "command", data: { do: "end" } },
+    { seq: 3, at_ms: 70 * min, kind: "command", data: { do: "extend", by: "5m" } }, { seq: 4, at_ms: 96 * min, kind: "command", data: { do: "emergency" } },
+    ...Array.from({ length: 24 }, (_, k) => ({ seq: 5 + k, at_ms: (100 + k) * min, kind: "command", data: { do: "level", db: -1 - (k % 6) } })), { seq: 40, at_ms: 174 * min, kind: "command", data: { do: "end" } },
   ],
 };
 
 const mark = (name, at_ms) => ({ id: name + at_ms, name, at_ms });
 const given = [mark("Vitals", 12 * min), mark("Lozenge", 39 * min + 12_000), mark("Swallow", 46 * min), mark("Vitals", 79 * min)];
 
-export const past = [record, { ...record, id: "s2", name: "Evening, strings", ending: "as planned", length_ms: 150 * min, erased_in_ms: 3 * 60 * min }];
+record.session = session(174 * min, { state: "ended", ends_at_ms: 174 * min, marks: given, music: null });
+
+/** changed is the session of the journey scene as it would be with another playlist. */
+export const changed = () => {
+  const s = session(84 * min + 7000, { marks: given, ends_at_ms: 182 * min });
+  const from = s.phases.findIndex((p) => p.start_ms === s.phase.end_ms);
+  let at = s.phase.end_ms;
+  const own = [["Homecoming, with slow strings", "administration", 22, 25], ["Daylight", "integration", 30, 60], ["Tea", "integration", 20, 70]].map(([name, stage, long, light]) => ({ ...s.phases[from], name, stage, light, start_ms: at, end_ms: (at += long * min) }));
+  return { ...s, phases: [...s.phases.slice(0, from), ...own] };
+};
+
+const DAY = 24 * 60 * min;
+// Yesterday at noon, whatever time it is now.
+const yesterday = Math.floor((Date.now() - new Date().setHours(-12, 0, 0, 0)) / min);
+export const past = [record, ...[["Evening, strings", "planned", yesterday, 150], ["Three hours", "aborted", 3 * 24 * 60, 41], ["Three hours", "off", 9 * 24 * 60, 180]].map(([name, code, ago, long], k) => (
+  { ...record, id: "s" + (k + 2), name, ending_code: "ended-" + code, ended_ago_ms: ago * min, length_ms: long * min, marks: 11 - 5 * k, written: 2 - k, erased_in_ms: 30 * DAY - ago * min }))];
 export const devices = [
   { name: "iPad", role: "therapist", created: "2026-05-01", last_used: "2026-05-04", connected: 1, this: true },
   { name: "Android", role: "therapist", created: "2026-05-01", last_used: "2026-05-03", connected: 0, this: false },
@@ -110,6 +145,41 @@ export const music = { more: false, files: [
 export const versions = () => [40_000, 5 * min, 26 * 60 * min, 80 * 60 * min].map((ago_ms, k) => ({ number: 9 - k, ago_ms, revision: `v${k}`, phases: k === 3 ? 0 : 8, length_ms: 178 * min }));
 export const version = () => ({ ...versions()[1], diff: "--- version 8\n+++ now\n@@ -4,1 +4,1 @@\n-    length: 30m\n+    length: 40m # as she likes it\n", file: { ...file(), phases: file().phases.slice(1).map((p, k) => ({ ...p, length_ms: p.length_ms + (k % 3) * min, music: p.music.slice(k % 2) })) } });
 
+/** setup is how the room is set up; change is what is other than usual. */
+export const setup = (change = {}) => ({
+  fresh: false, room: "Willow", waits: false, problems: [], playlists: 3, ...change,
+  sound: {
+    output: "alsa", device: "DAC", reference: -23, reference_min: -40, reference_max: -14,
+    devices: [{ name: "DAC", description: "USB Audio DAC", rates: [44100, 48000], usb: true }, { name: "vc4hdmi0", description: "HDMI 0, the monitor’s own loudspeakers", rates: [48000], usb: false }], ...change.sound,
+  },
+  lights: {
+    broker: "mqtt://localhost:1883", broker_state: "connected", zigbee: true, joining_ms: 0, joined: [], roles: ["ambient", "accent"],
+    brokers: [{ url: "mqtt://localhost:1883", name: "localhost" }, { url: "mqtt://192.168.1.5:1883", name: "homeassistant" }],
+    offers: [["room1/hue1", "hue1", "Hue white ambiance", "ambient"], ["room1/hue2", "hue2", "Hue white ambiance", "ambient"], ["room1/ikea1", "ikea1", "TRADFRI bulb E27 WS opal 1000lm", "accent"], ["room1/ikea2", "By the door", "TRADFRI bulb E27 WS opal 1000lm", ""], ["room1/all", "all", "", "", 4]]
+      .map(([topic, name, kind, role, many]) => ({ driver: "zigbee2mqtt", topic: "zigbee2mqtt/" + topic, name, kind, role, ...(many ? { members: Array.from({ length: many }, (_, k) => "m" + k) } : {}), trouble: "" })),
+    ...change.lights,
+  },
+});
+const fresh = (change = {}) => (sent) => (sent.sound?.devices ? setup({ fresh: true, ...change }) : sent);
+/** withSheet is a room whose card brought a code that nobody has used yet. */
+export const withSheet = (sent) => (sent.command ? { ...sent, sheet: true } : sent);
+/** walked goes on to step n of the walk. */
+const walked = (n) => async (page, line, w) => {
+  const at = () => page.evaluate(() => Number(localStorage.getItem("walk") ?? 0));
+  await page.locator(".part").waitFor();
+  while ((await at()) < n) await tap(page, w.setup.next);
+};
+
+/** clinic opens the room's clinic. */
+const clinic = async (page, line, w) => {
+  if (!(await page.locator("input").count())) {
+    if (!(await page.locator(".technical").count())) await tap(page, w.before.room);
+    await tapped(page.locator(".row.clinic"));
+  }
+  await page.locator("input").first().waitFor();
+  await page.waitForTimeout(450);
+};
+
 /** findings are a doctor's. */
 export const findings = [
   { check: "roomd", state: "ok", says: "Version test runs." },
@@ -125,8 +195,8 @@ export const findings = [
 
 /** tap presses a control by its words */
 const tap = async (page, words) => {
-  await page.locator(".key", { has: page.getByText(words, { exact: true }) }).first().click();
-  await page.waitForTimeout(450);
+  await tapped(page.locator(".key", { has: page.getByText(words, { exact: true }) }).first());
+  await settled(page);
 };
 
 /** scenes: what a room sends, and what is done then, by the words (a file of ui/src/locales) that the page shows. */
@@ -141,9 +211,53 @@ export const scenes = {
         { part: "playlist", says: "“Evening, strings” has 2 errors.", do: "Its card says which lines." },
       ],
     }),
-    then: (page) => page.locator(".card", { hasText: "Evening" }).click(),
+    then: async (page, line, w) => { if (!(await page.locator(".ready").count())) await tap(page, w.before.details); },
+  },
+  trying: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.locator(".lamps").count())) await tap(page, w.before.try); } },
+  "screen-open": { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.locator(".panel").count())) await tap(page, w.screen.name); } },
+  many: { snap: () => snapshot(null), 
+    plant: (sent) => (Array.isArray(sent) && sent[0]?.phases ? Array.from({ length: 43 }, (_, k) => ({ ...sent[k % 3], id: "p" + k, name: `Evening ${k}`, errors: k % 7 === 3 ? ["evening.yaml:14:9: music: there is no file"] : [], ready: k % 7 !== 3 })) : sent),
   },
   journey: { snap: () => snapshot(session(84 * min + 7000, { marks: given })) },
+  steer: { snap: () => snapshot(session(84 * min + 7000, { marks: given, steer: steer() })) },
+  "steer-coming": {
+    snap: () => snapshot(session(84 * min + 7000, { ...asked("another", "Says"), reminders: [{ say: "Vitals", due_ms: 81 * min, marks: ["Vitals"] }] })),
+    then: async (page, line, w) => page.locator(".key.on", { hasText: w.steer.now }).waitFor(),
+  },
+  "steer-long": {
+    snap: () => {
+      const told = asked("another", long);
+      return snapshot(session(84 * min + 7000, { ...told, steer: { ...told.steer, offers: { ...told.steer.offers, lighter: { title: long, intensity: 3, at_ms: 90 * min } } }, reminders: [{ say: "Vitals", due_ms: 81 * min, marks: ["Vitals"] }] }));
+    },
+  },
+  "steer-menu": {
+    snap: () => snapshot(session(84 * min + 7000, asked("choose", "An Ending (Ascent)", { name: "Open" }))),
+    then: async (page, line, w) => {
+      if (!(await page.getByRole("button", { name: w.key.back, exact: true }).count())) await tap(page, w.steer.words);
+      await page.getByRole("button", { name: w.key.back, exact: true }).waitFor();
+    },
+  },
+  "change-playlist": {
+    snap: () => snapshot(session(84 * min + 7000, { marks: given })),
+    then: async (page, line, w) => {
+      if (await page.locator(".panel .arcbox").count()) return;
+      await tap(page, w.screen.name);
+      await tap(page, w.change.title);
+      await tapped(page.locator(".panel .row").first());
+      await page.locator(".panel .arcbox").waitFor();
+      await settled(page);
+    },
+  },
+  asleep: { snap: () => snapshot(session(84 * min + 7000, { marks: given })), then: async (page) => { await page.evaluate(() => globalThis.untouched()); await page.locator(".asleep").waitFor(); } },
+  early: { snap: () => snapshot(session(20 * min, { marks: [mark("Lozenge", 3 * min)], ends_at_ms: 144 * min }, { Arrival: { long: 3 }, Intention: { long: 1 } })) },
+  softened: { snap: () => snapshot(session(84 * min + 7000, { marks: given, softened: true, care: true, undo: [{ id: "u1", do: "soften", says: "Music softened", until_ms: 300 * min }] })) },
+  "no-sound": {
+    snap: () => snapshot(session(84 * min + 7000, { marks: given }), {
+      sound: { output: "USB Audio DAC", state: "lost", underruns: 0, reopened: 0, latency_ms: 0 },
+      parts: [{ part: "sound", state: "degraded", since_ms: 9_000_000 - 42_000, why: "The sound device is not there.", do: "Plug in the USB sound device." }],
+      problems: [{ part: "sound", says: "The sound device is not there.", do: "Plug in the USB sound device; it is used as soon as it is back." }],
+    }),
+  },
   waiting: { snap: () => snapshot(session(38 * min, { offer: ["Lozenge", "Vitals"], marks: [mark("Vitals", 12 * min)] }, { Intention: { waiting: "Lozenge" } })) },
   revised: { snap: () => snapshot(session(84 * min + 7000, { marks: given, revised: true })) },
   held: {
@@ -153,8 +267,8 @@ export const scenes = {
     }, { Journey: { held: true } })),
   },
   emergency: {
-    snap: () => snapshot(session(96 * min, { emergency: true, silent: true, marks: given, music: null }), {
-      lights: { accent: role(100, 100, "lost", "The lamp “accent” does not answer.", [lamp("accent", "no")]), ambient: role(100, 100, "following", "", [lamp("left", "yes"), lamp("right", "waiting")]) },
+    snap: () => snapshot(session(96 * min, { emergency: true, emergency_ms: 94 * min, silent: true, marks: given, music: null }), {
+      lights: { accent: role(100, 100, "lost", "The lamp “accent” does not answer.", [lamp("By the door", "no")]), ambient: role(100, 100, "following", "", [lamp("left", "yes"), lamp("right", "waiting")]) },
       problems: [{ part: "lights", says: "The lamp “accent” does not answer.", do: "Switch it on at the wall." }],
     }),
   },
@@ -171,7 +285,7 @@ export const scenes = {
     then: async (page, line, words) => {
       line.mute();
       await page.getByText(words.line.lastKnown.split("{{")[0].trim()).waitFor();
-      for (const key of [words.key.hold, words.key.soften, "Vitals"]) await page.locator(".key", { has: page.locator(".label", { hasText: new RegExp(`^${key}$`) }) }).click();
+      for (const key of [words.key.stay, words.key.soften, "Vitals"]) await tapped(page.locator(".key", { has: page.locator(".label", { hasText: new RegExp(`^${key}$`) }) }));
       await page.getByText(words.tap.notSentSays.replace("{{what}}", "Vitals")).first().waitFor();
     },
   },
@@ -185,6 +299,13 @@ export const scenes = {
       await page.keyboard.type("48");
     },
   },
+  "pair-sheet": {
+    snap: () => "out", plant: withSheet,
+    then: async (page, line, w) => {
+      await page.getByText(w.pair.sheet).waitFor();
+      await page.getByText(w.pair.noSheet).waitFor();
+    },
+  },
   trust: {
     snap: () => "out",
     then: async (page, line, w) => {
@@ -194,7 +315,7 @@ export const scenes = {
     },
   },
   devices: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.getByText(w.devices.this).count())) await tap(page, w.devices.title); } },
-  sessions: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.getByRole("heading", { name: w.history.title }).count())) await tap(page, w.history.title); await page.locator(".card").first().waitFor(); } },
+  sessions: { snap: () => snapshot(null), then: async (page, line, w) => { if (!(await page.getByRole("heading", { name: w.history.title }).count())) await tap(page, w.history.title); await page.locator(".row").first().waitFor(); } },
   music: {
     snap: () => snapshot(null),
     then: async (page, line, w) => {
@@ -210,11 +331,10 @@ export const scenes = {
       if (!(await page.locator(".picture").count())) await tap(page, w.before.music);
       await page.locator("li.phase").first().waitFor();
       if (await page.locator(".pick").count()) return;
-      await page.locator(".line .key").first().click();
-      await page.waitForTimeout(450);
-      await page.locator(".more .key").click();
-      await page.locator(".pick li .key").nth(2).click();
-      await page.waitForTimeout(450);
+      await tapped(page.locator(".line .key").first());
+      await tapped(page.locator(".more .key"));
+      await tapped(page.locator(".pick li .key").nth(2));
+      await settled(page);
     },
   },
   versions: {
@@ -223,9 +343,8 @@ export const scenes = {
       if (!(await page.locator(".picture").count())) await tap(page, w.before.music);
       await page.locator("li.phase").first().waitFor();
       if (await page.locator(".versions").count()) return;
-      await page.locator(".edit-keys .key").nth(1).click();
-      await page.waitForTimeout(450);
-      await page.locator(".versions li .key").nth(1).click();
+      await tapped(page.locator(".edit-keys .key").nth(1));
+      await tapped(page.locator(".versions li .row").nth(1));
       await page.locator(".versions .tr").nth(3).waitFor();
     },
   },
@@ -239,13 +358,57 @@ export const scenes = {
       ],
     }),
     then: async (page, line, w) => {
-      if (!(await page.locator(".log").count())) await tap(page, w.before.room);
-      await page.locator(".log li").nth(5).waitFor();
+      if (!(await page.locator(".technical").count())) await tap(page, w.before.room);
+      await page.locator(".technical").waitFor();
       if (!(await page.locator(".found").count())) {
-        await page.waitForTimeout(450);
-        await page.locator(".look button").click();
+        await tapped(page.locator(".look button"));
       }
-      await page.locator(".found li").nth(5).waitFor({ timeout: 20_000 });
+      await page.locator(".passed").waitFor({ timeout: 20_000 });
+    },
+  },
+  "walk-name": { snap: () => snapshot(null), plant: fresh({ problems: [{ part: "room", says: "The room file has an error. The last good settings are in use.", do: "Correct the line in an editor.", details: "room.yaml:7:3: unknown key “lihgts” (did you mean “lights”?)" }] }), then: walked(0) },
+  "walk-sound": {
+    snap: () => snapshot(null), plant: fresh(),
+    then: async (page, line, w) => {
+      await walked(1)(page, line, w);
+      await tap(page, w.key.softer);
+      await tapped(page.locator(".part .row").nth(1));
+      await settled(page);
+    },
+  },
+  "walk-hub": { snap: () => snapshot(null), plant: fresh({ lights: { broker: "embedded", broker_state: "embedded", zigbee: false, offers: [] } }), then: walked(2) },
+  "walk-lamps": {
+    snap: () => snapshot(null), plant: fresh({ lights: { joining_ms: 104_000, joined: [{ name: "0x00178801020304", state: "asked" }] } }),
+    then: async (page, line, w) => {
+      await walked(2)(page, line, w);
+      const door = page.locator(".places .row", { hasText: "By the door" });
+      await tapped(door);
+      await settled(page);
+    },
+  },
+  "walk-first": { snap: () => snapshot(null), plant: fresh(), then: walked(3) },
+  "walk-ready": { snap: () => snapshot(null), plant: fresh(), then: walked(4) },
+  "room-sound": {
+    snap: () => snapshot(null, { checking: true, parts: [] }), plant: (sent) => (sent.sound?.devices ? setup({ waits: true }) : sent),
+    then: async (page, line, w) => {
+      if (!(await page.locator(".part").count())) {
+        if (!(await page.locator(".technical").count())) await tap(page, w.before.room);
+        await tapped(page.locator(".steps .row").nth(1));
+      }
+      await page.locator(".banner").nth(1).waitFor();
+      await settled(page);
+    },
+  },
+  "room-clinic": {
+    snap: () => snapshot(null, { parts: [] }), plant: (sent) => (sent.reach ? { ...sent, name: "North clinic, the houses at the river", reach: "refused", for_ms: 300_000, details: "broker-password" } : sent),
+    then: clinic,
+  },
+  "room-join": {
+    snap: () => snapshot(null, { parts: [] }), plant: (sent) => (sent.reach ? { joined: false, name: "", fixed: false, reach: "", for_ms: 0 } : sent),
+    then: async (page, line, w) => {
+      await clinic(page, line, w);
+      await page.locator("input").first().fill("192.168.1.5:8444");
+      await page.locator("input").last().fill("abcd-efgh-jkmn-pqrs-tvwx-yz01");
     },
   },
   observer: { snap: () => snapshot(session(84 * min + 7000, { marks: given }), { you: { name: "Supervision", role: "observer" } }) },

@@ -9,7 +9,7 @@ import { gzipAsync } from "@gfx/zopfli";
 const worker = join("dist", "sw.js");
 const text = readFileSync(worker, "utf8");
 if (!text.includes('["FILES"]')) throw new Error("sw.js has no list of files");
-const assets = readdirSync(join("dist", "assets")).sort().map((f) => "/assets/" + f);
+const assets = readdirSync(join("dist", "assets")).filter((f) => !f.startsWith("clinic-")).sort().map((f) => "/assets/" + f);
 const page = createHash("sha256").update(assets.join()).update(readFileSync(join("dist", "index.html"))).digest("hex");
 writeFileSync(worker, text.replace('["FILES"]', JSON.stringify(["/", ...assets])).replace('"PAGE"', JSON.stringify(page)));
 

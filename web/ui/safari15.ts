@@ -21,8 +21,14 @@ export function wrapFields(code: string): string {
   return put.sort((a, b) => b.at - a.at).reduce((c, { at, text }) => c.slice(0, at) + text + c.slice(at), code);
 }
 
+/** withHeights puts a height in vh before each in dvh, which Safari has from 15.4 on. */
+export function withHeights(css: string): string {
+  return css.replace(/(?<=[{;]\s*)([\w-]+\s*:[^;{}]*?\d)dvh([^;{}]*)/g, (both, before: string, after: string) => `${before}vh${after.replaceAll("dvh", "vh")};${both}`);
+}
+
 export const safari15: Plugin = {
   name: "safari15",
+  transform: { order: "pre", filter: { id: /\.css($|\?)/ }, handler: (css) => withHeights(css) },
   augmentChunkHash: () => "safari15", // a chunk's name is made before its code is changed here
   generateBundle(_, bundle) {
     for (const chunk of Object.values(bundle)) if (chunk.type === "chunk") chunk.code = wrapFields(chunk.code);

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { bars, brackets, columns, curve, flags, place, whole } from "./arc";
+import { brackets, columns, curve, labels, place, scale, whole } from "./arc";
 import type { Mark, Phase } from "./protocol";
 
-const phase = (name: string, stage: string, start_ms: number, end_ms: number, light?: number): Phase => ({ name, stage, start_ms, end_ms, held: false, waiting: "", scene: "", light });
+const phase = (name: string, stage: Phase["stage"], start_ms: number, end_ms: number, light?: number): Phase => ({ name, stage, start_ms, end_ms, held: false, waiting: "", scene: "", level_db: 0, light });
 const phases = [phase("A", "preparation", 0, 20), phase("B", "preparation", 20, 40), phase("C", "administration", 40, 90), phase("D", "integration", 90, 100)];
 const mark = (name: string, at_ms: number): Mark => ({ id: name + at_ms, name, at_ms });
 
@@ -34,23 +34,31 @@ test("brackets put phases of a stage together", () => {
 });
 
 test("curve reaches each phase's light within the phase, and comes back to the ground", () => {
-  const { line, area } = curve(columns([phase("A", "", 0, 50, 100), phase("B", "", 50, 100, 0)], 100));
+  const { line, area } = curve(columns([phase("A", "preparation", 0, 50, 100), phase("B", "preparation", 50, 100, 0)], 100));
   expect(line).toBe("M0 0H500C530 0 530 86 560 86H1000");
   expect(area).toBe(line + "V100H0Z");
   expect(curve([])).toEqual({ line: "", area: "" });
 });
 
-test("flags: a name stands right of its mark, else left, else not at all, and never runs into another", () => {
-  const got = flags([mark("Vitals", 50), mark("Lozenge", 10), mark("Spit", 52), mark("Note", 99)], 100, 1);
-  expect(got.map((f) => [f.name, f.label, f.left])).toEqual([["Lozenge", true, false], ["Vitals", true, true], ["Spit", true, false], ["Note", true, true]]);
-  const crowd = flags([mark("Lozenge", 50), mark("Vitals", 51), mark("Spit", 52)], 100, 1);
-  expect(crowd.map((f) => [f.label, f.left])).toEqual([[true, true], [false, false], [true, false]]);
+test("labels: none is lost where phases are short, none lies on another, and none leaves the picture", () => {
+  const em = 1.7; // 20 px on a tablet
+  const short = ["Arrival", "Intention", "Onset", "Journey", "Return", "Integration", "Leaving"];
+  const got = labels(short.map((name, i) => ({ name, at: [0, 13.9, 22.2, 33.3, 61.1, 72.2, 94.4][i]! })), em);
+  expect(got.every(Boolean)).toBe(true);
+  expect(got.at(-1)!.at).toBeLessThan(94.4);
+  // As an early lozenge leaves them: three begin at nearly the same place, and what is now is never the one without a name.
+  const crowd = labels([{ name: "Arrival", at: 0 }, { name: "Intention", at: 1 }, { name: "Journey", at: 2, rank: 1 }], em);
+  expect(crowd[2]).toEqual({ at: 2, line: 0 });
+  expect(crowd.filter(Boolean).length).toBe(2);
 });
 
-test("bars keep a sliver of what is too short to see", () => {
-  expect(bars([{ title: "x", start_ms: 0, end_ms: 1, bed: false }, { title: "y", start_ms: 1, end_ms: 5000, bed: true }], 10_000)).toEqual([
-    { at: 0, wide: 0.3, bed: false, title: "x", odd: false }, { at: 0.01, wide: 49.99, bed: true, title: "y", odd: true },
-  ]);
+test("scale: in minutes from the mark, which is never the one without its name", () => {
+  const marks = [mark("Vitals", 38 * 60_000), mark("Lozenge", 40 * 60_000), mark("Spit", 41 * 60_000)];
+  const at = (name: string, from: number, to: number) => phase(name, "administration", from * 60_000, to * 60_000);
+  const got = scale([at("A", 0, 39), at("B", 39, 60), at("C", 60, 180)], 180 * 60_000, marks, 180 * 60_000, 40 * 60_000, "Lozenge", 1.7);
+  expect(got.filter((k) => k.text).map((k) => k.text).sort()).toEqual(["140 min", "20", "Lozenge", "−40"].sort());
+  expect(got.filter((k) => k.mark && !k.text).length).toBe(2);
+  expect(got.every((k) => k.at >= 0 && k.at <= 100)).toBe(true);
 });
 
 test("place moves in steps, and stays on the line", () => {

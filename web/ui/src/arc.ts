@@ -1,10 +1,11 @@
 // The picture of an arc: where on a line of 0 to 100 things lie, and how high.
-import type { Clip, Mark, Phase } from "./protocol";
+import type { Mark, Phase } from "./protocol";
 
 export interface Column { name: string; stage: string; at: number; wide: number; high: number; scene: string; from: number; to: number }
 export interface Bracket { stage: string; at: number; wide: number; from: number }
-export interface Flag { id: string; name: string; at: number; label: boolean; left: boolean }
-export interface Bar { at: number; wide: number; bed: boolean; title: string; odd: boolean }
+/** Label is where a name begins, and on which of two lines. */
+export interface Label { at: number; line: number }
+export interface Tick { at: number; text: string; mark: boolean }
 
 /** stageHeight draws the way in and out again where the light of a phase is not known. */
 const stageHeight: Record<string, number> = { preparation: 62, administration: 34, integration: 80 };
@@ -62,34 +63,59 @@ export function loudness(phases: Phase[], of: number): string {
   }).join("");
 }
 
-/** flags are the marks, their names to the right or, where that would run into the next one, to the left; where there
- * is room for neither, without. letter is how much of the line a letter takes. */
-export function flags(marks: Mark[], of: number, letter = 1.15): Flag[] {
-  const out: Flag[] = [...marks].sort((a, b) => a.at_ms - b.at_ms).map((m) => ({ id: m.id, name: m.name, at: share(m.at_ms, of), label: false, left: false }));
-  let taken = 0; // up to here, from the left
-  out.forEach((f, i) => {
-    const wide = (f.name.length + 2) * letter;
-    const next = out[i + 1]?.at ?? 100 + letter;
-    if (f.at + wide <= next - letter) {
-      f.label = true;
-      taken = f.at + wide;
-    } else {
-      f.left = f.label = f.at - wide >= taken;
-      taken = f.at + letter;
-    }
-  });
+/** letter is how wide a letter is, in em. */
+const letter = 0.56;
+
+/** fits says whether a name fits in a width, in percent of the line. */
+export const fits = (name: string, wide: number, em: number): boolean => (name.length * letter + 0.8) * em <= wide;
+
+/** labels lays out names from left to right on two lines, so that none is lost where phases are short: each begins at its place, or
+ * as far left as it has to, to end on the picture. em is the width of an em in percent of the line. A name for which neither line has
+ * room is left out; what comes first in rank is laid first. */
+export function labels(what: { name: string; at: number; rank?: number }[], em: number): (Label | null)[] {
+  const out: (Label | null)[] = what.map(() => null);
+  const taken: { from: number; to: number }[][] = [[], []];
+  const order = what.map((_, i) => i).sort((a, b) => (what[b]!.rank ?? 0) - (what[a]!.rank ?? 0) || what[a]!.at - what[b]!.at);
+  for (const i of order) {
+    const wide = (what[i]!.name.length * letter + 0.8) * em;
+    const from = Math.max(0, Math.min(what[i]!.at, 100 - wide));
+    const line = taken.findIndex((t) => t.every((x) => from >= x.to || from + wide <= x.from));
+    if (line < 0) continue;
+    taken[line]!.push({ from, to: from + wide });
+    out[i] = { at: from, line };
+  }
   return out;
 }
 
-/** bars are what sounds when. What would be too thin to see keeps a sliver. */
-export function bars(clips: Clip[], of: number): Bar[] {
-  return clips.map((c, i) => {
-    const at = share(c.start_ms, of);
-    return { at, wide: Math.max(0.3, share(c.end_ms, of) - at), bed: c.bed, title: c.title, odd: i % 2 === 1 };
-  });
+/** scale is the line under the picture: where phases begin and the session ends, in minutes from zero, and the marks. What lies on
+ * something of more weight is left out: the mark that all is told from, then the end, then the rest. */
+export function scale(phases: Phase[], ends: number, marks: Mark[], of: number, zero: number, mark: string, em: number): Tick[] {
+  const minute = (ms: number) => String(Math.round((ms - zero) / 60_000)).replace("-", "−");
+  const first = marks.find((m) => m.name === mark);
+  const all: (Tick & { rank: number })[] = [
+    ...(first ? [{ at: share(first.at_ms, of), text: mark, mark: true, rank: 3 }] : []),
+    { at: share(ends, of), text: `${minute(ends)} min`, mark: false, rank: 2 },
+    ...phases.map((p) => ({ at: share(p.start_ms, of), text: minute(p.start_ms), mark: false, rank: 1 })),
+    ...marks.filter((m) => m.id !== first?.id).map((m) => ({ at: share(m.at_ms, of), text: "", mark: true, rank: 0 })),
+  ];
+  const out: Tick[] = [];
+  const taken: { from: number; to: number }[] = [];
+  for (const { rank, ...k } of all.sort((a, b) => b.rank - a.rank)) {
+    const wide = (k.text.length * letter + (k.mark ? 1.1 : 0.3)) * em;
+    const from = Math.max(0, Math.min(k.mark ? k.at : k.at - wide / 2, 100 - wide));
+    if (k.text && !k.mark && out.some((x) => x.text === k.text)) continue;
+    if (k.text && taken.some((t) => from < t.to && from + wide > t.from)) {
+      if (!k.mark) continue;
+      k.text = "";
+    }
+    if (k.text) taken.push({ from, to: from + wide });
+    else if (!k.mark) continue;
+    out.push({ ...k, at: k.text ? from : k.at });
+  }
+  return out;
 }
 
-/** at is where a moment is, in steps too small to be seen, so that a picture that does not move is not drawn anew. */
+/** place is where a moment is, in steps too small to be seen, so that a picture that does not move is not drawn anew. */
 export function place(ms: number, of: number): number {
   return Math.round(share(ms, of) * 20) / 20;
 }

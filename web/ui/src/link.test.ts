@@ -42,7 +42,7 @@ let heard: string[];
 
 function link(): Link {
   const l = new Link("ws://room/ws", {
-    snapshot: () => {}, ack: (id) => heard.push("ack " + id), nack: (id, reason) => heard.push(`nack ${id} ${reason}`), live: (good) => lines.push(good), gone: () => gone++,
+    snapshot: () => {}, ack: (id) => heard.push("ack " + id), nack: (id, why) => heard.push(`nack ${id} ${why.reason}`), live: (good) => lines.push(good), gone: () => gone++,
   });
   l.start();
   return l;

@@ -1,13 +1,16 @@
 // The line to the room. A websocket does not notice that the wifi is gone: it stays open, takes what is sent, and says
 // nothing. So the room is asked for the time once a second, and a line that says nothing for three is given up.
 import { Sync } from "./clock";
-import type { Command, Snapshot } from "./protocol";
+import type { Command, FromRoom, Said, Snapshot, ToRoom } from "./protocol";
 import { within } from "./within";
+
+/** Refusal is why the room did not do something. */
+export interface Refusal extends Said { reason: string }
 
 export interface Heard {
   snapshot(s: Snapshot): void;
   ack(id: string): void;
-  nack(id: string, reason: string): void;
+  nack(id: string, why: Refusal): void;
   /** live is said when the line is good, and when it is not. */
   live(good: boolean): void;
   /** gone is said when the room does not know this tablet (any more). */
@@ -40,7 +43,8 @@ export class Link {
   private looking: ReturnType<typeof setInterval> | undefined;
   private burst = 0; // questions of the first burst still to ask
 
-  constructor(private url: string, private to: Heard) {}
+  /** token: of the page at /wall, which has no cookie in a frame of another site */
+  constructor(private url: string, private to: Heard, private token = "") {}
 
   start(): void {
     this.looked = performance.now();
@@ -69,7 +73,7 @@ export class Link {
   /** command sends c, and says whether it went out. It never waits in a queue: a tap is done now or not at all. */
   command(c: Command): boolean {
     if (!this.live || this.socket?.readyState !== WebSocket.OPEN) return false;
-    this.socket.send(JSON.stringify({ type: "command", ...c, before_ms: Math.round(this.now()!) + lateAfter }));
+    this.send({ type: "command", ...c, before_ms: Math.round(this.now()!) + lateAfter });
     return true;
   }
 
@@ -129,7 +133,7 @@ export class Link {
     clearTimeout(this.again);
     if (this.ended) return;
     this.began = performance.now();
-    const s = new WebSocket(this.url);
+    const s = this.token ? new WebSocket(this.url, ["roomd.wall", "roomd.token." + this.token]) : new WebSocket(this.url);
     this.socket = s;
     s.onopen = () => {
       this.opened = true;
@@ -154,7 +158,7 @@ export class Link {
   /** asked401 finds out whether the room turns us away: a websocket does not say why it failed. */
   private async asked401(): Promise<void> {
     try {
-      const r = await fetch("/api/v1/state", { cache: "no-store", signal: within(connectWithin) });
+      const r = await fetch("/api/v1/state", { cache: "no-store", signal: within(connectWithin), ...(this.token && { headers: { Authorization: "Bearer " + this.token } }) });
       if (r.status === 401) this.to.gone();
     } catch {
       // not there at all: it is tried again anyway
@@ -164,12 +168,16 @@ export class Link {
   private ask(): void {
     if (this.socket?.readyState !== WebSocket.OPEN) return;
     this.asked = performance.now();
-    this.socket.send(JSON.stringify({ type: "time", t0: this.asked }));
+    this.send({ type: "time", t0: this.asked });
+  }
+
+  private send(m: ToRoom): void {
+    this.socket!.send(JSON.stringify(m));
   }
 
   private hear(text: string): void {
     const now = performance.now();
-    const m = JSON.parse(text) as { type: string; id: string; reason: string; t0: number; t1: number; t2: number } & Snapshot;
+    const m = JSON.parse(text) as FromRoom;
     this.heard = now;
     switch (m.type) {
       case "time":
@@ -189,7 +197,7 @@ export class Link {
         this.to.ack(m.id);
         break;
       case "nack":
-        this.to.nack(m.id, m.reason);
+        this.to.nack(m.id, m);
     }
   }
 }

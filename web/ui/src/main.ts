@@ -14,9 +14,15 @@ if (location.pathname === "/pair") {
   ui.link = decodeURIComponent(location.hash.slice(1));
   history.replaceState(null, "", "/");
 }
-if (ui.link) room.out = true;
-else room.start();
-mount(App, { target: document.getElementById("app")! });
+const target = document.getElementById("app")!;
+target.textContent = ""; // what stands there for a browser that can't run this
+if (location.pathname === "/wall") {
+  void import("./wall").then((wall) => mount(wall.default, { target }), () => setTimeout(() => location.reload(), 2000));
+} else {
+  if (ui.link) room.out = true;
+  else room.start();
+  mount(App, { target });
+}
 
 // Over https the page stays at hand while the room can't be reached. A worker's address has to be vouched for (Trusted Types).
 if (isSecureContext && "serviceWorker" in navigator) {

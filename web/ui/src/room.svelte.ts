@@ -1,11 +1,13 @@
 import { steady, untilEdge } from "./clock";
-import { Link } from "./link";
+import { kept } from "./kept";
+import { Link, type Refusal } from "./link";
 import { uuid, type Command, type Playlist, type Session, type Snapshot } from "./protocol";
+import { refusal, said } from "./said";
 import { t } from "./texts.svelte";
 import { within } from "./within";
 
 /** What became of a tap on the control that is called by the key. */
-export interface Result { id: string; what: string; state: "sending" | "slow" | "done" | "notSent" | "noAnswer" | "refused"; reason?: string }
+export interface Result { id: string; what: string; state: "sending" | "slow" | "done" | "notSent" | "noAnswer" | "refused" }
 
 export interface Trouble { says: string; do: string }
 
@@ -35,7 +37,7 @@ class Room {
   alarm = $state("");
   playlists = $state.raw<Playlist[] | null>(null);
   /** left is the session that was ended and whose summary has been left. */
-  left = $state(localStorage.getItem("left") ?? "");
+  left = $state(kept("left") ?? "");
 
   session = $derived<Session | null>(this.snap?.session ?? null);
   /** out is true where this tablet does not belong to the room, or no longer. */
@@ -60,7 +62,7 @@ class Room {
     this.link = new Link(url, {
       snapshot: (s) => this.take(s),
       ack: (id) => this.answered(id, "done"),
-      nack: (id, reason) => this.answered(id, "refused", reason),
+      nack: (id, why) => this.answered(id, "refused", why),
       live: (good) => this.line(good),
       gone: () => {
         this.link.stop();
@@ -106,16 +108,17 @@ class Room {
   async request(key: string, what: string, method: string, path: string): Promise<boolean> {
     const id = uuid();
     this.set(key, { id, what, state: "sending" });
-    let state: Result["state"] = "noAnswer", reason: string | undefined;
+    let state: Result["state"] = "noAnswer";
     try {
       const r = await fetch(path, { method, signal: within(noAnswerAfter) });
       state = r.ok ? "done" : "refused";
-      if (!r.ok) reason = ((await r.json()) as { reason?: string }).reason;
+      if (!r.ok) {
+        this.complain(refusal(await r.json()), "");
+      }
     } catch {
       // no answer
     }
-    this.set(key, { id, what, state, reason });
-    if (state === "refused") this.complain(reason ?? "", "");
+    this.set(key, { id, what, state });
     if (state === "noAnswer") this.complain(t("tap.noAnswerSays", { what }), t("tap.noAnswerDo"));
     setTimeout(() => this.clear(key, id), state === "done" ? doneFor : 2 * noAnswerAfter);
     return state === "done";
@@ -131,9 +134,9 @@ class Room {
     this.troubleEnds = setTimeout(() => (this.trouble = null), troubleFor);
   }
 
-  async loadPlaylists(): Promise<void> {
+  async loadPlaylists(chosen = ""): Promise<void> {
     try {
-      const r = await fetch("/api/v1/playlists", { cache: "no-store" });
+      const r = await fetch("/api/v1/playlists?chosen=" + encodeURIComponent(chosen), { cache: "no-store" });
       if (!r.ok) return;
       const list = (await r.json()) as Playlist[];
       this.playlists = list.map((p) => ({ ...p, phases: p.phases ?? [], errors: p.errors ?? [], warnings: p.warnings ?? [] }));
@@ -155,16 +158,16 @@ class Room {
     this.results = rest;
   }
 
-  private answered(id: string, state: "done" | "refused", reason?: string): void {
+  private answered(id: string, state: "done" | "refused", why?: Refusal): void {
     const w = this.waiting.get(id);
     if (!w) return;
     w.timers.forEach(clearTimeout);
     this.waiting.delete(id);
     const r = this.results[w.key];
-    if (state === "refused") this.complain(reason ?? "", "");
+    if (why) this.complain(said(why, why.reason), "");
     else if (this.trouble) this.settle();
     if (r?.id !== id) return;
-    this.set(w.key, { ...r, state, reason });
+    this.set(w.key, { ...r, state });
     setTimeout(() => this.clear(w.key, id), state === "done" ? doneFor : 2 * noAnswerAfter);
   }
 
@@ -220,6 +223,7 @@ class Room {
     if (a.state !== b.state) this.say(t("say.state", { what: b.state === "ending" ? t("state.ending") : b.state === "ended" ? t("state.ended") : t("state.running") }));
     else if (a.phase.name !== b.phase.name) this.say(t("say.phase", { name: b.phase.name }));
     else if (a.phase.held !== b.phase.held) this.say(t("say.state", { what: b.phase.held ? t("state.held") : t("state.running") }));
+    else if (b.steer?.coming && b.steer.coming.id !== a.steer?.coming?.id) this.say(t("say.coming", { what: [b.steer.coming.name, b.steer.coming.title].filter(Boolean).join(": ") }));
     else if (b.marks.length > a.marks.length) this.say(t("say.mark", { name: b.marks.at(-1)!.name }));
     else {
       const fresh = b.reminders.find((r) => !a.reminders.some((o) => o.say === r.say && o.due_ms === r.due_ms));

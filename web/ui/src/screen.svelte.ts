@@ -1,5 +1,7 @@
 // What this tablet's own screen does: its colours, its dimmer, its curtain, and whether it stays awake.
 
+import { kept } from "./kept";
+
 export type Palette = "amber" | "red" | "neutral";
 export const palettes: Palette[] = ["amber", "red", "neutral"];
 const dims = 5;
@@ -14,9 +16,9 @@ class Screen {
   private lock: WakeLockSentinel | null = null;
 
   start(): void {
-    const p = localStorage.getItem("palette") as Palette;
+    const p = kept("palette") as Palette;
     if (palettes.includes(p)) this.palette = p;
-    this.dim = Math.min(dims - 1, Math.max(0, Number(localStorage.getItem("dim")) || 0));
+    this.dim = Math.min(dims - 1, Math.max(0, Number(kept("dim")) || 0));
     this.show();
     document.addEventListener("visibilitychange", () => void this.keepAwake());
     // Some tablets grant it only after a touch, or again after they refused.

@@ -1,12 +1,15 @@
 // Every word on the page, in each of its languages, is in locales/. What the room itself says (problems, reasons, undo)
-// comes from the room.
+// comes from the room in English, and is in said/ in the other languages (see said.ts). What only the desk shows is in desk/, so
+// that no session fetches it.
 import i18next, { type ParseKeys } from "i18next";
+import type clinicEn from "./clinic/locales/en.json";
 import type deskEn from "./desk/locales/en.json";
+import { kept } from "./kept";
 import type en from "./locales/en.json";
 
 declare module "i18next" {
   interface CustomTypeOptions {
-    resources: { translation: typeof en & typeof deskEn };
+    resources: { translation: typeof en & typeof deskEn & typeof clinicEn };
   }
 }
 
@@ -16,6 +19,8 @@ export type Language = keyof typeof names;
 
 const files = import.meta.glob<typeof en>("./locales/*.json", { import: "default" });
 const atDesk = import.meta.glob<typeof deskEn>("./desk/locales/*.json", { import: "default" });
+const saidIn = import.meta.glob<Record<string, string>>("./said/*.json", { import: "default" }); // English is the room's own
+const saidAtDesk = import.meta.glob<Record<string, string>>("./desk/said/*.json", { import: "default" });
 const of = (tag: string): Language | undefined => (Object.keys(names) as Language[]).find((l) => l === tag.slice(0, 2).toLowerCase());
 
 class Words {
@@ -40,7 +45,7 @@ class Words {
   }
 
   private async own(): Promise<void> {
-    await this.show([localStorage.getItem("lang") ?? "", ...navigator.languages].map(of).find(Boolean) ?? "en");
+    await this.show([kept("lang") ?? "", ...navigator.languages].map(of).find(Boolean) ?? "en");
   }
 
   /** desk fetches what is said at the desk too, for each language that is shown from now on. */
@@ -57,7 +62,9 @@ class Words {
   /** show fetches the language, which may fail: then all stays as it is. */
   private async show(l: Language): Promise<void> {
     const texts = [files[`./locales/${l}.json`]!(), ...(this.all ? [atDesk[`./desk/locales/${l}.json`]!()] : [])];
+    const sentences = [saidIn[`./said/${l}.json`]?.(), ...(this.all ? [saidAtDesk[`./desk/said/${l}.json`]?.()] : [])];
     for (const some of await Promise.all(texts)) i18next.addResourceBundle(l, "translation", some, true, true);
+    for (const some of await Promise.all(sentences)) if (some) i18next.addResourceBundle(l, "said", some, true, true);
     await i18next.changeLanguage(l);
     this.language = l;
     document.documentElement.lang = l;

@@ -6,18 +6,21 @@ const near = 64; // px: one finger
 let last = { at: -Infinity, x: 0, y: 0, on: null as EventTarget | null };
 let changed = -Infinity;
 
-/** screenChanged is said when other controls are where some were: taps count again 400 ms later. */
+/** screenChanged is said when other controls are where some were: taps count again 400 ms later. Marks tell tests so. */
 export function screenChanged(): void {
   changed = performance.now();
+  performance.clearMarks("screen changed");
+  performance.mark("screen changed");
 }
 
-/** counts says whether a click is meant, and remembers it where it is. */
-export function counts(e: MouseEvent): boolean {
+/** counts says whether a click is meant (none is before from), and remembers where it was. */
+export function counts(e: MouseEvent, from = -Infinity): boolean {
   const at = performance.now();
   const finger = e.detail > 0;
   const same = e.currentTarget === last.on || (finger && Math.hypot(e.clientX - last.x, e.clientY - last.y) < near);
-  const meant = at - changed >= soon && !(same && at - last.at < soon);
-  if (meant) last = { at, x: finger ? e.clientX : -1e6, y: finger ? e.clientY : -1e6, on: e.currentTarget };
+  const meant = at >= from && at - changed >= soon && !(same && at - last.at < soon);
+  if (!meant) performance.mark("tap refused");
+  else last = { at, x: finger ? e.clientX : -1e6, y: finger ? e.clientY : -1e6, on: e.currentTarget };
   return meant;
 }
 

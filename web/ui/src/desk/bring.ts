@@ -1,6 +1,8 @@
 // Music that is brought to the room: files and folders from this tablet, one after the other. What was interrupted goes on
 // where it stopped, also after the page was closed: choose the same files again.
 import { Upload, type DetailedError } from "tus-js-client";
+import type { Uploaded } from "../api.gen";
+import { refusal } from "../said";
 import { base, named as nameOf, type Entry } from "./edit";
 
 export interface Brought { file: File; folder: string; whole?: string } // whole: the folder on the shelf that was brought with all in it
@@ -77,7 +79,7 @@ const waits = [1, 2, 4, 8, 15, 30, 60, 60, 60, 60, 60, 60].map((s) => s * 1000);
 /** reason is what the room says of a failure. */
 export function reason(body: string | undefined): string {
   try {
-    return (JSON.parse(body ?? "") as { reason?: string }).reason ?? "";
+    return refusal(JSON.parse(body ?? ""));
   } catch {
     return "";
   }
@@ -154,7 +156,7 @@ export class Queue {
         onSuccess: ({ lastResponse }) => {
           let there = false, place: string | undefined;
           try {
-            const body = JSON.parse(lastResponse.getBody()) as { file?: string; there?: boolean };
+            const body = JSON.parse(lastResponse.getBody()) as Partial<Uploaded>;
             [there, place] = [body.there === true, body.file];
           } catch {
             // an answer without a body: it was whole already

@@ -1,9 +1,17 @@
-// What is changed of one playlist, until it is saved. It is kept on this tablet: neither another page, a reload nor a lost
-// line lose it.
+// What is changed of one playlist, until it is saved. It is kept on this tablet: neither another screen, a session, a reload nor
+// a lost line lose it, and neither does a number that is not right yet.
 import { changes, rebased, same, withMusic, type Entry, type PhaseEdit, type PlaylistFile, type Problem } from "./edit";
+import type { Fault } from "../api.gen";
+import { refusal } from "../said";
 import { t } from "../texts.svelte";
 
-interface Kept { file: PlaylistFile; phases: PhaseEdit[]; text: string; asText: boolean }
+/** Typed is what was typed into fields, by phase (was) and field, where it is no number that the field takes. */
+type Typed = Record<string, string>;
+interface Kept { file: PlaylistFile; phases: PhaseEdit[]; text: string; asText: boolean; typed?: Typed }
+
+/** limits are the least and most of each number: minutes, dB, minutes. */
+export const limits = { length: [0.02, 1440], level: [-40, 12], fade: [0.02, 1440] } as const;
+export type Field = keyof typeof limits;
 
 const place = (id: string) => `draft ${id}`;
 const copy = (phases: PhaseEdit[]) => phases.map((p) => ({ ...p, music: p.music ?? [] }));
@@ -19,11 +27,21 @@ function kept(id: string): Kept | null {
 /** waits says whether there are unsaved changes of a playlist. */
 export const waits = (id: string) => localStorage.getItem(place(id)) !== null;
 
+const drafts = new Map<string, Draft>();
+
+/** draftOf is the draft of a playlist: the same one as long as the page lives. */
+export function draftOf(id: string): Draft {
+  const d = drafts.get(id) ?? new Draft(id);
+  drafts.set(id, d);
+  return d;
+}
+
 export class Draft {
   file = $state.raw<PlaylistFile | null>(null);
   phases = $state.raw<PhaseEdit[]>([]);
   text = $state("");
   asText = $state(false);
+  typed = $state.raw<Typed>({});
   problems = $state.raw<Problem[]>([]);
   says = $state("");
   /** found is false where the playlist is not a file. */
@@ -33,7 +51,8 @@ export class Draft {
   /** dropped is what was discarded and can be had back. */
   dropped = $state.raw<Kept | null>(null);
   saving = $state(false);
-  dirty = $derived(this.file !== null && (this.asText ? this.text !== this.file.text : !same(this.file.phases, this.phases)));
+  mistyped = $derived(Object.keys(this.typed).length > 0);
+  dirty = $derived(this.file !== null && (this.asText ? this.text !== this.file.text : this.mistyped || !same(this.file.phases, this.phases)));
 
   readonly path: string;
 
@@ -52,7 +71,7 @@ export class Draft {
   }
 
   private refused(body: unknown): void {
-    this.says = (body as { reason?: string }).reason ?? "";
+    this.says = refusal(body);
   }
 
   /** load reads the file, and takes up the changes that were kept. */
@@ -109,15 +128,16 @@ export class Draft {
     this.text = file.text;
     this.problems = file.problems;
     this.theirs = null;
+    this.typed = {};
     this.asText = asText || file.phases.length === 0;
   }
 
   private put(k: Kept): void {
-    [this.file, this.phases, this.text, this.asText] = [k.file, k.phases, k.text, k.asText];
+    [this.file, this.phases, this.text, this.asText, this.typed] = [k.file, k.phases, k.text, k.asText, k.typed ?? {}];
   }
 
   private now(): Kept {
-    return { file: this.file!, phases: this.phases, text: this.text, asText: this.asText };
+    return { file: this.file!, phases: this.phases, text: this.text, asText: this.asText, typed: this.typed };
   }
 
   /** keep writes the changes down on this tablet. */
@@ -136,6 +156,31 @@ export class Draft {
     this.says = "";
     this.dropped = null;
     this.phases = this.phases.map((p, i) => (i === k ? { ...p, ...change } : p));
+  }
+
+  /** type takes what was typed into a field, with a comma or a point; what is no number for it waits as it is. */
+  type(k: number, field: Field, text: string): void {
+    const n = text.trim() === "" ? NaN : Number(text.trim().replace(",", ".").replace("−", "-"));
+    const [least, most] = limits[field];
+    const at = `${this.phases[k]!.was} ${field}`;
+    const { [at]: _, ...others } = this.typed;
+    if (!(n >= least && n <= most)) {
+      this.typed = { ...others, [at]: text };
+      this.says = this.asks() ?? "";
+      return;
+    }
+    this.typed = others;
+    const ms = Math.round(n * 60) * 1000;
+    this.set(k, field === "level" ? { level_db: n } : field === "length" ? { length_ms: ms } : { fade_ms: ms });
+    this.says = this.asks() ?? "";
+  }
+
+  /** asks is what a field that was not typed right needs. */
+  private asks(): string | undefined {
+    const [at] = Object.keys(this.typed);
+    const [was, field] = (at ?? "").split(" ") as [string, Field];
+    const [least, most] = limits[field] ?? [];
+    return at && t("edit.number", { phase: this.phases.find((p) => p.was === Number(was))?.name ?? "", field: t(`edit.${field}`), least: least!, most: most! });
   }
 
   /** use adds music to a phase, or puts it in the place of all that it has. */
@@ -164,11 +209,12 @@ export class Draft {
   mine(): void {
     const now = this.theirs;
     if (!now || !this.file) return;
+    if (!this.asText && now.phases.length === 0) return; // nothing to put them on
     this.theirs = null;
     this.problems = now.problems;
-    if (this.asText || now.phases.length === 0) {
+    if (this.asText) {
       this.file = now;
-      this.says = this.asText ? t("edit.onTop") : "";
+      this.says = t("edit.onTop");
       return;
     }
     const { phases, lost } = rebased(this.file.phases, this.phases, now.phases);
@@ -187,7 +233,8 @@ export class Draft {
   }
 
   async save(): Promise<void> {
-    if (this.file) await this.write(this.asText ? { text: this.text } : { phases: changes(this.file.phases, this.phases) }, t("edit.saved"), this.asText);
+    if (!this.asText && this.mistyped) this.says = this.asks()!;
+    else if (this.file) await this.write(this.asText ? { text: this.text } : { phases: changes(this.file.phases, this.phases) }, t("edit.saved"), this.asText);
   }
 
   /** restore makes an earlier version the file. What it replaces is the latest version then. */
@@ -199,13 +246,21 @@ export class Draft {
     this.says = "";
     this.dropped = null;
     this.saving = true;
+    const sent = this.now();
     const r = await this.ask("PUT", "/file", { revision: this.file!.revision, ...what });
     this.saving = false;
+    const now = this.now();
     if (!r) return false;
-    const body = r.body as { field?: string; problems?: Problem[] };
+    const body = r.body as Partial<Fault & PlaylistFile>;
     if (r.ok) {
-      this.take(r.body as PlaylistFile, asText);
+      const file = r.body as PlaylistFile;
+      this.take(file, asText);
       this.says = says;
+      // What was changed while it was being saved is not saved yet.
+      if (now.text !== sent.text) this.text = now.text;
+      if (now.phases !== sent.phases) this.phases = rebased(sent.phases, now.phases, file.phases).phases;
+      this.typed = now.typed ?? {};
+      this.keep();
     } else if (body.problems) {
       this.problems = body.problems;
       this.says = t("edit.notSaved");

@@ -1,14 +1,13 @@
 // A playlist's file on the page: what was read, what is to be otherwise, and what is sent.
+import type { File, FilePhase, FileProblem, MusicEntry, PhaseEdit as Change } from "../api.gen";
 import { signed } from "../format";
 
 /** Entry is one entry of a phase's music: one that the file has (was), or a new file, bed or silence. */
-export interface Entry { was?: number; file?: string; bed?: string; silence?: boolean; title?: string; tracks?: number; length_ms?: number; problem?: string; from_ms?: number; to_ms?: number }
-export interface PhaseEdit { was: number; name: string; stage: string; length_ms: number; level_db: number; scene?: string; fade_ms?: number; music?: Entry[] }
-export interface Problem { file: string; line?: number; col?: number; source?: string; severity: "error" | "warning"; says: string; write?: string }
-export interface PlaylistFile { file: string; revision: string; text: string; bed?: string; phases: PhaseEdit[]; problems: Problem[] }
-export interface Version { number: number; ago_ms: number; revision: string; phases: number; length_ms: number; file?: PlaylistFile; diff?: string }
-
-type Change = Partial<Omit<PhaseEdit, "music">> & { music?: Entry[] };
+export type Entry = MusicEntry;
+export type PhaseEdit = FilePhase;
+export type Problem = FileProblem;
+export type PlaylistFile = File;
+export type { Version } from "../api.gen";
 
 const stages = ["preparation", "administration", "integration"];
 
@@ -132,14 +131,4 @@ export function span(ms: number): string {
   const s = Math.round(ms / 1000), h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
   if (h) return m || s % 60 ? `${h} h ${String(m).padStart(2, "0")} min` + (s % 60 ? ` ${s % 60} s` : "") : `${h} h`;
   return [m ? `${m} min` : "", s % 60 || !m ? `${s % 60} s` : ""].filter(Boolean).join(" ");
-}
-
-/** ago is how long ago something was, in words of a language; just is what is said of the last minute. */
-export function ago(ms: number, language: string, just: string, now = Date.now()): string {
-  const say = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
-  if (ms < 60_000) return just;
-  if (ms < 3_600_000) return say.format(-Math.floor(ms / 60_000), "minute");
-  const midnight = (at: number) => new Date(at).setHours(0, 0, 0, 0);
-  const days = Math.round((midnight(now) - midnight(now - ms)) / 86_400_000);
-  return days ? say.format(-days, "day") : say.format(-Math.floor(ms / 3_600_000), "hour");
 }

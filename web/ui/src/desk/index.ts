@@ -2,5 +2,6 @@
 import { words } from "../texts.svelte";
 export { default as music } from "./Music.svelte";
 export { default as room } from "./Room.svelte";
+export { default as walk } from "../setup/Walk.svelte";
 
 await words.desk();

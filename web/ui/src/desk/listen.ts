@@ -1,4 +1,6 @@
 // Sound on the tablet itself: what the room sends as WAV is decoded and played. One thing at a time.
+import { refusal } from "../said";
+
 let context: AudioContext | undefined;
 let playing: AudioBufferSourceNode | undefined;
 let asked: AbortController | undefined;
@@ -17,7 +19,7 @@ export async function hear(path: string, begins: (ms: number) => void): Promise<
   const mine = (asked = new AbortController());
   try {
     const r = await fetch(path, { cache: "no-store", signal: mine.signal });
-    if (!r.ok) throw new Unheard(r.status, ((await r.json().catch(() => ({}))) as { reason?: string }).reason ?? "");
+    if (!r.ok) throw new Unheard(r.status, refusal(await r.json().catch(() => ({}))));
     const sound = await context.decodeAudioData(await r.arrayBuffer());
     if (mine.signal.aborted) return false;
     const source = context.createBufferSource();

@@ -1,20 +1,10 @@
 // A playlist's arc as it is foreseen, drawn: what GET /api/v1/playlists/{id}/arc tells, as lines and boxes of a picture that
 // is 1000 wide. Times are ms of the session.
 
-export interface ArcPhase { name: string; stage: string; start_ms: number; end_ms: number; plan_ms: number; flex_ms: number; until?: string; target: number; silence?: boolean }
-export interface ArcClip { id: string; title: string; artist?: string; phase: number; start_ms: number; end_ms: number; fade_in_ms: number; fade_out_ms: number; gain: number; bed?: string; cover?: string; cut?: boolean }
-export interface ArcLight { role: string; points: { at_ms: number; level: number; color: string }[] }
-export interface Join { from_ms: number; to_ms: number }
-export interface ArcView {
-  playlist: string;
-  name: string;
-  end_ms: number;
-  phases: ArcPhase[];
-  clips: ArcClip[];
-  joins: Join[];
-  loudness: { step_ms: number; short_term: number[]; momentary: number[] };
-  lights: ArcLight[];
-}
+import type { Arc, ArcClip, ArcLight } from "../api.gen";
+
+export type { ArcClip, ArcLight, ArcPhase, ArcJoin as Join } from "../api.gen";
+export type ArcView = Arc;
 
 const n = (v: number) => +v.toFixed(1);
 const x = (ms: number, of: number) => n((ms / Math.max(1, of)) * 1000);

@@ -1,0 +1,37 @@
+/** settled waits until a tap counts: 400 ms after the tap before it and after the screen last changed, however slow the computer is. */
+export async function settled(page) {
+  await page.waitForTimeout(420);
+  const wait = () => page.evaluate(() => 410 - performance.now() + (performance.getEntriesByName("screen changed").at(-1)?.startTime ?? -1000));
+  for (let ms = await wait(); ms > 0; ms = await wait()) await page.waitForTimeout(ms);
+}
+
+/**
+ * tapped taps a control as a person does: again, where the page took the finger for one that bounced or was on its way
+ * when the screen changed. A control that never takes a tap is a fault.
+ */
+export async function tapped(control) {
+  const page = control.page();
+  const refused = () => page.evaluate(() => performance.getEntriesByName("tap refused").length);
+  for (let tries = 0; tries < 5; tries++) {
+    const before = await refused();
+    await control.click();
+    if ((await refused().catch(() => 0)) <= before) return; // a page that is left has no marks
+    await settled(page);
+  }
+  throw new Error(`${control} refused five taps`);
+}
+
+/** speak has the page in another language. */
+export async function speak(page, language) {
+  await page.evaluate((l) => {
+    localStorage.setItem("lang", l);
+    dispatchEvent(new Event("languagechange"));
+  }, language);
+  await page.locator(`html[lang=${language}]`).waitFor();
+}
+
+/** resize waits until a frame was drawn in the new size: what measures itself does so then. */
+export async function resize(page, width, height) {
+  await page.setViewportSize({ width, height });
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+}
