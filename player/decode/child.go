@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -76,6 +77,7 @@ type child struct {
 	cmd    *exec.Cmd
 	name   string        // of the decoder, for errors
 	first  time.Duration // how long it may take to the first frame
+	next   time.Duration // and from one read to the next
 	out    *os.File
 	said   tail
 	exited chan struct{} // closed when the child has ended
@@ -191,7 +193,7 @@ func (r *reviving) read(dst [][2]float32) (int, error) {
 // whole says whether all that the file promises has come. ffmpeg ends well where a file is cut off, and grumbles about what
 // may follow a whole one.
 func (r *reviving) whole(said string) error {
-	info, err := probe(r.ctx, r.path, tools().ffprobe, r.opt.Background)
+	info, err := probe(r.ctx, r.path, tools().ffprobe, r.opt)
 	late := 150 * time.Millisecond // an mp3's encoder fills up its last frames
 	if info.Exact {
 		late = 50 * time.Millisecond
@@ -213,9 +215,10 @@ func (r *reviving) whole(said string) error {
 // startDecoder starts a child at a frame of the file: skip frames come before it.
 func startDecoder(path string, opt Options, frame int64) (c *child, skip int64, err error) {
 	seconds, skip := seekPlan(frame, opt.Rate)
-	c = &child{name: "ffmpeg", first: stallTimeout, buf: make([]byte, 256<<10), exited: make(chan struct{})}
+	stall := opt.patience(cmp.Or(opt.stall, stallTimeout))
+	c = &child{name: "ffmpeg", first: stall, next: stall, buf: make([]byte, 256<<10), exited: make(chan struct{})}
 	if opt.own() {
-		c.name, c.first = "roomd decode", openTimeout // it may have to decode all that is before
+		c.name, c.first = "roomd decode", opt.patience(openTimeout) // it may have to decode all that is before
 		c.cmd, err = selfCommand("--rate", strconv.Itoa(opt.Rate), "--from", strconv.FormatInt(seconds, 10), "--", path)
 	} else {
 		c.cmd, err = selfCommand(append([]string{"--run", tools().ffmpeg, "--", path}, ffmpegArgs(tools().soxr, path, opt.Rate, seconds)...)...)
@@ -284,7 +287,7 @@ func (c *child) read(dst [][2]float32) (int, error) {
 				return 0, c.why(err)
 			}
 		}
-		c.first = stallTimeout
+		c.first = c.next
 	}
 	n := min(len(dst), (c.hi-c.lo)/frameSize)
 	for i := range dst[:n] {
@@ -307,7 +310,7 @@ func (c *child) why(err error) error {
 	select {
 	case <-c.exited:
 		exit = c.exit
-	case <-time.After(2 * time.Second):
+	case <-time.After(c.next):
 	}
 	if exit == nil {
 		return io.EOF

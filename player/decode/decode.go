@@ -24,12 +24,13 @@ type Options struct {
 	Rate int
 	// From is the place in the file of the first frame handed out, 0 or more. It is rounded to a frame at Rate.
 	From time.Duration
-	// Background has the decoder's child give way to everything else: nobody listens.
+	// Background has the decoder's child give way to everything else, and has it waited for: nobody listens.
 	Background bool
 	// Ahead is how much is decoded ahead at most; 0 means 4 s.
 	Ahead time.Duration
 
 	native bool          // roomd decode even where ffmpeg is installed
+	stall  time.Duration // in place of stallTimeout; 0: that. Tests do not wait so long
 	unread time.Duration // how long a stream that nobody reads keeps its child; 0: 20 s. Tests do not wait so long
 }
 
@@ -49,6 +50,17 @@ var (
 
 // openTimeout bounds how long the first frames of a file may take: a disk that sleeps, a seek in a long file.
 const openTimeout = 10 * time.Second
+
+// unhurried is how many times as long a child in the background may take: on a computer that is busy with other things it gets a
+// few hundredths of a processor, and what it gives late is right all the same.
+const unhurried = 12
+
+func (o Options) patience(d time.Duration) time.Duration {
+	if o.Background {
+		return unhurried * d
+	}
+	return d
+}
 
 // Open starts to decode a file and returns when its first frames are there. ctx bounds the opening alone: the stream
 // lives until it is closed, and its caller must close it. The error is one of fs.ErrNotExist, fs.ErrPermission,
@@ -83,7 +95,7 @@ func open(ctx context.Context, path string, opt Options) (*Stream, error) {
 		return nil, err
 	}
 	s := newStream(src, opt, maxLength)
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, opt.patience(openTimeout))
 	defer cancel()
 	if err := s.prime(ctx); err != nil {
 		s.Close()

@@ -308,7 +308,7 @@ func TestDecodersSeek(t *testing.T) {
 func probeWay(t testing.TB, path string, native bool) (Info, error) {
 	t.Helper()
 	if native {
-		return probe(t.Context(), path, "", false)
+		return probe(t.Context(), path, "", Options{})
 	}
 	return Probe(t.Context(), path)
 }

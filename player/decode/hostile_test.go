@@ -161,6 +161,30 @@ func TestAChildThatDiesIsStartedAgain(t *testing.T) {
 	}
 }
 
+// TestAStarvedChildIsWaitedFor stops a child for longer than a session would wait: where nobody listens it is waited for.
+func TestAStarvedChildIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.wav")
+	ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=60:a=0.3:seed=1:r=48000,aformat=channel_layouts=stereo", path)
+	const stall = time.Second
+	s, err := Open(t.Context(), path, Options{Rate: 48000, Ahead: 500 * time.Millisecond, Background: true, stall: stall})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	child := s.src.(*reviving).running()
+	if err := child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(2*stall, func() { _ = child.cmd.Process.Signal(syscall.SIGCONT) })
+	if n := drain(s); n != 60*48000 || s.Err() != nil {
+		t.Errorf("%d frames and %v", n, s.Err())
+	}
+	if s.src.(*reviving).running() != child {
+		t.Error("another child goes on")
+	}
+}
+
 // TestADecoderCostsItsFileOnly has roomd decode meet what its decoders are known for: it ends soon, with an error, and within
 // its memory.
 func TestADecoderCostsItsFileOnly(t *testing.T) {

@@ -54,14 +54,14 @@ type Info struct {
 
 // Probe reads a file's headers and tags, in a child: ffprobe where it is installed. Its errors are those of Open.
 func Probe(ctx context.Context, path string) (Info, error) {
-	info, err := probe(ctx, path, tools().ffprobe, false)
+	info, err := probe(ctx, path, tools().ffprobe, Options{})
 	if err != nil {
 		return Info{}, fmt.Errorf("probe %s: %w", path, err)
 	}
 	return info, nil
 }
 
-func probe(ctx context.Context, path, ffprobe string, background bool) (info Info, err error) {
+func probe(ctx context.Context, path, ffprobe string, opt Options) (info Info, err error) {
 	size, err := regular(path)
 	if err != nil {
 		return Info{}, err
@@ -69,7 +69,7 @@ func probe(ctx context.Context, path, ffprobe string, background bool) (info Inf
 	if size == 0 {
 		return Info{}, ErrNoSound
 	}
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, opt.patience(openTimeout))
 	defer cancel()
 	cmd, err := selfCommand("--probe", "--ffprobe", ffprobe, "--", path)
 	if err != nil {
@@ -79,7 +79,7 @@ func probe(ctx context.Context, path, ffprobe string, background bool) (info Inf
 	var said tail
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &said, time.Second
 	exited := make(chan error, 1)
-	if err := spawn(cmd, background, func(exit error) { exited <- exit }); err != nil {
+	if err := spawn(cmd, opt.Background, func(exit error) { exited <- exit }); err != nil {
 		return Info{}, err
 	}
 	select {
