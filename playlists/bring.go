@@ -60,66 +60,81 @@ func Belongs(name string) bool {
 // Writing says whether a file of this name was written, not recorded: a list or a playlist.
 func Writing(name string) bool { return Belongs(name) && !isAudio(name) }
 
-// Refusal is why a file is not taken and what to do, in sentences for the therapist.
-type Refusal string
+// Refusal is why something is not brought: the code of the sentence in room/english.json, which says what to do too, and the names and
+// values of its arguments in turn. Err is what only an engineer reads.
+type Refusal struct {
+	Code string
+	Args []any
+	Err  error
+}
 
-func (r Refusal) Error() string { return string(r) }
+func (r *Refusal) Error() string { return fmt.Sprint(r.Code, r.Args, r.Err) }
+func (r *Refusal) Unwrap() error { return r.Err }
 
-func refuse(format string, a ...any) error { return Refusal(fmt.Sprintf(format, a...)) }
+func refuse(code string, args ...any) *Refusal { return &Refusal{Code: code, Args: args} }
+
+func (r *Refusal) because(err error) *Refusal {
+	r.Err = err
+	return r
+}
 
 // Place is where a file of this name goes in a folder below the playlists folder, empty for the playlists folder itself:
-// a path with slashes, below it. The error is a Refusal.
+// a path with slashes, below it. The error is a *Refusal.
 func (s *Shelf) Place(folder, name string) (string, error) {
 	name = norm.NFC.String(name)
-	if err := unfit("file", name); err != nil {
-		return "", err
+	if no := unfit(name); no != nil {
+		return "", no
 	}
 	if !Belongs(name) {
-		if slices.Contains(listEndings, ending(name)) {
-			l := readList(ending(name), nil)
-			return "", refuse("%q is not taken: %s. Do this instead: %s.", name, l.Says, l.Write)
+		if isList(name) {
+			return "", refuse("bring-table", "name", name)
 		}
-		return "", refuse("%q is not music and not a playlist. Bring one of: %s, .yaml, .yml.", name, strings.Join(append(slices.Clone(endings.Music), listEndings...), ", "))
+		return "", refuse("bring-other", "name", name, "endings", strings.Join(append(slices.Clone(endings.Music), listEndings...), ", "))
 	}
 	if folder == "" {
 		return name, nil
 	}
 	parts := strings.Split(norm.NFC.String(folder), "/")
 	if len(parts) > maxFolders {
-		return "", refuse("The folder is more than %d folders deep. Choose one that is less deep.", maxFolders)
+		return "", refuse("bring-deep", "folders", maxFolders)
 	}
 	for _, p := range parts {
-		if err := unfit("folder", p); err != nil {
-			return "", err
+		if no := unfit(p); no != nil {
+			return "", no
 		}
 	}
 	return path.Join(append(parts, name)...), nil
 }
 
-// unfit says what is wrong with one name, which was not written by who wrote roomd.
-func unfit(what, name string) error {
+// unfit says what is wrong with the name of a file or a folder; nil: nothing.
+func unfit(name string) *Refusal {
 	odd := func(c rune) bool {
 		return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) && c != '\u200c' && c != '\u200d'
 	}
 	switch {
 	case strings.TrimSpace(name) == "":
-		return refuse("A %s has no name. Give it one.", what)
+		return refuse("bring-nameless")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, odd):
-		return refuse("The name of the %s %q has characters that can't be seen. Rename it.", what, name)
+		return refuse("bring-unseen", "name", strings.Map(func(c rune) rune {
+			if c == utf8.RuneError || odd(c) {
+				return '\uFFFD'
+			}
+			return c
+		}, name))
 	case len(name) > maxBrought:
-		return refuse("The name of the %s %q is over %d bytes long. Rename it.", what, name, maxBrought)
+		return refuse("bring-long", "name", name, "bytes", maxBrought)
 	case strings.ContainsAny(name, `/\`):
-		return refuse("The name of the %s %q has a slash in it. Rename it.", what, name)
+		return refuse("bring-slash", "name", name)
 	case fold(name) == "room.yaml" || fold(name) == "room.yml":
-		return refuse("%q is the name of the room's own file. Rename the %s.", name, what)
+		return refuse("bring-own", "name", name)
 	case hidden(name) || !filepath.IsLocal(name) || strings.TrimSpace(name) != name:
-		return refuse("The name of the %s %q is one that the room can't use. Begin it with a letter or a digit.", what, name)
+		return refuse("bring-name", "name", name)
 	}
 	return nil
 }
 
 // Fits says whether a file of so many bytes may be written into the playlists folder, and before that into the folder
-// where it waits until it is whole. Neither need be there yet. The error is a Refusal.
+// where it waits until it is whole. Neither need be there yet. The error is a *Refusal.
 func (s *Shelf) Fits(size int64, waits string) error {
 	for _, dir := range []string{s.root, waits} {
 		if err := s.fits(dir, size); err != nil {
@@ -138,7 +153,7 @@ func (s *Shelf) fits(dir string, size int64) error {
 	}
 	free, whole, err := s.free(dir)
 	if err != nil {
-		return refuse("The disk's free space can't be read (%v). Look whether the disk is there.", err)
+		return refuse("bring-disk").because(err)
 	}
 	reserve := min(uint64(keptFree), whole/20)
 	if size < 0 || free < reserve || uint64(size) > free-reserve {
@@ -146,8 +161,7 @@ func (s *Shelf) fits(dir string, size int64) error {
 		if free > reserve {
 			left = free - reserve
 		}
-		return refuse("The room's disk has no space for it: %d MB are needed and %d MB can be used. Delete music that is not played any more, then try again.",
-			(max(size, 0)+1<<20-1)>>20, left>>20)
+		return refuse("bring-space", "needed", (max(size, 0)+1<<20-1)>>20, "left", left>>20)
 	}
 	return nil
 }

@@ -66,8 +66,8 @@ func TestPlace(t *testing.T) {
 	} {
 		if got, err := s.Place(c[0], c[1]); err == nil {
 			t.Errorf("%q in %q is placed at %q", c[1], c[0], got)
-		} else if says := err.Error(); !strings.HasSuffix(says, ".") || !strings.Contains(says, ". ") {
-			t.Errorf("%q in %q: %q does not say what to do", c[1], c[0], says)
+		} else if no := new(Refusal); !errors.As(err, &no) || no.Code == "" {
+			t.Errorf("%q in %q: %v is not a refusal", c[1], c[0], err)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func TestShelveOnAnotherDisk(t *testing.T) {
 	if err := s.Fits(1<<20, filepath.Join(t.TempDir(), "uploads")); err != nil {
 		t.Error(err)
 	}
-	if err := s.Fits(4096<<10-600_000, t.TempDir()); err == nil || !strings.Contains(err.Error(), "4 MB are needed and 3 MB can be used") {
+	if err := s.Fits(4096<<10-600_000, t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "bring-space[needed 4 left 3]") {
 		t.Errorf("what would take the reserve: %v", err)
 	}
 	disk.Fill()
@@ -150,7 +150,7 @@ func TestShelveOnAnotherDisk(t *testing.T) {
 	if _, err := os.Stat(from); err != nil {
 		t.Error("the part is gone though it is nowhere else")
 	}
-	if err := s.Fits(1, t.TempDir()); err == nil || !strings.Contains(err.Error(), "no space") {
+	if err := s.Fits(1, t.TempDir()); err == nil || !strings.HasPrefix(err.Error(), "bring-space") {
 		t.Errorf("a full disk: %v", err)
 	}
 	if err := openShelf(t, t.TempDir()).Fits(1, disk.Dir); err == nil {

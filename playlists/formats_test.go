@@ -242,7 +242,7 @@ func TestListsThatNameNoFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := shelf.Place("", "evening.csv"); err == nil || !strings.Contains(err.Error(), "table") {
+	if _, err := shelf.Place("", "evening.csv"); err == nil || !strings.HasPrefix(err.Error(), "bring-table") {
 		t.Errorf("a CSV that is brought: %v", err)
 	}
 	for _, name := range []string{"a.cue", "a.xspf", "a.wpl", "a.asx", "a.xml", "a.wv", "a.m4b", "a.mka", "a.caf", "a.webm", "a.ape", "a.tta", "a.mpc", "a.dsf"} {

@@ -32,8 +32,8 @@ type Stick struct {
 	Name  string `json:"name"`
 	Files int    `json:"files"` // music, lists and playlists on it
 	Bytes int64  `json:"bytes"` // of these
-	// Says is why it can't be read, in a sentence; empty where it can.
-	Says string `json:"says,omitempty"`
+	// Unread is why it can't be read; nil where it can.
+	Unread *Refusal `json:"-"`
 
 	path string
 }
@@ -57,8 +57,14 @@ type Import struct {
 	Of      int         `json:"of"`
 	Bytes   int64       `json:"bytes"`
 	OfBytes int64       `json:"of_bytes"`
-	Says    string      `json:"says,omitempty"`     // why it ended early
-	LeftOut []string    `json:"left_out,omitempty"` // each file that could not be taken, and why
+	Why     *Refusal    `json:"-"` // it ended early; nil: it did not
+	LeftOut []LeftOut   `json:"-"` // the files that could not be taken
+}
+
+// LeftOut is a file that could not be taken.
+type LeftOut struct {
+	File string
+	Why  *Refusal
 }
 
 // Errors of Start.
@@ -156,7 +162,7 @@ func (s *Sticks) List(ctx context.Context) ([]Stick, error) {
 			cancel()
 			if err != nil {
 				s.log.Warn("a stick can't be read", "stick", st.Name, "err", err)
-				all[i].Says = "It can't be read. Plug it in again, or try another."
+				all[i].Unread = refuse("stick-unread").because(err)
 			}
 			for _, f := range files {
 				all[i].Files++
@@ -225,7 +231,7 @@ func (s *Sticks) Import() *Import {
 }
 
 // Start copies a stick's music into the folder usb/NAME of the playlists folder, in the background. What is there already is
-// left alone, so a copying that was stopped goes on. The error is ErrNoStick, ErrImporting or a Refusal.
+// left alone, so a copying that was stopped goes on. The error is ErrNoStick, ErrImporting or a *Refusal.
 func (s *Sticks) Start(ctx context.Context, id string) error {
 	all, err := s.mounted()
 	if err != nil {
@@ -244,7 +250,7 @@ func (s *Sticks) Start(ctx context.Context, id string) error {
 	defer cancel()
 	files, err := contents(look, st.path)
 	if err != nil {
-		return refuse("The stick can't be read (%v). Plug it in again, or try another.", err)
+		return refuse("stick-unread").because(err)
 	}
 	var sum int64
 	for _, f := range files {
@@ -275,14 +281,14 @@ func (s *Shelf) held(folder string, files []stickFile) (sum int64) {
 	return sum
 }
 
-// Stop ends an import, for a reason that is a sentence. It is false where none runs.
-func (s *Sticks) Stop(reason string) bool {
+// Stop ends an import; code is the sentence that says why. It is false where none runs.
+func (s *Sticks) Stop(code string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current == nil || s.current.State != Importing {
 		return false
 	}
-	s.stop(errors.New(reason))
+	s.stop(refuse(code))
 	return true
 }
 
@@ -293,27 +299,31 @@ func (s *Sticks) copy(ctx context.Context, st Stick, folder string, files []stic
 		defer s.mu.Unlock()
 		f(s.current)
 	}
-	end := func(state ImportState, says string) {
-		change(func(i *Import) { i.State, i.Says = state, says })
+	end := func(state ImportState, why *Refusal) {
+		change(func(i *Import) { i.State, i.Why = state, why })
 		i := s.Import()
 		s.log.Info("a stick was copied", "state", string(state), "files", i.Files, "of", i.Of, "left_out", len(i.LeftOut))
 	}
+	stopped := func() (why *Refusal) {
+		errors.As(context.Cause(ctx), &why)
+		return why
+	}
 	for _, f := range files {
 		if ctx.Err() != nil {
-			end(ImportStopped, context.Cause(ctx).Error())
+			end(ImportStopped, stopped())
 			return
 		}
 		dir, name := path.Split(f.rel)
 		place, err := s.shelf.Place(strings.Trim(path.Join(folder, dir), "/"), name)
-		var no Refusal
+		var no *Refusal
 		if errors.As(err, &no) {
-			change(func(i *Import) { i.leaveOut(f.rel, string(no)) })
+			change(func(i *Import) { i.leaveOut(f.rel, no) })
 			continue
 		}
 		err = s.shelf.Fits(f.size, s.shelf.root)
 		if errors.As(err, &no) {
 			if s.shelf.held(folder, []stickFile{f}) == 0 {
-				end(ImportBrokeOff, string(no))
+				end(ImportBrokeOff, no)
 				return
 			}
 			err = nil
@@ -325,26 +335,26 @@ func (s *Sticks) copy(ctx context.Context, st Stick, folder string, files []stic
 		case err == nil:
 			change(func(i *Import) { i.Files++; i.Bytes += f.size })
 		case ctx.Err() != nil:
-			end(ImportStopped, context.Cause(ctx).Error())
+			end(ImportStopped, stopped())
 			return
 		case !s.there(st) || errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENODEV):
 			s.log.Warn("a stick was pulled out while it was copied", "err", err)
-			end(ImportBrokeOff, "The stick was pulled out. Plug it in again to copy the rest.")
+			end(ImportBrokeOff, refuse("stick-pulled"))
 			return
 		case errors.As(err, &no):
-			end(ImportBrokeOff, string(no))
+			end(ImportBrokeOff, no)
 			return
 		default:
 			s.log.Warn("a file of a stick can't be copied", "err", err)
-			change(func(i *Import) { i.leaveOut(f.rel, "It can't be read.") })
+			change(func(i *Import) { i.leaveOut(f.rel, refuse("bring-unread").because(err)) })
 		}
 	}
-	end(Imported, "")
+	end(Imported, nil)
 }
 
-func (i *Import) leaveOut(file, why string) {
+func (i *Import) leaveOut(file string, why *Refusal) {
 	if len(i.LeftOut) < stickFails {
-		i.LeftOut = append(i.LeftOut, strings.ToValidUTF8(file, "�")+": "+why)
+		i.LeftOut = append(i.LeftOut, LeftOut{strings.ToValidUTF8(file, "�"), why})
 	}
 }
 
@@ -368,7 +378,7 @@ func (s *Shelf) take(ctx context.Context, file, place string) error {
 	whole, err := s.copied(ctx, file)
 	if err != nil {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			return refuse("The room's disk is full. Delete music that is not played any more, then copy the rest.")
+			return refuse("stick-full").because(err)
 		}
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 // described is what each schema of openapi.yaml describes.
 var described = map[string]any{
 	"File": fileView{}, "FileProblem": playlists.Problems{}, "FilePhase": phaseEdit{}, "PhaseEdit": phaseEdit{}, "MusicEntry": entry{}, "Version": versionView{},
-	"Fault": room.Refused{}, "You": you{}, "Device": device{}, "Attempts": attempts{}, "HowToPair": howToPair{}, "Admission": admission{}, "MusicFile": playlists.MusicFile{}, "Stick": playlists.Stick{}, "Import": playlists.Import{},
+	"Fault": room.Refused{}, "You": you{}, "Device": device{}, "Attempts": attempts{}, "HowToPair": howToPair{}, "Admission": admission{}, "MusicFile": playlists.MusicFile{}, "Stick": stick{}, "Import": imported{}, "LeftOut": leftOut{},
 	"Setup": SetupView{}, "SetupSound": SetupSound{}, "SoundDevice": SoundDevice{}, "SetupLights": SetupLights{}, "FoundBroker": FoundBroker{}, "JoinedDevice": JoinedDevice{}, "LightOffer": LightOffer{},
 	"SetupChange": SetupChange{}, "SetupLamp": SetupLamp{}, "SetupPlay": setupPlay{}, "SetupTry": setupTry{}, "SetupJoin": setupJoin{},
 	"Clinic": ClinicView{}, "ClinicJoin": clinicJoin{},

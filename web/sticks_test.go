@@ -23,7 +23,7 @@ func (f *fakeSticks) List(context.Context) ([]playlists.Stick, error) {
 	if f.broken {
 		return nil, errors.New("no mounts")
 	}
-	return []playlists.Stick{{ID: "1", Name: "Music", Files: 2, Bytes: 3, Says: "It can't be read."}}, nil
+	return []playlists.Stick{{ID: "1", Name: "Music", Files: 2, Bytes: 3, Unread: &playlists.Refusal{Code: "stick-unread"}}}, nil
 }
 
 func (f *fakeSticks) Import() *playlists.Import {
@@ -41,25 +41,25 @@ func (f *fakeSticks) Start(_ context.Context, id string) error {
 	defer f.mu.Unlock()
 	switch id {
 	case "1":
-		f.now = &playlists.Import{Stick: "Music", Folder: "usb/Music", State: playlists.Importing, Of: 2, OfBytes: 3, LeftOut: []string{"a.mp3: It can't be read."}}
+		f.now = &playlists.Import{Stick: "Music", Folder: "usb/Music", State: playlists.Importing, Of: 2, OfBytes: 3, LeftOut: []playlists.LeftOut{{File: "a.mp3", Why: &playlists.Refusal{Code: "bring-unread"}}}}
 		return nil
 	case "2":
 		return playlists.ErrNoStick
 	case "3":
 		return playlists.ErrImporting
 	case "4":
-		return playlists.Refusal("The room's disk has no space for it.")
+		return &playlists.Refusal{Code: "bring-space", Args: []any{"needed", 4, "left", 3}}
 	}
 	return errors.New("no mounts")
 }
 
-func (f *fakeSticks) Stop(reason string) bool {
+func (f *fakeSticks) Stop(code string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.now == nil || f.now.State != playlists.Importing {
 		return false
 	}
-	f.now.State, f.now.Says = playlists.ImportStopped, reason
+	f.now.State, f.now.Why = playlists.ImportStopped, &playlists.Refusal{Code: code}
 	return true
 }
 
@@ -78,6 +78,6 @@ func TestASessionStopsTheCopying(t *testing.T) {
 	h.room.rest(false)
 	rig.Eventually(t, 5*time.Second, "it is stopped", func() bool {
 		i := h.sticks.Import()
-		return i.State == playlists.ImportStopped && i.Says == "A session has begun. Copy the rest after it."
+		return i.State == playlists.ImportStopped && i.Why.Code == "stick-session"
 	})
 }

@@ -24,7 +24,7 @@ import (
 	"roomd/room"
 )
 
-// Shelf is where whole files go. The errors of Place and Fits are sentences for the therapist.
+// Shelf is where whole files go. The errors of Place and Fits are of *playlists.Refusal.
 type Shelf interface {
 	// Place is where a file of this name goes in a folder, both as a person or a program gave them.
 	Place(folder, name string) (place string, err error)
@@ -157,13 +157,14 @@ func (p *parts) accept(hook tus.HookEvent) (tus.HTTPResponse, tus.FileInfoChange
 		return tus.HTTPResponse{}, tus.FileInfoChanges{}, refused(status, body)
 	}
 	if _, err := p.s.o.Shelf.Place(u.MetaData["folder"], u.MetaData["filename"]); err != nil {
-		return no(http.StatusUnprocessableEntity, fault{Reason: err.Error()})
+		return no(http.StatusUnprocessableEntity, refusedBy(err))
 	}
 	if u.Size == 0 {
 		return no(http.StatusUnprocessableEntity, room.Refuse("upload-empty"))
 	}
 	if err := p.s.o.Shelf.Fits(u.Size, p.Path); err != nil {
-		return no(http.StatusInsufficientStorage, fault{Reason: err.Error()})
+		p.s.o.Log.Warn("an upload does not fit", "err", err)
+		return no(http.StatusInsufficientStorage, refusedBy(err))
 	}
 	if !p.makeRoom(u.Size, time.Now()) {
 		return no(http.StatusInsufficientStorage, room.Refuse("upload-many"))

@@ -165,7 +165,7 @@ func TestUploadFillsTheDisk(t *testing.T) {
 	h.Server.Close()
 	h.playlists, h.uploads = filepath.Join(disk.Dir, "playlists"), filepath.Join(disk.Dir, "uploads")
 	h.serve(t)
-	if _, status, answer := h.begin(t, "", "a.mp3", 16<<20); status != http.StatusInsufficientStorage || !strings.Contains(answer, "16 MB are needed") {
+	if _, status, answer := h.begin(t, "", "a.mp3", 16<<20); status != http.StatusInsufficientStorage || !strings.Contains(answer, "16 MB needed") {
 		t.Errorf("more than the disk holds: %d %s", status, answer)
 	}
 	want := music(8 << 20)
@@ -180,7 +180,7 @@ func TestUploadFillsTheDisk(t *testing.T) {
 	until(t, "nothing is left behind", func() bool { return len(files(t, h.uploads))+len(files(t, h.playlists)) == 0 })
 	disk.Free()
 	disk.Fill()
-	if _, status, answer := h.begin(t, "", "a.mp3", 1<<20); status != http.StatusInsufficientStorage || !strings.Contains(answer, "no space") {
+	if _, status, answer := h.begin(t, "", "a.mp3", 1<<20); status != http.StatusInsufficientStorage || !strings.Contains(answer, "too little space") {
 		t.Errorf("on a full disk: %d %s", status, answer)
 	}
 	disk.Free()

@@ -985,6 +985,8 @@ export interface components {
             bytes: number;
             /** @description Why it can't be read. */
             says?: string;
+            code?: components["schemas"]["Code"];
+            args?: components["schemas"]["Args"];
         };
         You: {
             name: string;
@@ -1039,8 +1041,17 @@ export interface components {
             of_bytes: number;
             /** @description Why it ended early. */
             says?: string;
-            /** @description Files that could not be taken, each with the reason. */
-            left_out?: string[];
+            code?: components["schemas"]["Code"];
+            args?: components["schemas"]["Args"];
+            /** @description Files that could not be taken. */
+            left_out?: components["schemas"]["LeftOut"][];
+        };
+        LeftOut: {
+            file: string;
+            /** @description Why it could not be taken. */
+            says?: string;
+            code?: components["schemas"]["Code"];
+            args?: components["schemas"]["Args"];
         };
         /** @description Times are session times in milliseconds. */
         Arc: {
@@ -1729,6 +1740,7 @@ export type You = components['schemas']['You'];
 export type Device = components['schemas']['Device'];
 export type Health = components['schemas']['Health'];
 export type Import = components['schemas']['Import'];
+export type LeftOut = components['schemas']['LeftOut'];
 export type Arc = components['schemas']['Arc'];
 export type Ack = components['schemas']['Ack'];
 export type Command = components['schemas']['Command'];
