@@ -70,7 +70,7 @@ type Options struct {
 	Sticks  Sticks
 	Setup   Setup  // nil: the room can't be set up by the page
 	Clinic  Clinic // nil: the room can't join one by the page
-	// Watched is told whether anybody has the page open, and Chosen which playlist may be started next. Neither may wait.
+	// Watched is told whether a therapist has the page open, and Chosen which playlist may be started next. Neither may wait.
 	Watched func(bool)
 	Chosen  func(playlist string)
 	// Lines are the last lines of the log, the oldest first.

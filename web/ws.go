@@ -33,7 +33,8 @@ type hub struct {
 	log  *slog.Logger
 	bye  chan struct{} // closed when roomd ends
 	all  sync.WaitGroup
-	// watched is told when the first socket opens and the last one is gone; nil: nobody asks.
+	// watched is told when the first socket of a therapist opens and the last one is gone; nil: nobody asks. An observer's asks for no
+	// sound: a display on a wall does not keep the sound device.
 	watched func(bool)
 
 	mu      sync.Mutex               // guards the rest
@@ -66,9 +67,7 @@ func (h *hub) enter(who you) (gone chan struct{}, ok bool) {
 	if h.open[who] >= own || h.sum(func(y you) bool { return y.Role == who.Role }) >= all {
 		return nil, false
 	}
-	if h.open[who]++; len(h.open) == 1 && h.open[who] == 1 && h.watched != nil {
-		h.watched(true)
-	}
+	h.add(who, 1)
 	h.all.Add(1)
 	if h.gone[who.Name] == nil {
 		h.gone[who.Name] = make(chan struct{})
@@ -126,15 +125,22 @@ func (h *hub) sum(of func(you) bool) (n int) {
 	return n
 }
 
+// add counts n more sockets of who, and tells watched where that matters. The caller holds mu.
+func (h *hub) add(who you, n int) {
+	therapists := func() bool { return h.sum(func(y you) bool { return y.Role == Therapist }) > 0 }
+	before := therapists()
+	h.open[who] += n
+	if now := therapists(); now != before && h.watched != nil {
+		h.watched(now)
+	}
+}
+
 func (h *hub) leave(who you, why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.open[who]--; h.open[who] == 0 {
+	if h.add(who, -1); h.open[who] == 0 {
 		delete(h.open, who)
 		delete(h.gone, who.Name)
-		if len(h.open) == 0 && h.watched != nil {
-			h.watched(false)
-		}
 	}
 	h.dropped[why.Error()]++
 	h.all.Done()

@@ -302,13 +302,27 @@ func FuzzMessage(f *testing.F) {
 
 var _ Room = (*room.Room)(nil)
 
-// The room is told when the first page opens and when the last one is gone, and which playlist may be started.
+// The room is told when a therapist's first page opens and when the last one is gone, and which playlist may be started. A page
+// that only watches does not count.
 func TestTheRoomKnowsThatSomebodyLooks(t *testing.T) {
 	h := open(t)
 	told := make(chan bool, 10)
 	h.server.hub.watched = func(yes bool) { told <- yes }
 	var chosen []string
 	h.server.o.Chosen = func(id string) { chosen = append(chosen, id) }
+	watches, err := h.tokens.Create(t.Context(), "wall", Observer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wall, _, err := h.dial("Cookie", "roomd="+watches, "Origin", h.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wall.Close()
+	next(t, wall, "snapshot")
+	if len(told) > 0 {
+		t.Error("a page that watches wakes the sound")
+	}
 	a, b := h.tablet(t), h.tablet(t)
 	next(t, b, "snapshot")
 	a.Close()
