@@ -11,11 +11,12 @@ export async function settled(page) {
  */
 export async function tapped(control) {
   const page = control.page();
-  const refused = () => page.evaluate(() => performance.getEntriesByName("tap refused").length);
+  const refused = () => page.evaluate(() => performance.getEntriesByName("tap refused").length).catch(() => 0); // a page that is left has no marks
   for (let tries = 0; tries < 5; tries++) {
+    await control.waitFor();
     const before = await refused();
     await control.click();
-    if ((await refused().catch(() => 0)) <= before) return; // a page that is left has no marks
+    if ((await refused()) <= before) return;
     await settled(page);
   }
   throw new Error(`${control} refused five taps`);

@@ -10,7 +10,7 @@ export const sizes = [[768, 1024], [1024, 768], [1180, 820], [820, 1180], [800, 
 export const pictures = !!process.env.ROOMD_PICTURES;
 export const palettes = ["amber", "red", "neutral"];
 
-let browser;
+let browser; // once it has been started, or is about to
 
 // Text is as wide as on a tablet: without hinting.
 export const options = () => ({
@@ -23,12 +23,12 @@ const shell = "/usr/bin/chromium-headless-shell";
 
 export async function launch() {
   const { executablePath, ...more } = options();
-  browser ??= await chromium.launch({ ...more, executablePath: process.env.CHROMIUM || !existsSync(shell) ? executablePath : shell });
+  browser ??= chromium.launch({ ...more, executablePath: process.env.CHROMIUM || !existsSync(shell) ? executablePath : shell });
   return browser;
 }
 
 export async function close() {
-  await browser?.close();
+  await (await browser)?.close();
   browser = undefined;
 }
 
