@@ -23,17 +23,18 @@ setup:
 
 # First everything that is quick, under the race detector; then, without it, what takes long, only computes or runs roomd as a process
 # of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves). Real sound and real lamps have the processors to themselves; they
-# mostly wait, so they run side by side. check has vetted the tests. SQLite, which is C made into Go and the most there is to
+# mostly wait, so they run side by side. What can't be afforded at every change is rig.OnlyBars: make bars. check has vetted the tests. SQLite, which is C made into Go and the most there is to
 # compile, is not watched for races; what calls it is. All this runs at the priority that roomd gives to decoders nobody waits for: on
 # busy processors they would else get next to nothing, and tests would wait for minutes.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
 RACE := CGO_ENABLED=1 nice -n 10 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
-LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 4
+LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
 
 test: setup check
 	$(RACE) $$(go list ./... | grep -v player/output)
-	$(RACE) ./player/output
-	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
+	$(RACE) ./player/output & output=$$!; \
+		ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights; real=$$?; \
+		wait $$output && exit $$real
 	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
 	$(MAKE) browser
 
@@ -64,15 +65,13 @@ bars: setup
 	for to in windows/amd64 darwin/arm64; do GOOS=$${to%/*} GOARCH=$${to#*/} go build ./... || exit 1; done
 	ROOMD_LONG=1 go test ./cmd/roomd -run Corpus -corpus 30 -steered 30 -v -timeout 60m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
-	ROOMD_BARS=1 go test ./cmd/roomd -run SyncthingLibrary -v -timeout 60m
-	ROOMD_BARS=1 go test ./cmd/roomd -run LargeLibrary -tracks 10000 -v -timeout 120m
+	ROOMD_BARS=1 go test -p 1 -parallel 1 -run "$$(rig/named OnlyBars)" -skip 'Desk|HundredRooms|Flooded|AnyOfSeven' -v -timeout 180m ./...
 	ROOMD_EDITS=100000 go test ./playlists -run EditProperty -v -timeout 60m
 	ROOMD_LONG=1 go test ./cmd/roomd -run 'ErasedSession|RoomsOnOneBroker' -raw 1h -two-rooms 10m -v -timeout 90m
 	ROOMD_LONG=1 go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
 	ROOMD_BARS=1 ROOMD_LONG=1 go test ./room -run TestCourse -rapid.checks=500 -v -timeout 60m
 	go test ./player -run NothingSudden -places 1000 -v -timeout 30m
-	ROOMD_BARS=1 go test ./cmd/roomd -run 'SlowConnections|MemoryIsShort' -v -timeout 30m
-	cd web/e2e && npm ci --silent && ROOMD_BARS=1 node --test scenes.test.js && ROOMD_BARS=1 node --test --test-name-pattern='a thousand rooms|thousand: dark' clinic.test.js
+	cd web/e2e && npm ci --silent && ROOMD_BARS=1 node --test scenes.test.js && ROOMD_BARS=1 node --test --test-name-pattern='a thousand rooms|: dark' clinic.test.js
 
 # The faults of docs/lights.md at their full length: an hour, a line for each figure.
 bars-lights: setup

@@ -104,6 +104,14 @@ func Long(t testing.TB) {
 	}
 }
 
+// OnlyBars is for a test whose length make test can't afford: make bars runs it (ROOMD_BARS=1).
+func OnlyBars(t testing.TB) {
+	t.Helper()
+	if !Whole {
+		t.Skip("takes long: make bars runs it (ROOMD_BARS=1)")
+	}
+}
+
 // Arithmetic is for a test that computes for long and shares nothing: the race detector makes it ten times as long and finds
 // nothing in it.
 func Arithmetic(t testing.TB) {

@@ -63,6 +63,7 @@ func drawCourse(t *rapid.T, most int) stretch {
 
 // TestCourseIsRememberedAsItIs lays a stretch, changes one thing in it, and lays it again: nothing of the first is taken for the second.
 func TestCourseIsRememberedAsItIs(t *testing.T) {
+	rig.Arithmetic(t)
 	rapid.Check(t, func(t *rapid.T) {
 		st := drawCourse(t, 6)
 		changes := []func(*stretch){
@@ -248,9 +249,7 @@ func TestCourseIsAsGoodAsAny(t *testing.T) {
 }
 
 func TestCourseIsAsGoodAsAnyOfSeven(t *testing.T) {
-	if !rig.Whole {
-		t.Skip("takes minutes: make bars runs it (ROOMD_BARS=1)")
-	}
+	rig.OnlyBars(t)
 	compareWithBrute(t, 7)
 }
 
@@ -359,9 +358,7 @@ func poolOf(n int) stretch {
 
 // TestCourseIsFast holds that 50 minutes are laid from 2,000 tracks within the bar.
 func TestCourseIsFast(t *testing.T) {
-	if !rig.Whole {
-		t.Skip("a bar: make bars measures it")
-	}
+	rig.OnlyBars(t)
 	st := poolOf(2000)
 	var took []float64
 	for range 21 {

@@ -337,7 +337,7 @@ func (u upload) WriteChunk(ctx context.Context, offset int64, from io.Reader) (i
 	}
 	if err := u.p.s.o.Shelf.Fits(info.Size-offset, u.p.Path); err != nil {
 		u.p.remove(info.ID)
-		return 0, refused(http.StatusInsufficientStorage, fault{Reason: err.Error()})
+		return 0, refused(http.StatusInsufficientStorage, refusedBy(err))
 	}
 	n, err := u.Upload.WriteChunk(ctx, offset, from)
 	switch {

@@ -15,6 +15,8 @@ import (
 	"roomd/playlists"
 	"roomd/playlists/yamlfile"
 	"roomd/room"
+
+	"roomd/rig"
 )
 
 // TestPlaylistsAreAsDocumented tries every example of docs/playlists.md: each playlist is without a fault in the room that
@@ -154,6 +156,7 @@ func headingID(heading string) string {
 // TestDocsLeadSomewhere holds that each link of the documents leads to a file of the checkout and to a heading in it, and that
 // each file that they name is there.
 func TestDocsLeadSomewhere(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	source := regexp.MustCompile("`((?:cmd|docs|player|playlists|rig|room|web)(?:/[A-Za-z0-9_.@*-]+)+)/?`")
@@ -284,6 +287,7 @@ func blank(text string) string { return strings.Repeat("\n", strings.Count(text,
 
 // TestDocsNameTests holds that each name after -run in the documents is that of a test in one of the packages before it.
 func TestDocsNameTests(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	line := regexp.MustCompile("((?:\\./[a-z/]+ )+)-run '?([^'` ]+)'?")
 	test := regexp.MustCompile(`(?m)^func (Test\w+)\(`)

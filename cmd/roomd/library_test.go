@@ -16,12 +16,12 @@ import (
 	"roomd/room"
 )
 
-var tracks = flag.Int("tracks", 100, "how many tracks TestLargeLibrary has")
+var tracks = flag.Int("tracks", 10_000, "how many tracks TestLargeLibrary has")
 
 // TestLargeLibrary has thousands of tracks in a hundred folders: heard through in the background, known at once at the next
 // start, a change seen soon, in little memory.
 func TestLargeLibrary(t *testing.T) {
-	rig.Long(t)
+	rig.OnlyBars(t)
 	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
 	folders := max(4, *tracks/100)
 	for i := range *tracks {

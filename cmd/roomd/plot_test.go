@@ -318,7 +318,7 @@ func TestArcServed(t *testing.T) {
 // TestPlotOfMany draws many short tracks: each has its number in the picture and its whole name in the list, and what check warns
 // of is drawn where it is.
 func TestPlotOfMany(t *testing.T) {
-	rig.Long(t)
+	rig.OnlyBars(t)
 	t.Parallel()
 	data := t.TempDir()
 	root := filepath.Join(data, "playlists")

@@ -106,7 +106,7 @@ func TestSettingsWithoutARestart(t *testing.T) {
 
 // TestManySettingsLeaveNothing makes a room anew again and again: no file, socket or goroutine of the last one is left.
 func TestManySettingsLeaveNothing(t *testing.T) {
-	rig.Long(t)
+	rig.OnlyBars(t)
 	t.Parallel()
 	broker := rig.Mosquitto(t)
 	card := rig.SoundCard(t, 1)

@@ -297,9 +297,7 @@ func (c *counter) mb() float64 { return float64(c.n.Load()) / 1e6 }
 // TestSyncthingLibrary carries a large library into a room with the settings of docs/clinic.md, through a proxy that counts what comes:
 // copied for the first time, with retagged and moved files, each with the room's Syncthing killed in the middle, and in a session.
 func TestSyncthingLibrary(t *testing.T) {
-	if !rig.Whole {
-		t.Skip("copies 2 GB: make bars runs it (ROOMD_BARS=1)")
-	}
+	rig.OnlyBars(t)
 	const section, files = "## The same playlists in all rooms", 200
 	curator, willow := syncthingPeer(t, "curator"), syncthingPeer(t, "willow")
 	line := newCounter(t, curator.transfers)

@@ -123,6 +123,7 @@ func TestIntensity(t *testing.T) {
 
 // TestPlace: a bed that is entered anywhere sounds as if it had always been there, so that a restart goes on where it was.
 func TestPlace(t *testing.T) {
+	rig.Arithmetic(t)
 	const from = 37*time.Second + 123*time.Millisecond
 	for _, name := range Names {
 		a := open(t, name, 7, 0)

@@ -117,7 +117,7 @@ func BenchmarkResample(b *testing.B) {
 
 // The same of the other way, with ffmpeg's resampler at the setting that is used.
 func TestSweptSineComesOutAloneOfFFmpeg(t *testing.T) {
-	rig.Long(t)
+	rig.OnlyBars(t)
 	rig.Arithmetic(t)
 	t.Parallel()
 	dir := t.TempDir()

@@ -39,14 +39,6 @@ var (
 	cutTime   = flag.Duration("cuts", 2*time.Minute, "how long links are cut at random")
 )
 
-// bars skips a test that only make bench-desk and make faults-desk run.
-func bars(t *testing.T) {
-	t.Helper()
-	if !rig.Whole {
-		t.Skip("takes minutes: make bench-desk and make faults-desk run it (ROOMD_BARS=1)")
-	}
-}
-
 // TestMain runs the tests or, as the child of one, a room alone in its process.
 func TestMain(m *testing.M) {
 	if text := os.Getenv("ROOMD_TEST_ROOM"); text != "" {
@@ -440,7 +432,7 @@ func percentile(all []time.Duration, p float64) float64 {
 
 // TestDeskBars measures what many rooms cost a desk, and how soon two pages show their changes.
 func TestDeskBars(t *testing.T) {
-	bars(t)
+	rig.OnlyBars(t)
 	ids := roomIDs(*manyRooms)
 	h := newHub(t, ids)
 	var mu sync.Mutex
@@ -512,7 +504,7 @@ func barPublish(t *testing.T, what string, slowest, standstill time.Duration) {
 
 // TestDeskKilled kills the desk while all rooms go on, several times.
 func TestDeskKilled(t *testing.T) {
-	bars(t)
+	rig.OnlyBars(t)
 	ids := roomIDs(*manyRooms)
 	h := newHub(t, ids)
 	v := h.view(nil)
@@ -553,7 +545,7 @@ func TestDeskKilled(t *testing.T) {
 
 // TestDeskReconnects has all rooms lose their connection at once, by a proxy.
 func TestDeskReconnects(t *testing.T) {
-	bars(t)
+	rig.OnlyBars(t)
 	ids := roomIDs(*manyRooms)
 	h := newHub(t, ids)
 	v := h.view(nil)
@@ -732,7 +724,7 @@ func (c cable) restore()    { c.set("up") }
 // TestDeskCuts cuts the links of a hundred rooms at random: half of them hang on a cable of their own, which is pulled out, and half
 // on a proxy, which ends their connections or leaves both sockets half open for ever.
 func TestDeskCuts(t *testing.T) {
-	bars(t)
+	rig.OnlyBars(t)
 	ids := roomIDs(100)
 	n := newNetwork(t, len(ids)/2+1)
 	h := newHubIn(t, ids, n.desk(0), "ip", "netns", "exec", n.name)
@@ -824,7 +816,7 @@ func TestDeskCuts(t *testing.T) {
 
 // TestDeskSeesTheDead kills a room's process, freezes another, and takes the network from a third.
 func TestDeskSeesTheDead(t *testing.T) {
-	bars(t)
+	rig.OnlyBars(t)
 	ids := roomIDs(10)
 	h := newHub(t, ids)
 	v := h.view(nil)
@@ -869,7 +861,7 @@ func TestDeskSeesTheDead(t *testing.T) {
 
 // TestDeskWrongClocks has rooms whose own clocks are far off, and which went on while the desk was away, show the right minutes.
 func TestDeskWrongClocks(t *testing.T) {
-	bars(t)
+	rig.OnlyBars(t)
 	ids := roomIDs(5)
 	h := newHub(t, ids)
 	v := h.view(nil)

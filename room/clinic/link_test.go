@@ -311,8 +311,8 @@ func TestLinkDeskGone(t *testing.T) {
 		r.session("preparation", time.Duration(k)*time.Minute)
 		longest = max(longest, time.Since(at))
 	}
-	rig.Eventually(t, 20*time.Second, "a line in the log", func() bool { return strings.Contains(log.text(), "not reached") })
 	r.session("integration", 50*time.Minute)
+	rig.Eventually(t, 20*time.Second, "a line in the log", func() bool { return strings.Contains(log.text(), "not reached") })
 	b.Start()
 	d = newDesk(t, b.URL)
 	rig.Eventually(t, 15*time.Second, "what is true now", func() bool { return d.state(t, "ab12").Stage == "integration" })

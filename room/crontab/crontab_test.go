@@ -7,10 +7,13 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata" // the zones of TestEveryDayOnce
+
+	"roomd/rig"
 )
 
 // Wherever the clocks are changed, and to whatever: a time of day comes once on each day that has one.
 func TestEveryDayOnce(t *testing.T) {
+	rig.Arithmetic(t)
 	r := rand.New(rand.NewPCG(8, 5))
 	for _, zone := range []string{"Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Australia/Lord_Howe", "Africa/Casablanca", "UTC"} {
 		loc, err := time.LoadLocation(zone)

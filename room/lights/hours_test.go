@@ -10,6 +10,7 @@ import (
 
 // A session of three hours, with a lamp that fades both attributes, one that fades only one, and a group.
 func TestThreeHours(t *testing.T) {
+	rig.Arithmetic(t)
 	roles := map[string][]Lamp{"ambient": z2m("a", "b"), "accent": z2m("c")}
 	bulbs := []*bulb{{name: "zigbee2mqtt/a", on: true}, {name: "zigbee2mqtt/b", on: true, ikea: true}, {name: "zigbee2mqtt/c", on: true, ikea: true}}
 	fades := []struct {

@@ -9,6 +9,7 @@ package mqtt
 
 import (
 	"cmp"
+	"context"
 	crand "crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -95,7 +96,8 @@ type Client struct {
 
 	inbox inbox
 	out   chan command
-	wake  chan struct{} // there is something in dirty or unsent
+	wake  chan struct{}      // there is something in dirty or unsent
+	flush chan chan struct{} // what is sent on it is closed once nothing is
 	done  chan struct{}
 	ended sync.WaitGroup
 
@@ -150,7 +152,7 @@ func Dial(o Options) (*Client, error) {
 	c := &Client{
 		log: o.Log, host: u.Host, status: o.Status, boot: o.Boot, was: o.Was, yield: o.Yield,
 		inbox: newInbox(), out: make(chan command, outQueue),
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), flush: make(chan chan struct{}), done: make(chan struct{}),
 		retained: map[string][]byte{}, made: map[string]func() []byte{}, spread: o.Spread,
 	}
 	if c.log == nil {
@@ -402,7 +404,7 @@ func (c *Client) Dropped() map[string]uint64 {
 // Sent counts the retained messages that were handed to a connection.
 func (c *Client) Sent() uint64 { return c.sent.Load() }
 
-// Close says goodbye: the status becomes offline and the connection ends. It takes half a second at most.
+// Close says goodbye: what is retained is sent, the status becomes offline, and the connection ends. It takes half a second at most.
 func (c *Client) Close() {
 	c.renaming.Lock()
 	defer c.renaming.Unlock()
@@ -419,8 +421,24 @@ func (c *Client) Close() {
 	}
 	conn, topic, offline := c.paho, c.status, c.says("offline")
 	c.mu.Unlock()
-	if c.Open() && topic != "" {
-		conn.Publish(topic, 1, true, offline).WaitTimeout(250 * time.Millisecond)
+	if c.Open() {
+		ctx, stop := context.WithTimeout(context.Background(), 250*time.Millisecond)
+		defer stop()
+		sent := make(chan struct{})
+		select {
+		case c.flush <- sent:
+			select {
+			case <-sent:
+			case <-ctx.Done():
+			}
+		case <-ctx.Done(): // a broker that takes nothing holds up the writer
+		}
+		if topic != "" {
+			select {
+			case <-conn.Publish(topic, 1, true, offline).Done():
+			case <-ctx.Done():
+			}
+		}
 	}
 	conn.Disconnect(250)
 	c.open.Store(false)
@@ -448,6 +466,9 @@ func (c *Client) write() {
 			return
 		case <-c.wake:
 			c.catchUp()
+		case sent := <-c.flush:
+			c.catchUp()
+			close(sent)
 		case m := <-c.out:
 			if time.Since(m.at) > commandAge || !c.Open() {
 				c.stale.Add(1)

@@ -382,9 +382,28 @@ func TestRetainMade(t *testing.T) {
 	rig.Eventually(t, 5*time.Second, "a plain value in its place", func() bool { return slices.Contains(got.all("room/state"), "plain") })
 }
 
+// TestWhatIsRetainedIsSentBeforeTheEnd holds that Close leaves nothing unsent: a room that leaves a clinic takes back what it told.
+func TestWhatIsRetainedIsSentBeforeTheEnd(t *testing.T) {
+	b := rig.Mosquitto(t)
+	var got box
+	ear := dial(t, mqtt.Options{Broker: b.URL})
+	ear.Subscribe("room/#", got.put)
+	open(t, ear)
+	for k := range 30 {
+		topic := fmt.Sprintf("room/%d", k)
+		c := dial(t, mqtt.Options{Broker: b.URL})
+		c.Retain(topic, []byte("there"))
+		open(t, c)
+		rig.Eventually(t, 5*time.Second, "it is there", func() bool { return got.count(topic) > 0 })
+		c.Retain(topic, nil)
+		c.Close()
+		rig.Eventually(t, 5*time.Second, topic+" is taken back", func() bool { all := got.all(topic); return strings.HasPrefix(all[len(all)-1], " ") || all[len(all)-1] == "" })
+	}
+}
+
 // TestSpread holds that clients of a dead broker come back at random times, and not too late.
 func TestSpread(t *testing.T) {
-	rig.Long(t)
+	rig.OnlyBars(t)
 	t.Parallel()
 	const clients, tries, spread = 20, 4, 3 * time.Second
 	gaps := make(chan time.Duration, clients*tries)
@@ -427,7 +446,7 @@ func TestSpread(t *testing.T) {
 
 // TestSpreadIsPatient holds that one of many clients waits for a broker that is slow to answer, and does not wait again after that.
 func TestSpreadIsPatient(t *testing.T) {
-	rig.Long(t)
+	rig.OnlyBars(t)
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -260,9 +260,7 @@ func TestRoomsCantTouchEachOther(t *testing.T) { roomsApart(t, 4) }
 
 // TestHundredRoomsCantTouchEachOther is the same with 100 rooms.
 func TestHundredRoomsCantTouchEachOther(t *testing.T) {
-	if !rig.Whole {
-		t.Skip("takes minutes: make faults-desk runs it (ROOMD_BARS=1)")
-	}
+	rig.OnlyBars(t)
 	roomsApart(t, 100)
 }
 

@@ -142,10 +142,11 @@ async function look(t, name, scene) {
     await page.evaluate((p) => (document.documentElement.dataset.palette = p), palette);
     for (const [width, height] of sizes) {
       await resize(page, width, height);
+      assert.deepEqual(await page.evaluate(unfit), [], `${palette} ${width}×${height}`);
+      if (!all && ![sizes[0], sizes[2]].some(([w]) => w === width)) continue; // one upright and one lying give as much light as all
       const { y, blue } = await shoot(`${palette}-${width}x${height}`);
       assert.ok(y <= 1.5, `${palette} ${width}×${height}: ${y.toFixed(2)} % of white`);
       if (palette !== "neutral") assert.ok(blue <= 0.1, `${palette} ${width}×${height}: ${blue.toFixed(2)} % blue`);
-      assert.deepEqual(await page.evaluate(unfit), [], `${palette} ${width}×${height}`);
     }
     await page.evaluate(axe);
     const wrong = await page.evaluate(async () => (await globalThis.axe.run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`));

@@ -31,6 +31,24 @@ export async function speak(page, language) {
   await page.locator(`html[lang=${language}]`).waitFor();
 }
 
+/** flipping watches the clock for 4.2 s: when it showed what, and the longest time for which the computer let the page do nothing, in ms.
+ * Runs in the page. */
+export async function flipping() {
+  const shown = () => document.querySelector(".elapsed")?.textContent, flips = [];
+  let stood = 0, last = performance.now(), was = shown();
+  setInterval(() => {
+    stood = Math.max(stood, performance.now() - last - 20);
+    last = performance.now();
+  }, 20);
+  new MutationObserver(() => {
+    if (shown() === was) return;
+    was = shown();
+    flips.push([performance.timeOrigin + performance.now(), was ?? document.body.innerText]);
+  }).observe(document.body, { subtree: true, characterData: true, childList: true });
+  await new Promise((ok) => setTimeout(ok, 4200));
+  return { flips, stood };
+}
+
 /** resize waits until a frame was drawn in the new size: what measures itself does so then. */
 export async function resize(page, width, height) {
   await page.setViewportSize({ width, height });
