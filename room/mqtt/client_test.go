@@ -397,7 +397,10 @@ func TestWhatIsRetainedIsSentBeforeTheEnd(t *testing.T) {
 		rig.Eventually(t, 5*time.Second, "it is there", func() bool { return got.count(topic) > 0 })
 		c.Retain(topic, nil)
 		c.Close()
-		rig.Eventually(t, 5*time.Second, topic+" is taken back", func() bool { all := got.all(topic); return strings.HasPrefix(all[len(all)-1], " ") || all[len(all)-1] == "" })
+		rig.Eventually(t, 5*time.Second, topic+" is taken back", func() bool {
+			all := got.all(topic)
+			return strings.HasPrefix(all[len(all)-1], " ") || all[len(all)-1] == ""
+		})
 	}
 }
 
