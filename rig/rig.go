@@ -5,6 +5,7 @@
 package rig
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -101,6 +102,15 @@ func Long(t testing.TB) {
 	t.Helper()
 	if os.Getenv("ROOMD_LONG") == "" && !Whole {
 		t.Skip("takes long: make test runs it (ROOMD_LONG=1)")
+	}
+}
+
+// SideBySide has up to eight tests of a package run at a time, unless someone says how many: where they mostly wait, for rooms or decoders
+// that they have started, Go's one for each processor leaves the processors idle. For TestMain.
+func SideBySide() {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
+		_ = given.Value.Set("8")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -37,11 +36,7 @@ func TestMain(m *testing.M) {
 	if binaryDir, err = os.MkdirTemp("", "roomd"); err != nil {
 		panic(err)
 	}
-	// They mostly wait for rooms that they have started: more of them than processors run at a time, unless someone says how many.
-	flag.Parse()
-	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
-		_ = given.Value.Set("8")
-	}
+	rig.SideBySide()
 	code := m.Run()
 	os.RemoveAll(binaryDir)
 	os.Exit(code)

@@ -140,7 +140,7 @@ func (d *daemon) openFiles() int {
 func TestSlowConnections(t *testing.T) {
 	rig.OnlyBars(t)
 	t.Parallel()
-	const each, lasts, again = 10_000, time.Minute, 10*time.Second
+	const each, lasts, again = 10_000, time.Minute, 10 * time.Second
 	card := rig.SoundCard(t, 1)
 	private := fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t))
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": fmt.Sprintf("audio: {output: alsa}\nhttps: {listen: %q}\n", private), "playlists/tone.yaml": `name: Tone

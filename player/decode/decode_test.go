@@ -27,7 +27,7 @@ var dir string
 func TestMain(m *testing.M) {
 	Child()
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each child of a test with -race takes a second to end
-	flag.Parse()
+	rig.SideBySide()
 	var err error
 	if dir, err = os.MkdirTemp("", "decode"); err != nil {
 		panic(err)
