@@ -26,14 +26,14 @@ setup:
 # mostly wait, so they run side by side. What can't be afforded at every change is rig.OnlyBars: make bars. check has vetted the tests. SQLite, which is C made into Go and the most there is to
 # compile, is not watched for races; what calls it is. All this runs at the priority that roomd gives to decoders nobody waits for: on
 # busy processors they would else get next to nothing, and tests would wait for minutes.
-REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
+REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi|LightsSurviveTheDaemon|LightsTested|LightsOfTwoRoles|SetupByThePage|Clinic
 RACE := CGO_ENABLED=1 nice -n 10 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
 
 test: setup check
-	$(RACE) $$(go list ./... | grep -v player/output)
+	$(RACE) -p 4 $$(go list ./... | grep -v player/output)
 	$(RACE) ./player/output & output=$$!; \
-		ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights; real=$$?; \
+		ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -parallel 8 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights; real=$$?; \
 		wait $$output && exit $$real
 	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
 	$(MAKE) browser
