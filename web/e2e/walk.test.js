@@ -381,6 +381,18 @@ test("a room file that somebody broke is shown with its place", async () => {
   await context.close();
 });
 
+test("a room file that somebody breaks while lamps are looked for is shown all the same", async () => {
+  let found;
+  const room = await standing(fresh(), { answer: (at) => at === "/look" && new Promise((ok) => (found = ok)) });
+  const { page, context } = room;
+  await title(page, "Name and language");
+  await eventually("lamps are looked for", () => found);
+  room.is = { ...room.is, problems: [{ part: "room", says: "The room file has an error.", do: "Correct it.", code: "", details: "room.yaml:3:1: unknown key" }] };
+  await page.getByText("room.yaml:3:1").waitFor();
+  found();
+  await context.close();
+});
+
 test("a room that does not answer says so, and the page goes on when it does", async () => {
   const { page, context } = await standing(fresh());
   await title(page, "Name and language");

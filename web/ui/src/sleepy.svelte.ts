@@ -28,6 +28,7 @@ export function sleepy(ms: number) {
       if (e.detail === 0) return; // a keyboard
       e.stopPropagation();
       e.preventDefault();
+      performance.mark("tap refused");
     },
   };
 }

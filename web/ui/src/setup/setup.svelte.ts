@@ -51,9 +51,8 @@ class Setup {
 
   /** load asks how the room is set up; at first it looks around as well, which takes some seconds. */
   async load(): Promise<void> {
-    if (this.busy) return;
     await this.ask("", "GET", "", undefined, answers);
-    if (this.is && !this.looked && !this.locked) await this.look();
+    if (this.is && !this.looked && !this.locked && !this.busy) await this.look();
   }
 
   /** save writes what was changed to the room's file; changed is what comes on top. It returns whether that was done. */
@@ -141,7 +140,8 @@ class Setup {
         }
         const told = r.status === 204 ? null : ((await r.json()) as RoomSetup & Fault);
         this.mute = false;
-        if (r.ok && told && (what || !this.busy)) this.is = told; // beside something that knows more by then, it is old
+        // Beside something that knows more by then it is old, but for what is wrong with the room's file.
+        if (r.ok && told) this.is = what || !this.busy || !this.is ? told : { ...this.is, problems: told.problems, waits: told.waits };
         if (!r.ok) wrong = refusal(told);
         if (told?.code !== "setup-busy" || mine.signal.aborted) break;
         wrong = "";
