@@ -23,9 +23,9 @@ setup:
 
 # First everything that is quick, under the race detector; then, without it, what takes long, only computes or runs roomd as a process
 # of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves). Real sound and real lamps have the processors to themselves; they
-# mostly wait, so they run side by side. What can't be afforded at every change is rig.OnlyBars: make bars. check has vetted the tests. SQLite, which is C made into Go and the most there is to
-# compile, is not watched for races; what calls it is. All this runs at the priority that roomd gives to decoders nobody waits for: on
-# busy processors they would else get next to nothing, and tests would wait for minutes.
+# mostly wait, so they run side by side. check has vetted the tests. SQLite, which is C made into Go and the most there is to compile, is
+# not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars. All but sound and lamps runs at the
+# priority that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi|LightsSurviveTheDaemon|LightsTested|LightsOfTwoRoles|SetupByThePage|Clinic
 RACE := CGO_ENABLED=1 nice -n 10 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
