@@ -54,7 +54,7 @@ func (s *Session) compose(now time.Duration, cut cutting) {
 			x := s.cross(p, now, s.steered())
 			p.End, p.Cut, p.left = min(p.End, now+x), true, true
 			p.fadeOut = min(x, p.End-p.Start)
-			rise = max(rise, x)
+			rise = p.End - now // of the last, which is the one that plays: an older one is in its own ending
 		case p.Phase == s.Current:
 			carry = k // an older one of the same phase is in its crossfade and ends as it was to
 		case p.Phase > s.Current && s.firstRules():

@@ -52,10 +52,12 @@ func (s *Session) steered() *asking {
 	return nil
 }
 
-// first is the piece that was laid first for a, among pieces of one session; nil: none.
+// first is the piece that was laid first for a, among pieces of one session; nil: none. It lies behind the one that played at the tap,
+// as one that was skipped in the same moment does not.
 func (a *asking) first(pieces []placed) *placed {
-	for k := range pieces {
-		if p := &pieces[k]; p.Phase == a.phase && p.Start > a.since && p.ID != a.over {
+	after := slices.IndexFunc(pieces, func(p placed) bool { return p.ID == a.over }) + 1
+	for k := range pieces[after:] {
+		if p := &pieces[after+k]; p.Phase == a.phase && p.Start > a.since {
 			return p
 		}
 	}
