@@ -66,6 +66,7 @@ bars: setup
 	ROOMD_LONG=1 go test ./cmd/roomd -run Corpus -corpus 30 -steered 30 -v -timeout 60m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
 	ROOMD_BARS=1 go test -p 1 -parallel 1 -run "$$(rig/named OnlyBars)" -skip 'Desk|HundredRooms|Flooded|AnyOfSeven' -v -timeout 180m ./...
+	ROOMD_BARS=1 go test ./room -run 'RandomCommands|TestSteering$$|Revise|Change|Notices' -rapid.checks=3000 -v -timeout 60m
 	ROOMD_EDITS=100000 go test ./playlists -run EditProperty -v -timeout 60m
 	ROOMD_LONG=1 go test ./cmd/roomd -run 'ErasedSession|RoomsOnOneBroker' -raw 1h -two-rooms 10m -v -timeout 90m
 	ROOMD_LONG=1 go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
