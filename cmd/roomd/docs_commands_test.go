@@ -138,7 +138,7 @@ func goLine(t *testing.T, words []string) error {
 			}
 		case w == "-bench" && !regexp.MustCompile(`(?m)^func Benchmark\w*`+words[i+1]).MatchString(tests):
 			return fmt.Errorf("no benchmark %s", words[i+1])
-		case strings.HasPrefix(w, "-") && !slices.Contains([]string{"-run", "-bench", "-benchtime", "-timeout", "-v", "-race", "-rapid.checks"}, strings.Split(w, "=")[0]) &&
+		case strings.HasPrefix(w, "-") && !slices.Contains([]string{"-run", "-bench", "-benchtime", "-timeout", "-v", "-race", "-rapid.checks", "-rapid.seed"}, strings.Split(w, "=")[0]) &&
 			!regexp.MustCompile(`flag\.\w+\("`+strings.TrimLeft(w, "-")+`"`).MatchString(tests):
 			return fmt.Errorf("no flag %s in the tests", w)
 		}
