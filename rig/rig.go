@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -72,15 +73,28 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 func (p *Process) Signal(sig syscall.Signal) error { return syscall.Kill(p.Process.Pid, sig) }
 
 // FreePort is a TCP port of the loopback interface that nobody listens on, below those that the system gives out by
-// itself: a port that a restarted process needs again is not taken by another's connection meanwhile.
+// itself: a port that a restarted process needs again is not taken by another's connection meanwhile. No other test gets it until this
+// one has ended, of whatever package: a lock says that it is taken.
 func FreePort(t testing.TB) int {
 	t.Helper()
+	locks := filepath.Join(os.TempDir(), fmt.Sprintf("roomd-ports-%d", os.Getuid()))
+	if err := os.MkdirAll(locks, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for range 100 {
 		port := 20_000 + rand.IntN(12_000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
+		lock, err := os.OpenFile(filepath.Join(locks, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+				l.Close()
+				t.Cleanup(func() { lock.Close() })
+				return port
+			}
+		}
+		lock.Close()
 	}
 	t.Fatal("no port is free")
 	return 0
