@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -77,22 +76,16 @@ func (p *Process) Signal(sig syscall.Signal) error { return syscall.Kill(p.Proce
 // one has ended, of whatever package: a lock says that it is taken.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	locks := filepath.Join(os.TempDir(), fmt.Sprintf("roomd-ports-%d", os.Getuid()))
-	if err := os.MkdirAll(locks, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	for range 100 {
 		port := 20_000 + rand.IntN(12_000)
-		lock, err := os.OpenFile(filepath.Join(locks, strconv.Itoa(port)), os.O_CREATE|os.O_RDWR, 0o600)
+		lock, err := net.Listen("unix", fmt.Sprintf("@roomd-test-port-%d", port)) // no file: it ends with its process
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-				l.Close()
-				t.Cleanup(func() { lock.Close() })
-				return port
-			}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			t.Cleanup(func() { lock.Close() })
+			return port
 		}
 		lock.Close()
 	}
