@@ -133,8 +133,8 @@ test("tries again at once, then less often, but every 2.5 s at least", () => {
     while (Wire.all.length === n) vi.advanceTimersByTime(10);
     times.push(performance.now() - began);
   }
-  expect(times[0]).toBeLessThan(320);
-  expect(Math.max(...times)).toBeLessThan(2510);
+  expect(times[0]).toBeLessThanOrEqual(320); // in steps of 10 ms
+  expect(Math.max(...times)).toBeLessThanOrEqual(2510);
   expect(times.at(-1)).toBeGreaterThan(1400);
 });
 
