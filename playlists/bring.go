@@ -122,7 +122,7 @@ func unfit(name string) *Refusal {
 			return c
 		}, name))
 	case len(name) > maxBrought:
-		return refuse("bring-long", "name", name, "bytes", maxBrought)
+		return refuse("bring-long", "name", name)
 	case strings.ContainsAny(name, `/\`):
 		return refuse("bring-slash", "name", name)
 	case fold(name) == "room.yaml" || fold(name) == "room.yml":

@@ -202,7 +202,7 @@ type courser struct {
 // way is a way to a time: the candidates that led there.
 type way struct {
 	at     time.Duration
-	last   time.Duration // the length of the last piece
+	last   time.Duration // length of the last piece
 	own    bool          // it ended on its own ending
 	item   int           // of the last piece
 	source int           // the candidate; -1: none yet

@@ -516,6 +516,12 @@ func (s *Server) arc(w http.ResponseWriter, r *http.Request) {
 	s.drawing.Lock()
 	defer s.drawing.Unlock()
 	v, err := s.o.Arc(r.Context(), r.PathValue("id"))
+	s.ofPlaylist(w, r, v, err, "arc-failed")
+}
+
+// ofPlaylist answers with v, or says why there is none: 404 for an unknown playlist, 409 where it can't be done now. An error
+// without a reason goes to the log, and the sentence called failed to the page.
+func (s *Server) ofPlaylist(w http.ResponseWriter, r *http.Request, v any, err error, failed string) {
 	var refused *room.Refused
 	switch {
 	case err == nil:
@@ -525,26 +531,15 @@ func (s *Server) arc(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &refused):
 		reply(w, http.StatusConflict, refused)
 	default:
-		s.o.Log.Error("a playlist can't be drawn", "playlist", r.PathValue("id"), "err", err)
-		reply(w, http.StatusInternalServerError, room.Refuse("arc-failed"))
+		s.o.Log.Error("no answer about a playlist", "playlist", r.PathValue("id"), "code", failed, "err", err)
+		reply(w, http.StatusInternalServerError, room.Refuse(failed))
 	}
 }
 
 // preview gives the running session as it would be with another playlist, whose ID has its slashes written %2F.
 func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
 	v, err := s.o.Room.Preview(r.Context(), r.PathValue("id"))
-	var refused *room.Refused
-	switch {
-	case err == nil:
-		reply(w, http.StatusOK, v)
-	case errors.As(err, &refused) && refused.Field != "":
-		reply(w, http.StatusNotFound, refused)
-	case errors.As(err, &refused):
-		reply(w, http.StatusConflict, refused)
-	default:
-		s.o.Log.Error("a change of playlist can't be shown", "playlist", r.PathValue("id"), "err", err)
-		reply(w, http.StatusInternalServerError, room.Refuse("preview-failed"))
-	}
+	s.ofPlaylist(w, r, v, err, "preview-failed")
 }
 
 func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {

@@ -50,7 +50,7 @@ type place struct {
 func openPlace(data string, cfg room.Config, who *topics.Identity, boot string, r *room.Room, lib *library, log *slog.Logger) *place {
 	p := &place{file: clinicIn(data), cfg: cfg, who: who, boot: boot, r: r, lib: lib, log: log}
 	if cfg.Clinic != nil {
-		p.tell(clinic.Options{Broker: cfg.Clinic.Broker, CA: cfg.Clinic.CA, ID: p.ownID(), House: cfg.Clinic.House})
+		p.openLink(clinic.Options{Broker: cfg.Clinic.Broker, CA: cfg.Clinic.CA, ID: p.ownID(), House: cfg.Clinic.House})
 		return p
 	}
 	m, err := clinic.Load(p.file)
@@ -78,11 +78,11 @@ func (p *place) tellDesk(m clinic.Membership) {
 		p.log.Warn("this room has another id since it joined the clinic: its copy has its place there; join the clinic again")
 		return
 	}
-	p.tell(clinic.Options{Broker: m.Address(), Authority: []byte(m.CA), ID: m.ID, House: m.House})
+	p.openLink(clinic.Options{Broker: m.Address(), Authority: []byte(m.CA), ID: m.ID, House: m.House})
 }
 
-// tell opens the link.
-func (p *place) tell(o clinic.Options) {
+// openLink opens the link to the desk.
+func (p *place) openLink(o clinic.Options) {
 	turned := make(chan struct{}, 1)
 	o.Room, o.Boot, o.Was, o.Log = p.r, p.boot, p.who.Was(), p.log
 	o.Library, o.LibraryChanged = p.library, turned

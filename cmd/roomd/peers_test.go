@@ -26,7 +26,7 @@ type taken struct {
 	bytes int     // written
 }
 
-// consumed reads what a process has taken, with its living children and, in time, with those that have ended.
+// consumed reads what a process and its children have used; processor time includes children that have ended.
 func consumed(t testing.TB, pid int) (u taken) {
 	t.Helper()
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux

@@ -21,7 +21,7 @@ import (
 	"roomd/web"
 )
 
-// What follows makes roomSetup a web.Setup: it sets up the room that runs, by the page.
+// roomSetup implements web.Setup for the running room.
 
 // The page tells how far the walk through a fresh room is by a word in this file of the data folder.
 const (

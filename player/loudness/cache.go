@@ -270,7 +270,7 @@ func (c *Cache) Moved(ctx context.Context, path string, among []string) string {
 	return ""
 }
 
-// keepDamaged remembers what was sound of a file, and what was wrong, for now.
+// keepDamaged keeps the analysis of a damaged file's playable part, with the error, in memory until the process ends.
 func (c *Cache) keepDamaged(path string, st os.FileInfo, a Analysis, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

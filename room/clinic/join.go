@@ -47,7 +47,7 @@ func Load(file string) (m Membership, err error) {
 	return m, nil
 }
 
-// Save writes the membership, whole or not at all, so that the room's user alone reads it.
+// Save writes the membership to file atomically, readable by the room's user alone (mode 0600).
 func (m Membership) Save(file string) error {
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
