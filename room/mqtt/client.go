@@ -109,6 +109,7 @@ type Client struct {
 
 	mu       sync.Mutex // guards what follows
 	paho     paho.Client
+	line     int // counts connections
 	status   string
 	unsent   []string                 // filters that the broker has not seen yet
 	retained map[string][]byte        // ours, by topic
@@ -488,15 +489,8 @@ func (c *Client) catchUp() {
 		c.mu.Unlock()
 		return
 	}
-	conn, filters, topics := c.paho, c.unsent, c.dirty
+	conn, line, filters, topics := c.paho, c.line, c.unsent, c.dirty
 	c.unsent, c.dirty = nil, nil
-	values, fresh := make([][]byte, len(topics)), make([]func() []byte, len(topics))
-	for i, t := range topics {
-		values[i], fresh[i] = c.retained[t], c.made[t]
-		if len(values[i]) == 0 && fresh[i] == nil {
-			delete(c.retained, t)
-		}
-	}
 	c.mu.Unlock()
 	if len(filters) > 0 {
 		want := map[string]byte{}
@@ -506,13 +500,29 @@ func (c *Client) catchUp() {
 		token := conn.SubscribeMultiple(want, nil)
 		go c.granted(token)
 	}
-	for i, t := range topics {
-		if fresh[i] != nil {
-			values[i] = fresh[i]()
+	for _, t := range topics {
+		c.mu.Lock()
+		if c.line != line {
+			c.mu.Unlock()
+			return // the new connection gets all of it
+		}
+		// Whoever has asked for it again since gets what is sent now.
+		c.dirty = slices.DeleteFunc(c.dirty, func(d string) bool { return d == t })
+		value, there := c.retained[t]
+		fresh := c.made[t]
+		if len(value) == 0 && fresh == nil {
+			delete(c.retained, t)
+		}
+		c.mu.Unlock()
+		if !there {
+			continue // it is somebody else's by now: Rename
+		}
+		if fresh != nil {
+			value = fresh()
 		}
 		// With QoS 1 paho sends what it holds unanswered once more on each connect, after what is newer; and it writes
 		// to the message while that is being sent. All of it is published anew on each connect anyway.
-		conn.Publish(t, 0, true, values[i])
+		conn.Publish(t, 0, true, value)
 		c.sent.Add(1)
 	}
 }
@@ -570,6 +580,7 @@ func (c *Client) connected() {
 		return
 	}
 	c.tried.Store(0)
+	c.line++
 	c.problem, c.denied, c.withheld = nil, nil, false
 	if c.echo != nil {
 		c.echo.Reset(c.echoWithin())

@@ -404,6 +404,34 @@ func TestWhatIsRetainedIsSentBeforeTheEnd(t *testing.T) {
 	}
 }
 
+// TestWhatIsAskedForWhileItIsSentIsSentOnce holds that a payload that is made when it is sent answers whoever asked for it before: a desk to
+// which a thousand rooms come back gets three messages of each.
+func TestWhatIsAskedForWhileItIsSentIsSentOnce(t *testing.T) {
+	b := rig.Mosquitto(t)
+	var got box
+	ear := dial(t, mqtt.Options{Broker: b.URL})
+	ear.Subscribe("room/#", got.put)
+	open(t, ear)
+	c := dial(t, mqtt.Options{Broker: b.URL})
+	open(t, c)
+	second := func() []byte { return []byte("2") }
+	for k := range 20 {
+		first, last := fmt.Sprintf("room/%d/a", k), fmt.Sprintf("room/%d/b", k)
+		c.RetainMade(first, func() []byte {
+			c.RetainMade(last, second) // while the first one is on its way
+			return []byte("1")
+		})
+		c.RetainMade(last, second)
+	}
+	c.Retain("room/end", []byte("there"))
+	rig.Eventually(t, 5*time.Second, "all is sent", func() bool { return got.count("room/end") > 0 })
+	for k := range 20 {
+		if n := got.count(fmt.Sprintf("room/%d/b", k)); n != 1 {
+			t.Fatalf("room/%d/b was sent %d times", k, n)
+		}
+	}
+}
+
 // TestSpread holds that clients of a dead broker come back at random times, and not too late.
 func TestSpread(t *testing.T) {
 	rig.OnlyBars(t)
