@@ -2,16 +2,12 @@ package web
 
 import (
 	"encoding/json"
-	"maps"
-	"reflect"
-	"slices"
-	"strings"
 	"testing"
 
-	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/gorilla/websocket"
 
 	"roomd/playlists"
+	"roomd/rig"
 	"roomd/room"
 	"roomd/room/doctor"
 )
@@ -39,100 +35,13 @@ var otherwise = map[string]bool{
 	"WrittenNote.device": false, // is in the journal alone
 }
 
-// fields adds what of a struct is in its JSON, by name: whether a field is always there, and its type.
-func fields(of reflect.Type, out map[string]reflect.StructField) map[string]reflect.StructField {
-	for k := range of.NumField() {
-		f := of.Field(k)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case f.Anonymous && name == "":
-			fields(f.Type, out)
-		case name != "" && name != "-":
-			out[name] = f
-		}
-	}
-	return out
-}
-
-// kinds is what JSON may be made of a kind of Go.
-func kind(of reflect.Type) string {
-	switch of.Kind() {
-	case reflect.Pointer:
-		return kind(of.Elem())
-	case reflect.String:
-		return openapi3.TypeString
-	case reflect.Bool:
-		return openapi3.TypeBoolean
-	case reflect.Float64:
-		return openapi3.TypeNumber
-	case reflect.Slice:
-		return openapi3.TypeArray
-	case reflect.Struct, reflect.Map:
-		return openapi3.TypeObject
-	default:
-		return openapi3.TypeInteger
-	}
-}
-
 // TestSchemasAreTheTypes holds each schema of openapi.yaml to the Go type that it describes: the same fields, of the same kind,
 // and required where they are always there. The page's types are made from the schemas.
-func TestSchemasAreTheTypes(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(doc.Components.Schemas)) {
-		s := doc.Components.Schemas[name].Value
-		is, known := described[name]
-		if !known {
-			if s.Type.Is(openapi3.TypeObject) && len(s.Properties) > 1 && !strings.HasSuffix(name, "Message") && name != "TimeQuestion" {
-				t.Errorf("%s: no Go type is named for it in this test", name)
-			}
-			continue
-		}
-		of := reflect.TypeOf(is)
-		if of.Kind() == reflect.Slice {
-			of = of.Elem()
-		}
-		has := fields(of, map[string]reflect.StructField{})
-		for field, f := range has {
-			p := s.Properties[field]
-			if only, differs := otherwise[name+"."+field]; p == nil {
-				if !differs || only {
-					t.Errorf("%s has no %q, which %v has", name, field, of)
-				}
-				continue
-			}
-			always := !strings.Contains(f.Tag.Get("json"), ",omit")
-			if required := slices.Contains(s.Required, field); always != required && name != "FilePhase" {
-				t.Errorf("%s.%s: required is %v, and it is always there: %v", name, field, required, always)
-			}
-			if want := kind(f.Type); p.Value.Type != nil && !p.Value.Type.Is(want) && f.Type.String() != "json.RawMessage" {
-				t.Errorf("%s.%s is %v; it is a %s in JSON", name, field, *p.Value.Type, want)
-			}
-			if p.Value.Nullable != (f.Type.Kind() == reflect.Pointer && always) {
-				t.Errorf("%s.%s: nullable is %v, of a %v", name, field, p.Value.Nullable, f.Type)
-			}
-		}
-		for field := range s.Properties {
-			if _, there := has[field]; !there && !otherwise[name+"."+field] {
-				t.Errorf("%s has %q, which %v does not", name, field, of)
-			}
-		}
-	}
-	for name := range described {
-		if doc.Components.Schemas[name] == nil {
-			t.Errorf("there is no schema %s", name)
-		}
-	}
-}
+func TestSchemasAreTheTypes(t *testing.T) { rig.OpenAPI(t, "openapi.yaml").Types(described, otherwise) }
 
 // TestMessagesAreAsDescribed validates what goes over a websocket, both ways.
 func TestMessagesAreAsDescribed(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	doc := rig.OpenAPI(t, "openapi.yaml")
 	c := open(t).tablet(t)
 	for _, m := range []struct {
 		sent, answer string
@@ -171,31 +80,4 @@ func TestMessagesAreAsDescribed(t *testing.T) {
 	}
 }
 
-// TestOperationsHaveNames holds what programs that make a client from openapi.yaml need: a name for each operation, and one each.
-func TestOperationsHaveNames(t *testing.T) {
-	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(doc.Servers) == 0 {
-		t.Error("there is no server")
-	}
-	names := map[string]string{}
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			here := method + " " + path
-			if there, taken := names[op.OperationID]; op.OperationID == "" || taken {
-				t.Errorf("%s: operationId %q, which %q has too", here, op.OperationID, there)
-			}
-			names[op.OperationID] = here
-		}
-	}
-	// OpenAPI 3.0.3: nullable adds to a type, and means nothing without one.
-	for name, s := range doc.Components.Schemas {
-		for field, p := range s.Value.Properties {
-			if p.Value.Nullable && p.Value.Type == nil {
-				t.Errorf("%s.%s is nullable and has no type", name, field)
-			}
-		}
-	}
-}
+func TestOperationsHaveNames(t *testing.T) { rig.OpenAPI(t, "openapi.yaml").Named() }

@@ -218,11 +218,16 @@ func (c client) do(method, path string, body any) *http.Response {
 			c.h.t.Fatal(err)
 		}
 	}
-	req, err := http.NewRequestWithContext(c.h.t.Context(), method, "https://"+c.h.page+path, &b)
+	return c.send(method, path, "application/json", b.String())
+}
+
+func (c client) send(method, path, kind, body string) *http.Response {
+	c.h.t.Helper()
+	req, err := http.NewRequestWithContext(c.h.t.Context(), method, "https://"+c.h.page+path, strings.NewReader(body))
 	if err != nil {
 		c.h.t.Fatal(err)
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", kind)
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}

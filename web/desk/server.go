@@ -135,20 +135,23 @@ func (s *Server) enrolling(next http.HandlerFunc) http.Handler {
 
 func (s *Server) name() string { return cmp.Or(s.o.Registry.Name(), s.o.Name) }
 
+// about is the desk itself as the page gets it.
+type about struct {
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Boot      string `json:"boot"`
+	Broker    string `json:"broker"` // own, outside
+	Enrolls   bool   `json:"enrolls"`
+	Connected bool   `json:"connected"`
+}
+
 func (s *Server) desk(w http.ResponseWriter, r *http.Request) {
 	e, _, _ := s.rooms.since(^uint64(0))
 	broker := "own"
 	if s.o.Outside {
 		broker = "outside"
 	}
-	web.Reply(w, http.StatusOK, struct {
-		Name      string `json:"name"`
-		Version   string `json:"version"`
-		Boot      string `json:"boot"`
-		Broker    string `json:"broker"`
-		Enrolls   bool   `json:"enrolls"`
-		Connected bool   `json:"connected"`
-	}{s.name(), s.o.Version, s.boot, broker, !s.o.Outside && web.Whose(r.Context()).Role == web.Therapist, e.Connected})
+	web.Reply(w, http.StatusOK, about{s.name(), s.o.Version, s.boot, broker, !s.o.Outside && web.Whose(r.Context()).Role == web.Therapist, e.Connected})
 }
 
 // enter counts a page of a device. It reports whether there is room for one more.
@@ -267,14 +270,23 @@ func (s *Server) offered(host string, code clinic.Code, since time.Time) offered
 	var err error
 	if o.QR, err = web.QRRows(o.Link); err != nil {
 		s.o.Log.Warn("a link can't be drawn", "err", err) // it can be typed
+		o.QR = []string{}
 	}
 	return o
 }
 
+// offering is what an offer is asked for with.
+type offering struct {
+	House string `json:"house,omitempty"`
+}
+
+// used is an offer by which a room has joined.
+type used struct {
+	Joined member `json:"joined"`
+}
+
 func (s *Server) offer(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		House string `json:"house"`
-	}
+	var in offering
 	if !s.Body(w, r, &in) {
 		return
 	}
@@ -288,9 +300,7 @@ func (s *Server) current(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		s.Fail(w, r, http.StatusNotFound, "No code is open. It was cancelled, is too old, or too many wrong codes were tried.")
 	case joined != nil:
-		web.Reply(w, http.StatusOK, struct {
-			Joined *member `json:"joined"`
-		}{joined})
+		web.Reply(w, http.StatusOK, used{*joined})
 	default:
 		web.Reply(w, http.StatusOK, s.offered(r.Host, code, since))
 	}
@@ -312,7 +322,7 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !roomID.MatchString(in.ID) {
-		s.Fail(w, r, http.StatusUnprocessableEntity, "The room's ID is not valid: 1 to 64 letters, digits and hyphens are.")
+		s.Fail(w, r, http.StatusUnprocessableEntity, "The room's ID is not valid: 1 to 64 letters, digits, hyphens and underscores are.")
 		return
 	}
 	if !s.guesses.Allow(r) {

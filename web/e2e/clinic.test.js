@@ -328,7 +328,7 @@ test("a room is added: its code, what became of it, and how to take it back", as
   await page.locator(".code").waitFor();
   assert.deepEqual(d.asked.at(-1), ["POST", "/api/v1/desk/offers", { house: "North" }]);
   assert.equal(await page.locator(".code span:not(.sr)").allInnerTexts().then((g) => g.join(" ")), "7K2M 9QXD 0ABC W3F8 TR5Y HJ6N");
-  await page.getByText("north.local:8443", { exact: true }).waitFor();
+  await page.getByText("north.local:8444", { exact: true }).waitFor();
   await page.getByText(/The code works for (5|4) min/).waitFor();
   assert.equal(await page.locator("svg[role=img]").evaluate((e) => e.getAttribute("viewBox")), "0 0 41 41");
   // The page is opened anew while the code waits.

@@ -1,4 +1,4 @@
-// A desk as its page sees it: the routes of a real one, over a real line, with rooms that a test makes up.
+// A desk as its page sees it: the routes of a real one (web/desk/openapi.yaml), over a real line, with rooms that a test makes up.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
@@ -22,7 +22,7 @@ export async function desk(rooms = [], about = {}) {
     asked: [], // the requests that change something
     lines: new Set(),
   };
-  const say = (line, news) => line.write(`data: ${JSON.stringify({ now_ms: d.now(), connected: d.about.connected, ...news })}\n\n`);
+  const say = (line, news) => line.write(`data: ${JSON.stringify({ now_ms: d.now(), connected: d.about.connected, all: false, rooms: [], gone: [], ...news })}\n\n`);
   const server = createServer(async (req, res) => {
     const path = new URL(req.url, "http://desk").pathname;
     if (d.mute) return;
@@ -42,10 +42,10 @@ export async function desk(rooms = [], about = {}) {
         res.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
         d.lines.add(res);
         res.on("close", () => d.lines.delete(res));
-        return say(res, { all: true, rooms: [...all.values()], gone: [] });
+        return say(res, { all: true, rooms: [...all.values()] });
       }
       if (path === "/api/v1/desk/offers") {
-        d.offer = { code: "7K2M-9QXD-0ABC-W3F8-TR5Y-HJ6N", link: "https://north.local:8443/join#7K2M9QXD0ABCW3F8TR5YHJ6N", qr, ends_ms: d.now() + 300_000, address: "north.local:8443" };
+        d.offer = { code: "7K2M-9QXD-0ABC-W3F8-TR5Y-HJ6N", link: "https://north.local:8444/join#7K2M9QXD0ABCW3F8TR5YHJ6N", qr, now_ms: d.now(), ends_ms: d.now() + 300_000, address: "north.local:8444" };
         d.joined = null;
         return json(200, d.offer);
       }
@@ -93,7 +93,7 @@ export async function desk(rooms = [], about = {}) {
 
 const min = 60_000;
 const current = { revision: "5f3c9a07b1d2", changed_ms: 2000 }, old = { revision: "a81e44c09d70", changed_ms: 1000 };
-const plain = (name, more = {}) => ({ id: name.toLowerCase().replaceAll(" ", "-"), name, house: "", version: "1.4.0", library: current, reached: true, heard: true, stage: "", ends_ms: 0, held: false, ending: false, broken: [], lost_ms: 0, ...more });
+const plain = (name, more = {}) => ({ id: name.toLowerCase().replaceAll(" ", "-"), name, version: "1.4.0", library: current, reached: true, heard: true, broken: [], ...more });
 
 /** clinics are what the page is looked at with. at is the desk's clock. */
 export const clinics = {
@@ -117,7 +117,7 @@ export const clinics = {
     plain("Room 1", { house: "South", library: old }), plain("Room 2", { house: "South", version: "1.3.2" }), plain("Room 10", { house: "South" }),
     plain("Rowan", { house: "North" }),
     plain("The large group room under the roof", { house: "Children’s and adolescents’ outpatient house" }),
-    plain("Yew", { house: "North", reached: false, heard: false, version: "", library: { revision: "", changed_ms: 0 } }),
+    plain("Yew", { house: "North", reached: false, heard: false, version: undefined, library: { revision: "" } }),
   ],
   thousand: (at) => Array.from({ length: 1000 }, (_, i) => plain(`Room ${i + 1}`, {
     house: `House ${1 + (i % 20)}`,

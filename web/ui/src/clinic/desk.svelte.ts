@@ -1,14 +1,12 @@
 // The line to the desk, and the rooms as they came over it.
 import { words } from "../texts.svelte";
 import { within } from "../within";
-import { byName, current, newer, older, order, place, urgency, type News, type Place, type Room } from "./rooms";
+import type { About, News, Room } from "./api.gen";
+import { byName, current, newer, older, order, place, urgency, type Place } from "./rooms";
 
 const checkEvery = 10_000;
 const patience = 5000;
 const tickEvery = 5000; // only minutes are shown
-
-/** About is what the desk says of itself. */
-interface About { name: string; version: string; broker: "own" | "outside"; enrolls: boolean; connected: boolean }
 
 /** Shown is a room on the page: its card changes with it, and no other. */
 export class Shown {
@@ -123,21 +121,21 @@ class Desk {
   private take(news: News): void {
     this.heard = Date.now();
     this.offset = news.now_ms - performance.now();
-    this.connected = news.connected ?? this.connected;
+    this.connected = news.connected;
     this.live = true;
     let names = false, moved = !this.seen;
-    const gone = new Set(news.gone ?? []);
+    const gone = new Set(news.gone);
     if (news.all) {
-      const there = new Set((news.rooms ?? []).map((r) => r.id));
+      const there = new Set(news.rooms.map((r) => r.id));
       for (const id of this.rooms.keys()) if (!there.has(id)) gone.add(id);
     }
     for (const id of gone) names = this.rooms.delete(id) || names;
-    for (const r of news.rooms ?? []) {
+    for (const r of news.rooms) {
       const was = this.rooms.get(r.id);
       if (!was) this.rooms.set(r.id, new Shown(r.id, r));
       const is = newer(was?.room, r);
       names ||= was?.room.name !== r.name || was.room.house !== r.house;
-      moved ||= !was || urgency(was.room, this.now) !== urgency(is, news.now_ms) || was.room.ends_ms !== is.ends_ms || was.room.held !== is.held || was.room.library?.revision !== is.library?.revision;
+      moved ||= !was || urgency(was.room, this.now) !== urgency(is, news.now_ms) || was.room.ends_ms !== is.ends_ms || was.room.held !== is.held || was.room.library.revision !== is.library.revision;
       if (was) was.room = is;
     }
     this.seen = true;

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { byName, current, found, minutesLeft, newer, older, order, place, runs, urgency, type Room } from "./rooms";
+import { byName, current, found, minutesLeft, newer, older, order, place, runs, urgency } from "./rooms";
+import type { Room } from "./api.gen";
 
 const now = 1_000_000, min = 60_000;
-const room = (name: string, more: Partial<Room> = {}): Room => ({ id: name.toLowerCase(), name, reached: true, heard: true, ...more });
+const room = (name: string, more: Partial<Room> = {}): Room => ({ id: name.toLowerCase(), name, reached: true, heard: true, library: { revision: "" }, broken: [], ...more });
 const session = (name: string, left: number, more: Partial<Room> = {}) => room(name, { stage: "administration", ends_ms: now + left * min, ...more });
-const sound = [{ part: "sound", since_ms: now - min }];
+const sound: Room["broken"] = [{ part: "sound", since_ms: now - min }];
 
 /** sorted is the names in the order in which they are shown. */
 function sorted(rooms: Room[]): string[] {

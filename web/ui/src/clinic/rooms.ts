@@ -1,45 +1,15 @@
 // The rooms of a clinic as its desk tells of them, and the order in which they are shown. All times in milliseconds on the desk's clock.
 
-/** Room is one of them, in the words of the desk's feed. */
-export interface Room {
-  id: string;
-  name: string;
-  house?: string;
-  version?: string;
-  library?: { revision?: string; changed_ms?: number };
-  reached?: boolean;
-  /** heard: since the desk's start */
-  heard?: boolean;
-  /** lost_ms is since when it is not reached. */
-  lost_ms?: number;
-  /** stage of its session; none: no session */
-  stage?: string;
-  ends_ms?: number;
-  held?: boolean;
-  ending?: boolean;
-  /** broken are the parts that don't work, the most urgent first. */
-  broken?: { part: string; since_ms: number }[] | null;
-}
-
-/** News is one event of the feed. */
-export interface News {
-  now_ms: number;
-  /** all: these are all rooms */
-  all?: boolean;
-  rooms?: Room[] | null;
-  gone?: string[] | null;
-  /** connected: the desk reaches its broker */
-  connected?: boolean;
-}
+import type { Room } from "./api.gen";
 
 export type Place = "need" | "session" | "free";
 
 const jitter = 2000; // ms: by so much an end moves only because the message came sooner or later
 
 /** runs says whether a session runs in the room, also where it is not reached: it goes on there until its end. */
-export const runs = (r: Room, now: number): boolean => !!r.stage && (!!r.reached || !!r.held || (r.ends_ms ?? 0) > now);
+export const runs = (r: Room, now: number): boolean => !!r.stage && (r.reached || !!r.held || (r.ends_ms ?? 0) > now);
 
-const broken = (r: Room): boolean => !!r.reached && !!r.broken?.length;
+const broken = (r: Room): boolean => r.reached && r.broken.length > 0;
 
 /** urgency is 0 for what needs somebody first; rooms that need nobody come last. */
 export function urgency(r: Room, now: number): number {
@@ -81,7 +51,7 @@ export function current(rooms: Iterable<Room>): string {
   let latest = -Infinity, revision = "";
   const all = new Set<string>();
   for (const { library: l } of rooms) {
-    if (!l?.revision) continue;
+    if (!l.revision) continue;
     all.add(l.revision);
     if ((l.changed_ms ?? 0) > latest) [latest, revision] = [l.changed_ms ?? 0, l.revision];
   }
@@ -89,7 +59,7 @@ export function current(rooms: Iterable<Room>): string {
 }
 
 /** older says whether the room has other playlists than the current ones. */
-export const older = (r: Room, now: string): boolean => !!now && !!r.library?.revision && r.library.revision !== now;
+export const older = (r: Room, now: string): boolean => !!now && !!r.library.revision && r.library.revision !== now;
 
 /** found says whether a room is meant by what was typed: each word begins a word of its name or its house. */
 export function found(r: Room, typed: string): boolean {

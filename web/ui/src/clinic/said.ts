@@ -1,9 +1,8 @@
 // A room's state in words.
 import { about } from "../format";
 import { t, word } from "../texts.svelte";
-import { minutesLeft, runs, type Room } from "./rooms";
-
-const parts = ["sound", "lights", "broker", "playlists", "page", "disk", "clock", "room"] as const;
+import type { Room } from "./api.gen";
+import { minutesLeft, runs } from "./rooms";
 
 /** whole keeps a time on one line. */
 const whole = (s: string): string => s.replaceAll(" ", "\u00a0");
@@ -19,12 +18,7 @@ function lasting(what: string, ms: number): string {
 /** troubles are what somebody should look after, the most urgent first. */
 export function troubles(r: Room, now: number): string[] {
   if (!r.reached) return r.heard ? [lasting(t("broken.lost"), now - (r.lost_ms ?? now))] : [];
-  return (r.broken ?? []).map((b) => lasting(partSays(b.part), now - b.since_ms));
-}
-
-function partSays(name: string): string {
-  const known = parts.find((p) => p === name);
-  return known ? t(`broken.${known}`) : t("broken.other", { name });
+  return r.broken.map((b) => lasting(t(`broken.${b.part}`), now - b.since_ms));
 }
 
 /** state is what goes on in the room, in one or two parts; none where nobody knows. */
