@@ -198,18 +198,18 @@ func (l *Link) watch() {
 			l.publish(Abouts, l.about)
 		case <-again.C:
 			l.mu.Lock()
-			last := l.told
-			if l.reached && l.since.After(last) {
-				last = l.since // it is being told, for it was just reached
+			last := l.since // a desk is told as soon as it is reached
+			if l.told.After(last) {
+				last = l.told
 			}
+			reached := l.reached
 			l.mu.Unlock()
-			ago := time.Since(last)
-			if rest := tellAgain - ago; rest > tellPause {
+			if rest := tellAgain - time.Since(last); reached && rest > tellPause {
 				again.Reset(rest) // it was told meanwhile, by a change or after a reconnect
 				continue
 			}
 			again.Reset(tellAgain)
-			if snap.InSession() {
+			if reached && snap.InSession() {
 				said = gist{}
 			}
 		case <-complain.C:
