@@ -86,7 +86,8 @@ faults: setup
 	ROOMD_LONG=1 go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -parallel $(ROOMS) -timeout 0
 
 # A clinic's desk: DESK_ROOMS rooms with a change a second each and two pages; then the desk killed KILLS times for a minute, links cut at
-# random for CUTS (as root, half of them by the cable), a thousand reconnects at once, wrong clocks. A line for each figure.
+# random for CUTS (as root, half of them by the cable), a thousand reconnects at once, whole rooms and desks with wrong clocks. A line for
+# each figure.
 bench-desk: DESK_ROOMS ?= $(if $(filter command% environment%,$(origin ROOMS)),$(ROOMS),1000)
 bench-desk: setup
 	ROOMD_BARS=1 go test ./room/clinic -run TestDeskBars -rooms $(DESK_ROOMS) -v -timeout 30m
@@ -96,7 +97,7 @@ CUTS ?= 2m
 faults-desk: DESK_ROOMS ?= $(if $(filter command% environment%,$(origin ROOMS)),$(ROOMS),1000)
 faults-desk: setup
 	ROOMD_BARS=1 go test ./room/clinic -run 'TestDesk[^B]' -rooms $(DESK_ROOMS) -desk-kills $(KILLS) -cuts $(CUTS) -v -timeout 0
-	ROOMD_LONG=1 go test ./cmd/roomd -run TestClinicDeskGone -v -timeout 10m
+	ROOMD_LONG=1 ROOMD_BARS=1 go test ./cmd/roomd -run 'TestClinicDeskGone|TestWrongClocks|TestClockIsSet' -v -timeout 20m
 	ROOMD_BARS=1 go test ./web/desk -run HundredRooms -v -timeout 30m
 
 # Sessions of ten minutes on a sound card, one after the other: nothing grows.

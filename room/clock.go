@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"roomd/room/journal"
@@ -58,6 +59,18 @@ func (c *Clock) Anchor() journal.Anchor {
 	since := c.since()
 	return journal.Anchor{BootID: c.boot, Boot: since, Wall: c.wall(), Room: c.room + since - c.start}
 }
+
+// Uptime is a moment that no change of the wall clock moves: boot names this start of the computer, and since is the time since then,
+// suspend included. Where the system names no start, boot is "" and since is the wall clock's Unix time: other processes have to
+// understand it.
+func Uptime() (boot string, since time.Duration) {
+	if boot = thisBoot(); boot == "" {
+		return "", time.Duration(time.Now().UnixNano())
+	}
+	return boot, sinceBoot()
+}
+
+var thisBoot = sync.OnceValue(bootID)
 
 func bootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // admit asks for a code in the name of a token.
@@ -106,7 +105,7 @@ func TestACodeEndsWithItsMaker(t *testing.T) {
 			}
 		},
 		"its time is over": func(t *testing.T, h *house, _ string) {
-			if _, err := h.tokens.exec(t.Context(), "UPDATE pairings SET until = ?", time.Now().Add(-time.Second).Unix()); err != nil {
+			if _, err := h.tokens.exec(t.Context(), "UPDATE pairings SET until = 0"); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -45,7 +45,7 @@ const (
 // Certs are what the page is served with over https: a certificate for the names and addresses that this computer has now,
 // signed by an authority of this room's own, or one of the owner's. The authority is kept, since tablets trust it; it can
 // vouch for this room's names and private addresses alone (RFC 5280, name constraints). The certificate itself is made at each
-// start, before its end, when the computer's addresses change, and when its clock is set.
+// start, before its end, when the computer's addresses change, and when its clock was set.
 type Certs struct {
 	o   CertOptions
 	key *ecdsa.PrivateKey
@@ -327,8 +327,17 @@ func (c *Certs) Run(ctx context.Context) error {
 	}
 }
 
-// GetCertificate is for a tls.Config.
+// GetCertificate is for a tls.Config. Whoever connects first after the clock was set gets a certificate of that time.
 func (c *Certs) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	now := c.o.Now()
+	c.mu.Lock()
+	off := now.Before(c.leaf.Leaf.NotBefore) || now.After(c.leaf.Leaf.NotAfter)
+	c.mu.Unlock()
+	if off {
+		if err := c.Renew(); err != nil {
+			c.o.Log.Error("the certificate can't be renewed", "err", err)
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.own != nil && c.ownWrong.Code == "" {

@@ -50,6 +50,12 @@ func (t *Tokens) Admit(ctx context.Context, token string, private bool, role Rol
 	return t.offer(ctx, "", role, CodeTime, maker[:])
 }
 
+// waits is true in SQL of a pairing whose time is not over: of the wall clock's Unix time, this start of the computer and the seconds
+// since then. A code is typed while a new room's clock is being set, so only a card's goes by the wall clock: see CountFirstCode.
+const waits = "(boot = '' AND until > ? OR boot <> '' AND boot = ? AND until > ?)"
+
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
+
 // offer makes a pairing; maker is the hash of the token of the device that makes it, nil: roomd pair does.
 func (t *Tokens) offer(ctx context.Context, name string, role Role, valid time.Duration, maker []byte) (p Pairing, err error) {
 	if len(t.codes) == 0 {
@@ -65,13 +71,14 @@ func (t *Tokens) offer(ctx context.Context, name string, role Role, valid time.D
 	}
 	p = Pairing{Code: digits, Link: secret(16), Until: time.Now().Add(valid)}
 	link, code := hash(p.Link), t.codes.stored(p.Code)
+	boot, now := t.uptime()
 	_, err = t.db.Write(ctx, func(db *sql.DB) error {
-		if _, err := db.ExecContext(ctx, "DELETE FROM pairings WHERE until <= ? OR maker = ?", time.Now().Unix(), maker); err != nil {
+		if _, err := db.ExecContext(ctx, "DELETE FROM pairings WHERE maker = ? OR NOT "+waits, maker, t.now().Unix(), boot, seconds(now)); err != nil {
 			return err
 		}
-		r, err := db.ExecContext(ctx, `INSERT INTO pairings (link, code, name, role, until, maker) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+		r, err := db.ExecContext(ctx, `INSERT INTO pairings (link, code, name, role, until, maker, boot) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?8
 			WHERE ?6 IS NULL OR (SELECT count(*) FROM pairings WHERE maker IS NOT NULL) < ?7`,
-			link[:], code[:], name, role, p.Until.Unix(), maker, maxAdmitting)
+			link[:], code[:], name, role, seconds(now+valid), maker, maxAdmitting, boot)
 		if err != nil {
 			return err
 		}
@@ -94,7 +101,8 @@ func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string,
 	if isCode(codeOrLink) {
 		which = fmt.Sprintf("code = ? AND wrong < %d", wrongCodes)
 	}
-	h, old, now := t.codes.stored(codeOrLink), hash(replaces), time.Now()
+	h, old, now := t.codes.stored(codeOrLink), hash(replaces), t.now()
+	boot, running := t.uptime()
 	token = secret(32)
 	th := hash(token)
 	_, err = t.db.Write(ctx, func(db *sql.DB) error {
@@ -105,8 +113,8 @@ func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string,
 		defer func() { _ = tx.Rollback() }() // nothing once it is committed
 		// A code that a device made ends with that device's token.
 		var maker []byte
-		err = tx.QueryRowContext(ctx, "DELETE FROM pairings WHERE until > ? AND "+which+" AND (maker IS NULL OR maker IN (SELECT hash FROM tokens WHERE role = ?)) RETURNING name, role, maker",
-			now.Unix(), h[:], Therapist).Scan(&is.Name, &is.Role, &maker)
+		err = tx.QueryRowContext(ctx, "DELETE FROM pairings WHERE "+waits+" AND "+which+" AND (maker IS NULL OR maker IN (SELECT hash FROM tokens WHERE role = ?)) RETURNING name, role, maker",
+			now.Unix(), boot, seconds(running), h[:], Therapist).Scan(&is.Name, &is.Role, &maker)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoPairing
 		}

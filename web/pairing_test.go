@@ -338,3 +338,47 @@ func TestADeviceCanBeNamed(t *testing.T) {
 		}
 	}
 }
+
+// TestClockIsSetWhileACodeWaits sets the wall clock, by years and both ways, between a code's making and its use: it works for as long as it
+// says, and no longer. A restart of the computer ends it.
+func TestClockIsSetWhileACodeWaits(t *testing.T) {
+	for _, leap := range []time.Duration{56 * 365 * 24 * time.Hour, time.Hour, -time.Hour, -56 * 365 * 24 * time.Hour} {
+		for name, x := range map[string]struct {
+			passed time.Duration
+			boot   string
+			works  bool
+		}{
+			"at once":         {0, "first", true},
+			"in time":         {CodeTime - 2*time.Second, "first", true},
+			"late":            {CodeTime + time.Second, "first", false},
+			"after a restart": {0, "second", false},
+		} {
+			for _, by := range []string{"code", "link"} {
+				t.Run(fmt.Sprint(leap, " ", name, " by ", by), func(t *testing.T) {
+					h := open(t)
+					var mu sync.Mutex
+					wall, boot, since := time.Now(), "first", 40*time.Second
+					h.tokens.now = func() time.Time { mu.Lock(); defer mu.Unlock(); return wall }
+					h.tokens.uptime = func() (string, time.Duration) { mu.Lock(); defer mu.Unlock(); return boot, since }
+					p, err := h.tokens.Offer(t.Context(), "", Therapist, CodeTime)
+					if err != nil {
+						t.Fatal(err)
+					}
+					mu.Lock()
+					wall, boot, since = wall.Add(leap), x.boot, since+x.passed
+					mu.Unlock()
+					what := p.Code
+					if by == "link" {
+						what = p.Link
+						if is := h.tokens.Offered(p.Link); !is && x.works {
+							t.Error("the page is told that the link does not wait")
+						}
+					}
+					if _, _, err := h.tokens.Redeem(t.Context(), what, "iPad", "", false); (err == nil) != x.works {
+						t.Errorf("%v", err)
+					}
+				})
+			}
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -306,10 +307,16 @@ func (f forgetful) Write(ctx context.Context, change func(*sql.DB) error) (bool,
 func TestUnusedTokensEnd(t *testing.T) {
 	h := open(t)
 	now, set := time.Now(), true
+	var passed atomic.Int64
 	h.tokens.now, h.tokens.set = func() time.Time { return now }, func() bool { return set }
+	h.tokens.uptime = func() (string, time.Duration) { return "boot", time.Duration(passed.Load()) }
+	wait := func(days int) {
+		now = now.AddDate(0, 0, days)
+		passed.Add(int64(days) * int64(24*time.Hour))
+	}
 	works := func() bool { _, ok := h.tokens.Check(h.token, false); return ok }
 	for _, days := range []int{1, 89, 89, 89} { // each use begins the days anew
-		now = now.AddDate(0, 0, days)
+		wait(days)
 		if !works() {
 			t.Fatalf("after %d days without use it ended", days)
 		}
@@ -321,7 +328,8 @@ func TestUnusedTokensEnd(t *testing.T) {
 			return used == now.Truncate(24*time.Hour).Unix()
 		})
 	}
-	now, set = now.AddDate(0, 0, 92), false
+	wait(92)
+	set = false
 	if _, _, ok := h.tokens.valid(h.token, false); !ok {
 		t.Error("a clock that can't be right ended it")
 	}
@@ -329,7 +337,7 @@ func TestUnusedTokensEnd(t *testing.T) {
 	if works() {
 		t.Error("it works after 92 days without use")
 	}
-	now = now.AddDate(0, 0, -5) // 87 days after: its last week
+	wait(-5) // 87 days after: its last week
 	if _, err := h.tokens.Create(t.Context(), "another", Therapist); err != nil {
 		t.Fatal(err)
 	}
@@ -354,8 +362,38 @@ func TestUnusedTokensEnd(t *testing.T) {
 	if d := told(); d.Ends == "" || d.Ended {
 		t.Errorf("in its last week: %+v", d)
 	}
-	now = now.AddDate(0, 0, 5)
+	wait(5)
 	if d := told(); d.Ends != "" || !d.Ended {
 		t.Errorf("after it: %+v", d)
 	}
+}
+
+// TestClockLeapsWhileATabletIsInUse has the wall clock be wrong by a year in a session: who was let in stays in, and the last day of use
+// is right again when the clock is.
+func TestClockLeapsWhileATabletIsInUse(t *testing.T) {
+	h := open(t)
+	now := time.Now()
+	h.tokens.now, h.tokens.set = func() time.Time { return now }, func() bool { return true }
+	works := func() bool { _, ok := h.tokens.Check(h.token, false); return ok }
+	used := func(is time.Time) {
+		t.Helper()
+		until(t, "the day of its use is on the disk", func() bool {
+			list, err := h.tokens.List(t.Context())
+			return err == nil && list[0].LastUsed.Unix() == is.Truncate(24*time.Hour).Unix()
+		})
+	}
+	if !works() {
+		t.Fatal("it does not work at all")
+	}
+	right := now
+	used(right)
+	now = right.AddDate(1, 0, 0)
+	if !works() {
+		t.Error("a clock that is a year ahead sends a tablet away that is in use")
+	}
+	used(now)
+	if now = right; !works() {
+		t.Error("it does not work when the clock is right again")
+	}
+	used(right)
 }

@@ -26,9 +26,11 @@ import (
 type Tokens struct {
 	db Database
 
-	now func() time.Time // the wall clock
-	set func() bool      // whether it can be right
-	key []byte           // of this process, derives successors: two requests at once get the same one
+	now    func() time.Time               // the wall clock
+	set    func() bool                    // whether it can be right
+	uptime func() (string, time.Duration) // room.Uptime
+	key    []byte                         // of this process, derives successors: two requests at once get the same one
+	seen   sync.Map                       // by digest, when a token was last used, on the clock of uptime
 
 	mu      sync.Mutex
 	table                        // as last read
@@ -92,6 +94,7 @@ type Token struct {
 	Secure   bool      // works over https only
 	Admitted string    // name of the device that let this one in; empty: roomd pair or roomd token did
 	since    time.Time // its unused days count from here at the earliest
+	hash     digest
 }
 
 // Ends is when the token ends if nobody uses it until then.
@@ -110,7 +113,7 @@ var ErrNoToken = errors.New("no such token")
 
 // NewTokens are the tokens in a database.
 func NewTokens(db Database) *Tokens {
-	t := &Tokens{db: db, now: time.Now, key: make([]byte, 32), late: map[digest]lateToken{}}
+	t := &Tokens{db: db, now: time.Now, uptime: room.Uptime, key: make([]byte, 32), late: map[digest]lateToken{}}
 	t.set = func() bool { return room.ClockSet(t.now()) }
 	rand.Read(t.key)
 	return t
@@ -233,6 +236,12 @@ func (t *Tokens) read(ended chan struct{}) {
 	}
 	t.tried, t.failed, t.reading = began, err != nil, nil
 	maps.DeleteFunc(t.late, func(_ digest, l lateToken) bool { return began.After(l.until) })
+	t.seen.Range(func(h, _ any) bool {
+		if _, there := t.known[h.(digest)]; !there {
+			t.seen.Delete(h)
+		}
+		return true
+	})
 	close(ended)
 }
 
@@ -258,7 +267,8 @@ func (t *Tokens) load(ctx context.Context) (is table, err error) {
 			if len(h) != sha256.Size {
 				continue
 			}
-			is.known[digest(h)] = k
+			k.hash = digest(h)
+			is.known[k.hash] = k
 			if len(was) == sha256.Size {
 				is.former[digest(was)] = digest(h)
 			}
@@ -266,22 +276,28 @@ func (t *Tokens) load(ctx context.Context) (is table, err error) {
 		if err := rows.Err(); err != nil {
 			return err
 		}
-		links, err := db.QueryContext(ctx, "SELECT link, until, remaining IS NOT NULL AND wrong < ? FROM pairings", wrongCodes)
+		links, err := db.QueryContext(ctx, "SELECT link, until, boot, remaining IS NOT NULL AND wrong < ? FROM pairings", wrongCodes)
 		if err != nil {
 			return err
 		}
 		defer links.Close()
+		boot, running := t.uptime()
 		for links.Next() {
 			var link []byte
 			var until int64
+			var of string
 			var sheet bool
-			if err := links.Scan(&link, &until, &sheet); err != nil {
+			if err := links.Scan(&link, &until, &of, &sheet); err != nil {
 				return err
 			}
-			if len(link) == sha256.Size {
-				is.links[digest(link)] = time.Unix(until, 0)
+			ends := time.Unix(until, 0)
+			if of != "" {
+				ends = time.Now().Add(time.Duration(until)*time.Second - running)
 			}
-			if ends := time.Unix(until, 0); sheet && ends.After(is.sheet) {
+			if len(link) == sha256.Size && (of == "" || of == boot) {
+				is.links[digest(link)] = ends
+			}
+			if sheet && ends.After(is.sheet) {
 				is.sheet = ends
 			}
 		}
@@ -311,8 +327,16 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	return slices.SortedFunc(maps.Values(is.known), func(a, b Token) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-// Ended reports whether a token was unused for too long. While the wall clock can't be right none has ended.
-func (t *Tokens) Ended(k Token) bool { return t.now().After(k.Ends()) && t.set() }
+// Ended reports whether a token was unused for too long. While the wall clock can't be right none has ended, nor has one that was used
+// since roomd started, whatever a clock that is wrong by a year makes of its last day.
+func (t *Tokens) Ended(k Token) bool {
+	if !t.now().After(k.Ends()) || !t.set() {
+		return false
+	}
+	last, used := t.seen.Load(k.hash)
+	_, now := t.uptime()
+	return !used || now-last.(time.Duration) > Unused
+}
 
 // find is the token of a hash, as last read, that may come over https (private) or over http. The caller holds mu.
 func (t *Tokens) find(h digest, private bool) (at digest, k Token, ok bool) {
@@ -360,6 +384,8 @@ func (t *Tokens) valid(token string, private bool) (at digest, whose Token, ok b
 // mark notes that a token is used today. Its first use ends the token that it replaces.
 func (t *Tokens) mark(h digest, k Token, itself bool) {
 	day := t.now().Truncate(24 * time.Hour)
+	_, running := t.uptime()
+	t.seen.Store(h, running)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	first := false
@@ -372,7 +398,8 @@ func (t *Tokens) mark(h digest, k Token, itself bool) {
 			}
 		}
 	}
-	if !first && !day.After(k.LastUsed) {
+	// A day to come is one of a clock that was wrong.
+	if !first && !day.After(k.LastUsed) && !(day.Before(k.LastUsed) && t.set()) {
 		return
 	}
 	// Kept to the day: a write for each request would wear the card out. Where the disk does not take it, no matter.

@@ -24,6 +24,20 @@ func BenchmarkHeard(b *testing.B) {
 	}
 }
 
+// clockOf is when a card's clock began, in Unix seconds: with its first start, and it has not stopped since.
+func clockOf(b *testing.B, card *rig.Card) (began float64) {
+	for _, l := range lines(card.Log()) {
+		if strings.Contains(l, "start rate") {
+			if err := json.Unmarshal([]byte(strings.Fields(l)[0]), &began); err != nil {
+				b.Fatal(err)
+			}
+			return began
+		}
+	}
+	b.Fatal("the card has not started")
+	return 0
+}
+
 func benchHeard(b *testing.B, kind string, env []string) {
 	card := rig.SoundCard(b, 1)
 	d := newDaemon(b, append(card.Env(), env...), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
@@ -38,16 +52,7 @@ phases: [{name: One, stage: preparation, length: 10m, music: one.` + kind + `}]
 	d.ready("tone")
 	page := d.tablet()
 	defer page.conn.Close()
-	// The card's clock began with its first start; it has not stopped since.
-	began := 0.0
-	for _, l := range lines(card.Log()) {
-		if strings.Contains(l, "start rate") {
-			if err := json.Unmarshal([]byte(strings.Fields(l)[0]), &began); err != nil {
-				b.Fatal(err)
-			}
-			break
-		}
-	}
+	began := clockOf(b, card)
 	played := func() rig.Sound { time.Sleep(1200 * time.Millisecond); return card.Played() }
 	frame := func(s rig.Sound, at time.Time) int {
 		return int((float64(at.UnixNano())/1e9 - began) * float64(s.Rate))
@@ -125,15 +130,7 @@ phases: [{name: One, stage: administration, length: 9m, intensity: 2, pool: [{fi
 	d.ready("pool")
 	page := d.tablet()
 	defer page.conn.Close()
-	began := 0.0
-	for _, l := range lines(card.Log()) {
-		if strings.Contains(l, "start rate") {
-			if err := json.Unmarshal([]byte(strings.Fields(l)[0]), &began); err != nil {
-				b.Fatal(err)
-			}
-			break
-		}
-	}
+	began := clockOf(b, card)
 	var told, begun []float64
 	for b.Loop() {
 		d.do(room.Command{Do: room.Start, Playlist: "pool"})

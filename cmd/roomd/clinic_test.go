@@ -35,17 +35,21 @@ type hub struct {
 	token        string
 	runs         int
 	by           *http.Client
+	program      string
+	env          []string
 }
 
 func newHub(t *testing.T) *hub {
 	t.Helper()
-	h := &hub{t: t, data: t.TempDir(), page: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)), broker: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)),
+	return hubBy(t, theBinary(t), nil)
+}
+
+// hubBy is a desk that a program is.
+func hubBy(t *testing.T, program string, env []string) *hub {
+	t.Helper()
+	h := &hub{t: t, program: program, env: env, data: t.TempDir(), page: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)), broker: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)),
 		by: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}}
-	code, out, bad := roomd(t, nil, "token", "create", "page", "--data", h.data)
-	if code != exitOK {
-		t.Fatal(bad)
-	}
-	h.token = strings.TrimSpace(out)
+	h.token = tokenBy(t, program, env, "page", h.data)
 	h.start()
 	return h
 }
@@ -57,7 +61,7 @@ func (h *hub) start() {
 	if err := os.Mkdir(log, 0o700); err != nil {
 		h.t.Fatal(err)
 	}
-	h.Process = rig.Run(h.t, log, theBinary(h.t), nil, "desk", "--name", "North clinic", "--data", h.data, "--listen", h.page, "--mqtt", h.broker)
+	h.Process = rig.Run(h.t, log, h.program, h.env, "desk", "--name", "North clinic", "--data", h.data, "--listen", h.page, "--mqtt", h.broker)
 	rig.Eventually(h.t, 20*time.Second, "the desk answers", func() bool {
 		_, err := h.ask(http.MethodGet, "/api/v1/desk", nil, nil)
 		return err == nil

@@ -84,8 +84,9 @@ type daemon struct {
 	runs  int
 	began time.Time // when the process was started
 	// What the program is started by; nothing: by itself.
-	inside []string
-	listen string // if not addr
+	inside  []string
+	listen  string // if not addr
+	program string // if not theBinary
 }
 
 // newDaemon lays out a room: files are written below its data folder, by name.
@@ -108,12 +109,18 @@ func daemonIn(t testing.TB, dir string, env []string, files map[string]string) *
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.Command(theBinary(t), "token", "create", "test", "--data", d.dir).Output()
-	if err != nil {
-		t.Fatalf("token: %v", err)
-	}
-	d.token = strings.TrimSpace(string(out))
+	d.token = tokenBy(t, theBinary(t), nil, "test", d.dir)
 	return d
+}
+
+// tokenBy is a new token that steers, made by a program that is roomd.
+func tokenBy(t testing.TB, program string, env []string, name, data string) string {
+	t.Helper()
+	code, out, bad := roomdBy(t, program, env, "token", "create", name, "--data", data)
+	if code != exitOK {
+		t.Fatalf("token: %s", bad)
+	}
+	return strings.TrimSpace(out)
 }
 
 // start starts the daemon and waits until it answers.
@@ -125,7 +132,7 @@ func (d *daemon) start() {
 		d.t.Fatal(err)
 	}
 	d.began = time.Now()
-	words := append(append([]string{}, d.inside...), theBinary(d.t), "serve", "--data", d.data, "--listen", cmp.Or(d.listen, d.addr))
+	words := append(append([]string{}, d.inside...), cmp.Or(d.program, theBinary(d.t)), "serve", "--data", d.data, "--listen", cmp.Or(d.listen, d.addr))
 	d.Process = rig.Run(d.t, log, words[0], d.env, words[1:]...)
 	defer func() {
 		if d.t.Failed() {
@@ -335,7 +342,13 @@ type tone struct{ hz, seconds, db float64 }
 // roomd runs the program with a command line, and returns its exit code and what it printed.
 func roomd(t testing.TB, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), theBinary(t), args...)
+	return roomdBy(t, theBinary(t), env, args...)
+}
+
+// roomdBy is roomd by a program that is one.
+func roomdBy(t testing.TB, program string, env []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	cmd.Env = append(os.Environ(), env...)

@@ -24,6 +24,7 @@ var journals = []struct {
 	{4, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
 	{5, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
 	{6, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
+	{7, "62Tjox86qMqEB6iLUlieX9ipEAPGmzHg8X9_MVs0srY", "calm throughout"},
 }
 
 // TestEarlierJournals takes up what earlier versions wrote: tablets are let in, sessions are told, and the next one begins.

@@ -104,6 +104,8 @@ ALTER TABLE tokens ADD COLUMN admitted TEXT NOT NULL DEFAULT ''; -- name of the 
 `, `
 ALTER TABLE pairings ADD COLUMN remaining INTEGER; -- seconds of running time that a card's code has left; null: only until counts
 CREATE TABLE cards (link BLOB PRIMARY KEY) STRICT; -- hashes of the links of the cards that the room took over
+`, `
+ALTER TABLE pairings ADD COLUMN boot TEXT NOT NULL DEFAULT ''; -- start of the computer that until counts its seconds from; empty: Unix time
 `}
 
 // Open opens or creates the database. A damaged file is renamed, its readable rows are copied into a new one, and warning
