@@ -60,6 +60,11 @@ func (c *Clock) Anchor() journal.Anchor {
 	return journal.Anchor{BootID: c.boot, Boot: since, Wall: c.wall(), Room: c.room + since - c.start}
 }
 
+// UntilNext is how long after now the wall clock next shows a multiple of every: timers that go by it wake the computer together.
+func UntilNext(every time.Duration, now time.Time) time.Duration {
+	return every - now.Sub(now.Truncate(every)) // of one reading: the clock may be set between two
+}
+
 // Uptime is a moment that no change of the wall clock moves: boot names this start of the computer, and since is the time since then,
 // suspend included. Where the system names no start, boot is "" and since is the wall clock's Unix time: other processes have to
 // understand it.

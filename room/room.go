@@ -415,7 +415,7 @@ func (r *Room) Run(ctx context.Context) error {
 		case <-r.o.Library.Changed():
 			r.compare()
 		case <-second.C:
-			second.Reset(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+			second.Reset(UntilNext(time.Second, time.Now()))
 			r.save()
 			if r.state.Load().Mode()&during != 0 && time.Since(anchored) > anchorEvery {
 				anchored = time.Now()

@@ -407,9 +407,19 @@ func (c *socket) do() {
 	}
 }
 
-// write writes the latest snapshot whenever there is a newer one and once a second, on the second of the session's
-// clock; at rest every two seconds, in step with the room's own timer, so that an idle computer is woken once. Answers
-// go in between. There is never a queue of snapshots: one that was not sent is replaced by its successor.
+// due is how long after a snapshot the next one is sent if nothing changes: on the second of the session's clock; at rest every two seconds,
+// in step with the room's own timer, so that an idle computer is woken once.
+func due(snap room.Snapshot, now time.Time) time.Duration {
+	switch {
+	case snap.InSession():
+		return time.Duration(1000-snap.Session.ElapsedMS%1000) * time.Millisecond
+	case snap.Checking || snap.Rehearsal != nil:
+		return time.Second
+	}
+	return room.UntilNext(atRest, now)
+}
+
+// write writes the latest snapshot whenever there is a newer one, and when one is due. Answers go in between. There is never a queue of snapshots: one that was not sent is replaced by its successor.
 func (c *socket) write() {
 	defer c.conn.Close()
 	ping := time.NewTicker(pingEvery)
@@ -434,14 +444,7 @@ func (c *socket) write() {
 	snapshot := func() (changed <-chan struct{}, ok bool) {
 		changed = c.room.Changed() // before the snapshot, so that no change falls between
 		snap := c.room.Snapshot()
-		next := time.Second
-		switch {
-		case snap.InSession():
-			next = time.Duration(1000-snap.Session.ElapsedMS%1000) * time.Millisecond
-		case !snap.Checking && snap.Rehearsal == nil:
-			next = time.Until(time.Now().Truncate(atRest).Add(atRest))
-		}
-		second.Reset(next)
+		second.Reset(due(snap, time.Now()))
 		return changed, send(struct {
 			Type string `json:"type"`
 			You  you    `json:"you"`

@@ -106,21 +106,36 @@ func TestSocketTalks(t *testing.T) {
 	}
 }
 
-// Without any change a snapshot is sent once a second, and at rest every two: a page takes a room that says nothing for 3 s for gone.
+// TestSocketTellsSteadily has nothing change: snapshots are sent all the same. When is due.
 func TestSocketTellsSteadily(t *testing.T) {
 	h := open(t)
 	for _, idle := range []bool{false, true} {
-		h.room.mu.Lock()
-		h.room.idle = idle
-		h.room.mu.Unlock()
+		h.room.rest(idle)
 		c := h.tablet(t)
-		next(t, c, "snapshot")
-		next(t, c, "snapshot")
-		begin := time.Now()
-		next(t, c, "snapshot")
-		if took := time.Since(begin); took > 2900*time.Millisecond || idle != (took > 1500*time.Millisecond) {
-			t.Errorf("at rest %v: the next snapshot came after %v", idle, took)
+		for range 3 {
+			next(t, c, "snapshot")
 		}
+	}
+}
+
+// A page takes a room that says nothing for 3 s for gone.
+func TestSnapshotsAreDue(t *testing.T) {
+	now := time.Date(2026, 11, 30, 18, 0, 1, 250_000_000, time.UTC)
+	for name, x := range map[string]struct {
+		snap room.Snapshot
+		want time.Duration
+	}{
+		"in a session":     {room.Snapshot{Session: &room.SessionView{State: room.Running, ElapsedMS: 61_234}}, 766 * time.Millisecond},
+		"in a sound check": {room.Snapshot{Checking: true}, time.Second},
+		"in a rehearsal":   {room.Snapshot{Rehearsal: &room.RehearsalView{}}, time.Second},
+		"at rest":          {room.Snapshot{}, 750 * time.Millisecond},
+	} {
+		if got := due(x.snap, now); got != x.want {
+			t.Errorf("%s: after %v, wanted %v", name, got, x.want)
+		}
+	}
+	if got := due(room.Snapshot{}, now.Add(750*time.Millisecond)); got != atRest {
+		t.Errorf("at rest: after %v, wanted %v", got, atRest)
 	}
 }
 
