@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	randv2 "math/rand/v2"
 	"net"
 	"net/http"
@@ -505,18 +506,32 @@ func barPublish(t *testing.T, what string, slowest, standstill time.Duration) {
 // TestDeskKilled kills the desk while all rooms go on, several times.
 func TestDeskKilled(t *testing.T) {
 	rig.OnlyBars(t)
-	ids := roomIDs(*manyRooms)
-	h := newHub(t, ids)
+	h := newHub(t, roomIDs(*manyRooms))
+	h.away("killed", *kills, 5, h.Kill, h.start)
+}
+
+// TestDeskFrozen freezes the desk, with all its sockets open: rooms find it out by themselves, and what they tried meanwhile waits for it when
+// it wakes up.
+func TestDeskFrozen(t *testing.T) {
+	rig.OnlyBars(t)
+	h := newHub(t, roomIDs(*manyRooms))
+	h.away("frozen", min(*kills, 3), 10, func() { _ = h.Signal(syscall.SIGSTOP) }, func() { _ = h.Signal(syscall.SIGCONT) })
+}
+
+// away has the desk go and come back, several times, while all rooms go on. They are all shown as they are within so many seconds.
+func (h *hub) away(how string, times int, within float64, goes, comes func()) {
+	t := h.t
+	t.Helper()
 	v := h.view(nil)
-	all := h.fleet(v, ids)
+	all := h.fleet(v, slices.Collect(maps.Keys(h.secrets)))
 	<-time.After(10 * time.Second) // until each has told since when it has its topic alone
-	for k := range *kills {
+	for k := range times {
 		for _, r := range all {
 			r.link.Slowest()
 		}
-		what := fmt.Sprintf("desk killed for %v, %d of %d", *downTime, k+1, *kills)
+		what := fmt.Sprintf("desk %s for %v, %d of %d", how, *downTime, k+1, times)
 		stop, stalls := live(all), rig.Stalls(50*time.Millisecond)
-		h.Kill()
+		goes()
 		<-time.After(*downTime)
 		stop()
 		_, longest := stalls()
@@ -526,13 +541,13 @@ func TestDeskKilled(t *testing.T) {
 			before[r.id] = r.link.Sent()
 		}
 		barPublish(t, what, slowest, longest)
-		h.start()
+		comes()
 		at := time.Now()
 		for v.right(all) < len(all) && time.Since(at) < 30*time.Second {
 			<-time.After(10 * time.Millisecond)
 		}
 		rig.Bar(t, what, "rooms that are not shown as they are", float64(len(all)-v.right(all)), 0, "rooms")
-		rig.Bar(t, what, "all shown as they are", time.Since(at).Seconds(), 5, "s")
+		rig.Bar(t, what, "all shown as they are", time.Since(at).Seconds(), within, "s")
 		most, more := uint64(0), map[uint64]int{}
 		for _, r := range all {
 			most = max(most, r.link.Sent()-before[r.id])
