@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
+.PHONY: build run test real quick vet check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
 
 # Without cgo, as roomd is shipped: then build, vet, staticcheck and the tests have one compilation of everything between them. Only
 # the race detector needs cgo.
@@ -21,25 +21,34 @@ run:
 setup:
 	@rig/setup test
 
-# First everything that is quick, under the race detector; then, without it, what takes long, only computes or runs roomd as a process
-# of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves). Real sound and real lamps have the processors to themselves; they
-# mostly wait, so they run side by side. check has vetted the tests. SQLite, which is C made into Go and the most there is to compile, is
-# not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars. All but sound and lamps runs at the
-# priority that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes.
+# First, side by side: real sound and real lamps, which mostly wait, and everything that is quick, under the race detector, which gets the
+# processors only when nobody else wants them. Then, without it, what takes long, only computes or runs roomd as a process of its own
+# (rig.Long, rig.Arithmetic and rig.Apart name themselves), at the priority that roomd gives to decoders nobody waits for: those would else
+# get next to nothing, and tests would wait for minutes. check has vetted the tests. SQLite, which is C made into Go and the most there is to
+# compile, is not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
-RACE := CGO_ENABLED=1 nice -n 10 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
+RACE := go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
 
-test: setup check
-	$(RACE) -p 4 $$(go list ./... | grep -v player/output)
-	$(RACE) ./player/output
-	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
+test:
+	@$(MAKE) --no-print-directory -j 2 --output-sync setup vet
+	@$(MAKE) --no-print-directory -j 2 --output-sync quick real
+	CGO_ENABLED=1 $(RACE) ./player/output
 	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
 	$(MAKE) browser
 
-check:
-	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change: $$out"; exit 1; fi
+real:
+	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
+
+quick:
+	@chrt --idle 0 $(MAKE) --no-print-directory check
+	CGO_ENABLED=1 chrt --idle 0 $(RACE) -p 4 $$(go list ./... | grep -v player/output)
+
+vet:
 	go vet ./...
+
+check: vet
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change: $$out"; exit 1; fi
 	go run $(STATICCHECK) ./...
 	@rig/vulncheck
 	go run $(ACTIONLINT)
@@ -85,9 +94,9 @@ ROOMS ?= 6
 faults: setup
 	ROOMD_LONG=1 go test ./cmd/roomd -run TestScripts -scripts $(SCRIPTS) -script.seed $(SEED) -script.workers $(ROOMS) -parallel $(ROOMS) -timeout 0
 
-# A clinic's desk: DESK_ROOMS rooms with a change a second each and two pages; then the desk killed KILLS times for a minute, links cut at
-# random for CUTS (as root, half of them by the cable), a thousand reconnects at once, whole rooms and desks with wrong clocks. A line for
-# each figure.
+# A clinic's desk: DESK_ROOMS rooms with a change a second each and two pages; then the desk killed KILLS times for a minute, and frozen, links
+# cut at random for CUTS (as root, half of them by the cable), a thousand reconnects at once, whole rooms and desks with wrong clocks. A line
+# for each figure.
 bench-desk: DESK_ROOMS ?= $(if $(filter command% environment%,$(origin ROOMS)),$(ROOMS),1000)
 bench-desk: setup
 	ROOMD_BARS=1 go test ./room/clinic -run TestDeskBars -rooms $(DESK_ROOMS) -v -timeout 30m

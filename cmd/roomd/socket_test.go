@@ -110,15 +110,23 @@ func TestGroupCannotCrowdTheRoom(t *testing.T) {
 	d, runtime, as, _ := groupRoom(t)
 
 	// What it does for a member gives way to the music.
-	over := make(chan struct{})
+	seen, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
-		as(aMember, "lights")
+		for {
+			as(aMember, "lights")
+			select {
+			case <-seen:
+				return
+			default: // it was over before anybody looked
+			}
+		}
 	}()
 	rig.Eventually(t, 10*time.Second, "the line runs behind the music", func() bool {
 		out, _ := exec.Command("ps", "-o", "ni=", "--ppid", fmt.Sprint(d.Process.Process.Pid)).Output() // none yet
 		return slices.Contains(strings.Fields(string(out)), "10")
 	})
+	close(seen)
 	<-over
 
 	crowd := make([]net.Conn, 0, 200)
