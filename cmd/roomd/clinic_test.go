@@ -37,7 +37,7 @@ type hub struct {
 	runs         int
 	by           *http.Client
 	program      string
-	env          []string
+	env, words   []string
 }
 
 func newHub(t *testing.T) *hub {
@@ -45,10 +45,10 @@ func newHub(t *testing.T) *hub {
 	return hubBy(t, theBinary(t), nil)
 }
 
-// hubBy is a desk that a program is.
-func hubBy(t *testing.T, program string, env []string) *hub {
+// hubBy is a desk that a program is, with further words of its command.
+func hubBy(t *testing.T, program string, env []string, words ...string) *hub {
 	t.Helper()
-	h := &hub{t: t, program: program, env: env, data: t.TempDir(), page: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)), broker: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)),
+	h := &hub{t: t, program: program, env: env, words: words, data: t.TempDir(), page: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)), broker: fmt.Sprintf("127.0.0.1:%d", rig.FreePort(t)),
 		by: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}}
 	h.token = tokenBy(t, program, env, "page", h.data)
 	h.start()
@@ -62,7 +62,7 @@ func (h *hub) start() {
 	if err := os.Mkdir(log, 0o700); err != nil {
 		h.t.Fatal(err)
 	}
-	h.Process = rig.Run(h.t, log, h.program, h.env, "desk", "--name", "North clinic", "--data", h.data, "--listen", h.page, "--mqtt", h.broker)
+	h.Process = rig.Run(h.t, log, h.program, h.env, append([]string{"desk", "--name", "North clinic", "--data", h.data, "--listen", h.page, "--mqtt", h.broker}, h.words...)...)
 	rig.Eventually(h.t, 20*time.Second, "the desk answers", func() bool {
 		_, err := h.ask(http.MethodGet, "/api/v1/desk", nil, nil)
 		return err == nil

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"roomd/rig"
 	"roomd/room"
 	"roomd/room/clinic"
+	"roomd/web"
 )
 
 const year = 365 * 24 * time.Hour
@@ -174,12 +176,12 @@ func TestClockIsSet(t *testing.T) {
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("a code of before the clock was set: %s", resp.Status)
 	}
-	pem, err := os.ReadFile(filepath.Join(d.data, "tls", "authority.pem"))
+	authority, err := os.ReadFile(filepath.Join(d.data, "tls", "authority.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	roots.AppendCertsFromPEM(authority)
 	by := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
 	began := time.Now()
 	rig.Eventually(t, 5*time.Second, "a browser takes the certificate", func() bool {
@@ -190,4 +192,58 @@ func TestClockIsSet(t *testing.T) {
 		return err == nil
 	})
 	rig.Bar(t, "the clock is set", "the page's certificate is right", time.Since(began).Seconds(), 1, "s")
+}
+
+// TestWrongClocksAtTheClinicsBroker has a room and a desk that woke up in 1970 meet at the clinic's own broker, whose certificate is not valid
+// yet by their clocks; and they stay there when the clocks are set.
+func TestWrongClocksAtTheClinicsBroker(t *testing.T) {
+	rig.OnlyBars(t)
+	t.Parallel()
+	dir := t.TempDir()
+	certs, _, err := web.NewCerts(web.CertOptions{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, err := certs.GetCertificate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(is.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name, kind string, der []byte) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	ca, port := file("ca.pem", "CERTIFICATE", certs.Authority()), rig.FreePort(t)
+	rig.Mosquitto(t, fmt.Sprintf("listener %d 127.0.0.1", port), "allow_anonymous true", "certfile "+file("broker.pem", "CERTIFICATE", is.Certificate[0]), "keyfile "+file("broker.key", "PRIVATE KEY", key))
+	address := func(user string) string { return fmt.Sprintf("mqtts://%s:secret@localhost:%d", user, port) }
+
+	clock := rig.NewClock(t, in1970)
+	d := clinicRoom(t)
+	d.program, d.env = rig.Clocked(t), clock.Env()
+	text, err := os.ReadFile(filepath.Join(d.data, "room.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.writeRoomFile(string(text) + fmt.Sprintf("clinic: {broker: %q, ca: %q}\n", address("willow"), ca))
+	d.token = tokenBy(t, d.program, d.env, "tablet", d.data)
+	d.start()
+	d.reach(clinic.Reached)
+	h := hubBy(t, d.program, d.env, "--broker", address("desk"), "--ca", ca)
+	h.shows("the room", func(r deskRoom) bool { return r.Reached && r.Name == "Willow" })
+	for _, off := range []time.Duration{0, in1970, time.Hour} {
+		clock.Off(off)
+		d.ready("evening")
+		d.do(room.Command{Do: room.Start, Playlist: "evening"})
+		h.shows("a session", func(r deskRoom) bool { return r.Reached && r.Stage == "preparation" })
+		d.do(room.Command{Do: room.Abort})
+		h.shows("its end", func(r deskRoom) bool { return r.Reached && r.Stage == "" })
+		d.reach(clinic.Reached)
+	}
 }

@@ -125,7 +125,8 @@ type pairingText struct {
 
 func (s pairingText) write(out io.Writer) {
 	p := s.pairing
-	fmt.Fprintf(out, "\n  One device may %s by this code, until %s:\n\n      %s %s\n\n", s.may, p.Until.Format("15:04"), p.Code[:3], p.Code[3:])
+	// The time of day would be wrong on a computer whose clock the network has yet to set.
+	fmt.Fprintf(out, "\n  One device may %s by this code, within %.0f minutes:\n\n      %s %s\n\n", s.may, time.Until(p.Until).Minutes(), p.Code[:3], p.Code[3:])
 	fmt.Fprintf(out, "  Type it on the %s's page:\n", s.of)
 	for _, a := range s.addresses {
 		fmt.Fprintf(out, "      %s://%s\n", s.scheme, a)
