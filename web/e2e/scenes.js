@@ -241,7 +241,7 @@ export const scenes = {
     snap: () => snapshot(session(84 * min + 7000, { marks: given })),
     then: async (page, line, w) => {
       if (await page.locator(".panel .arcbox").count()) return;
-      await tap(page, w.screen.name);
+      await tap(page, w.key.others);
       await tap(page, w.change.title);
       await tapped(page.locator(".panel .row").first());
       await page.locator(".panel .arcbox").waitFor();

@@ -212,7 +212,7 @@ test("what is asked is named, taken back, brought at once, and heard", async (t)
 
   await t.test("another playlist from the next phase on: first what it changes, then the change, then back", async () => {
     const was = await session();
-    await press(page, "Screen");
+    await press(page, "More …");
     await press(page, "Another playlist");
     await tapped(page.locator(".panel .row", { hasText: "Daylight" }));
     await page.locator(".panel ol li", { hasText: "Tea" }).waitFor();
