@@ -151,7 +151,7 @@ func placeBackup(to string, keep int, pack func(*os.File) (room string, err erro
 		return "", err
 	}
 	if keep > 0 {
-		err = keepNewest(to, backupPrefix(roomName), keep)
+		err = keepNewest(to, backupPrefix(roomName), name, keep)
 	}
 	return name, err
 }
@@ -209,8 +209,8 @@ func packBackup(ctx context.Context, c settings, roomName string, music bool, to
 	)
 }
 
-// keepNewest deletes all but the newest of a room's backups. Other files stay.
-func keepNewest(folder, prefix string, keep int) error {
+// keepNewest deletes all but the newest of a room's backups, once one was made. Other files stay.
+func keepNewest(folder, prefix, made string, keep int) error {
 	es, err := os.ReadDir(folder)
 	if err != nil {
 		return err
@@ -223,7 +223,13 @@ func keepNewest(folder, prefix string, keep int) error {
 			names = append(names, e.Name())
 		}
 	}
-	slices.Sort(names) // by their time
+	rank := func(name string) int {
+		if name > made {
+			return 0 // of a time to come: by a clock that was ahead
+		}
+		return 1
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b)) }) // by their time
 	for _, n := range names[:max(0, len(names)-keep)] {
 		if err := os.Remove(filepath.Join(folder, n)); err != nil {
 			return err

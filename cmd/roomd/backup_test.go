@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,5 +193,47 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 	if code, _, err := roomd(t, nil, "backup", filepath.Join(to, "nowhere"), "--data", d.dir); code != exitError || !strings.Contains(err, "the folder for the backup") {
 		t.Errorf("%d %s", code, err)
+	}
+}
+
+// TestKeptBackups holds which backups go once another was made: the oldest, and before them those of a time to come, which a clock that was
+// ahead has made. The new one stays, whatever the clock was.
+func TestKeptBackups(t *testing.T) {
+	t.Parallel()
+	const before, last, now, ahead, further = "2026-11-28T090000", "2026-11-29T090000", "2026-11-30T090000", "2076-11-30T090000", "2076-12-01T090000"
+	for _, x := range []struct {
+		there []string
+		made  string
+		keep  int
+		left  []string
+	}{
+		{[]string{before, last}, now, 2, []string{last, now}},
+		{[]string{before, last}, now, 3, []string{before, last, now}},
+		{[]string{before, last}, "1970-01-01T000010", 2, []string{"1970-01-01T000010", last}},
+		{[]string{before, ahead, further}, now, 2, []string{before, now}},
+		{[]string{ahead, further}, now, 2, []string{now, further}},
+		{[]string{ahead}, now, 1, []string{now}},
+	} {
+		dir := t.TempDir()
+		name := func(at string) string { return "roomd-willow-" + at + ".tar.gz" }
+		for _, at := range append(slices.Clone(x.there), x.made, "no-time") {
+			if err := os.WriteFile(filepath.Join(dir, name(at)), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := keepNewest(dir, "roomd-willow-", name(x.made), x.keep); err != nil {
+			t.Fatal(err)
+		}
+		left, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{filepath.Join(dir, name("no-time"))}
+		for _, at := range x.left {
+			want = append(want, filepath.Join(dir, name(at)))
+		}
+		if slices.Sort(want); !slices.Equal(left, want) {
+			t.Errorf("%v and then %s, of which %d are kept: left are %v", x.there, x.made, x.keep, left)
+		}
 	}
 }
