@@ -24,12 +24,15 @@ type Clock struct {
 }
 
 // NewClock continues from anchor a; the zero Anchor starts at 0. Within one boot, the kernel's clock gives the exact time
-// passed. After a reboot only the wall clock can. If it moved backwards, or if only one of its two readings has a plausible
-// year, NewClock assumes that no time passed and returns trusted false. Otherwise a clock set by decades would end a running
-// session and erase old ones.
+// passed. After a reboot only the wall clock can. If it moved backwards or by more than longestOff, or if only one of its two readings has a
+// plausible year, NewClock assumes that no time passed and returns trusted false. Otherwise a clock that is wrong by decades would end a
+// running session and erase old ones.
 func NewClock(a journal.Anchor) (c *Clock, trusted bool) {
 	return newClock(a, bootID(), sinceBoot, time.Now)
 }
+
+// longestOff is longer than any room is off.
+const longestOff = 10 * 365 * 24 * time.Hour
 
 func newClock(a journal.Anchor, boot string, since func() time.Duration, wall func() time.Time) (*Clock, bool) {
 	c := &Clock{boot: boot, start: since(), since: since, wall: wall}
@@ -41,7 +44,7 @@ func newClock(a journal.Anchor, boot string, since func() time.Duration, wall fu
 	default:
 		// Round strips the monotonic reading, which means nothing across a reboot.
 		now := wall().Round(0)
-		if passed = now.Sub(a.Wall.Round(0)); passed < 0 || (now.Year() < wrongYear) != (a.Wall.Year() < wrongYear) {
+		if passed = now.Sub(a.Wall.Round(0)); passed < 0 || passed > longestOff || (now.Year() < wrongYear) != (a.Wall.Year() < wrongYear) {
 			passed, trusted = 0, false
 		}
 	}

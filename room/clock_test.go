@@ -23,6 +23,8 @@ func TestClockGoesOnFromItsAnchor(t *testing.T) {
 		{"same boot, the wall clock jumped to 1970", "a", time.Hour + 7*time.Second, time.Unix(0, 0), 50*time.Hour + 7*time.Second, true},
 		{"reboot", "b", 20 * time.Second, wall.Add(90 * time.Second), 50*time.Hour + 90*time.Second, true},
 		{"reboot without a set clock", "b", 20 * time.Second, time.Unix(0, 0), 50 * time.Hour, false},
+		{"reboot after the summer", "b", 20 * time.Second, wall.AddDate(0, 3, 0), 50*time.Hour + wall.AddDate(0, 3, 0).Sub(wall), true},
+		{"reboot with a clock that is decades ahead", "b", 20 * time.Second, wall.AddDate(50, 0, 0), 50 * time.Hour, false},
 	} {
 		since := c.since
 		k, trusted := newClock(anchor, c.boot, func() time.Duration { return since }, func() time.Time { return c.wall })

@@ -144,7 +144,7 @@ func New(ctx context.Context, o Options) (*Room, error) {
 	st := &state{rev: 1, changed: make(chan struct{}), outage: o.Store.Outage(), parts: partViews(nil, nil, nil, 0)}
 	st.Room = Place{Scenes: slices.Sorted(maps.Keys(o.Config.Scenes)), Roles: slices.Sorted(maps.Keys(o.Config.Lights))}
 	if !trusted {
-		o.Log.Warn("wall clock moved backwards across a reboot; resuming from the last saved time")
+		o.Log.Warn("the wall clock went back, or ahead by decades, across a reboot; resuming from the last saved time")
 		r.damage = append(r.damage, NewProblem("clock", "clock-back"))
 	}
 	rec, ok, err := o.Store.Unfinished(ctx)
