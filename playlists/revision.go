@@ -32,7 +32,7 @@ func (l *Library) Turned() <-chan struct{} { return l.turned }
 
 // Revision identifies what is in the folder: the same in two rooms that have the same files. It goes by the content of playlists and
 // lists, and by the path and size of music, which need not be read. changed is the latest modification time of a file; zero: there
-// is none. It returns ErrBusy while a session runs, and reads no more than one file after one has begun.
+// is none. Times to come, by a day and more, are of a clock that was wrong: they would hide what was changed since. It returns ErrBusy while a session runs, and reads no more than one file after one has begun.
 func (l *Library) Revision(ctx context.Context) (revision string, changed time.Time, err error) {
 	l.mu.Lock()
 	files := slices.Clone(l.files)
@@ -58,7 +58,7 @@ func (l *Library) Revision(ctx context.Context) (revision string, changed time.T
 			content = fmt.Sprintf("%x", sha256.Sum256(text))
 		}
 		fmt.Fprintf(sum, "%s\x00%d\x00%s\n", f.file, f.size, content)
-		if at := time.Unix(0, f.at); at.After(changed) {
+		if at := time.Unix(0, f.at); at.After(changed) && time.Until(at) < 24*time.Hour {
 			changed = at
 		}
 	}

@@ -84,6 +84,11 @@ func TestRevision(t *testing.T) {
 	if now := revision(willow); known[now] != "a moved track" {
 		t.Error("a file that is no music nor a playlist changes the revision")
 	}
+	write(at, "later.yaml", "name: Later\n", now.AddDate(30, 0, 0))
+	revision(willow)
+	if _, changed, err := willow.Revision(t.Context()); err != nil || changed.After(now) {
+		t.Errorf("a file of a time to come: changed %v, %v", changed, err)
+	}
 	busy = true
 	if _, _, err := willow.Revision(t.Context()); !errors.Is(err, ErrBusy) {
 		t.Errorf("in a session: %v", err)
