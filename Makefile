@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test real quick vet check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
+.PHONY: build run test vet check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
 
 # Without cgo, as roomd is shipped: then build, vet, staticcheck and the tests have one compilation of everything between them. Only
 # the race detector needs cgo.
@@ -21,28 +21,23 @@ run:
 setup:
 	@rig/setup test
 
-# First, side by side: real sound and real lamps, which mostly wait, and everything that is quick, under the race detector, which gets the
-# processors only when nobody else wants them. Then, without it, what takes long, only computes or runs roomd as a process of its own
-# (rig.Long, rig.Arithmetic and rig.Apart name themselves), at the priority that roomd gives to decoders nobody waits for: those would else
-# get next to nothing, and tests would wait for minutes. check has vetted the tests. SQLite, which is C made into Go and the most there is to
-# compile, is not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars.
+# First everything that is quick, under the race detector; then, without it, what takes long, only computes or runs roomd as a process
+# of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves). Real sound and real lamps have the processors to themselves; they
+# mostly wait, so they run side by side. check has vetted the tests. SQLite, which is C made into Go and the most there is to compile, is
+# not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars. All but sound and lamps runs at the
+# priority that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
-RACE := go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
+RACE := CGO_ENABLED=1 nice -n 10 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
 
 test:
 	@$(MAKE) --no-print-directory -j 2 --output-sync setup vet
-	@$(MAKE) --no-print-directory -j 2 --output-sync quick real
-	CGO_ENABLED=1 $(RACE) ./player/output
+	@$(MAKE) --no-print-directory check
+	$(RACE) -p 4 $$(go list ./... | grep -v player/output)
+	$(RACE) ./player/output
+	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
 	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
 	$(MAKE) browser
-
-real:
-	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
-
-quick:
-	@chrt --idle 0 $(MAKE) --no-print-directory check
-	CGO_ENABLED=1 chrt --idle 0 $(RACE) -p 4 $$(go list ./... | grep -v player/output)
 
 vet:
 	go vet ./...

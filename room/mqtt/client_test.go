@@ -415,6 +415,8 @@ func TestWhatIsAskedForWhileItIsSentIsSentOnce(t *testing.T) {
 	c := dial(t, mqtt.Options{Broker: b.URL})
 	open(t, c)
 	second := func() []byte { return []byte("2") }
+	registered := make(chan struct{})
+	c.RetainMade("room/begin", func() []byte { <-registered; return []byte("1") }) // what follows is sent together
 	for k := range 20 {
 		first, last := fmt.Sprintf("room/%d/a", k), fmt.Sprintf("room/%d/b", k)
 		c.RetainMade(first, func() []byte {
@@ -424,6 +426,7 @@ func TestWhatIsAskedForWhileItIsSentIsSentOnce(t *testing.T) {
 		c.RetainMade(last, second)
 	}
 	c.Retain("room/end", []byte("there"))
+	close(registered)
 	rig.Eventually(t, 5*time.Second, "all is sent", func() bool { return got.count("room/end") > 0 })
 	for k := range 20 {
 		if n := got.count(fmt.Sprintf("room/%d/b", k)); n != 1 {
