@@ -199,6 +199,35 @@ func TestLastWill(t *testing.T) {
 }
 
 // A handler that is slow, or a flood, costs messages and never the connection or memory.
+// TestLateWillTakesBackTheStatusAlone holds what a last will costs that comes once its client is back: of a thousand rooms whose desk was frozen
+// each has one. A stranger may have said more, so all is said again.
+func TestLateWillTakesBackTheStatusAlone(t *testing.T) {
+	b := rig.Mosquitto(t)
+	var seen box
+	ear := dial(t, mqtt.Options{Broker: b.URL})
+	ear.Subscribe("roomd/willow/#", seen.put)
+	open(t, ear)
+	c := dial(t, mqtt.Options{Broker: b.URL, Status: "roomd/willow/status", Boot: "b1"})
+	c.Retain("roomd/willow/state", []byte("calm"))
+	open(t, c)
+	rig.Eventually(t, 10*time.Second, "it is alone", func() bool {
+		all := seen.all("roomd/willow/status")
+		return c.Settled() && len(all) > 0 && strings.Contains(all[len(all)-1], "since") && seen.count("roomd/willow/state") == 1
+	})
+	other := rig.Dial(t, b.URL)
+	back := func(times int) func() bool {
+		return func() bool { return strings.Count(strings.Join(seen.all("roomd/willow/status"), ""), "since") == times }
+	}
+	other.Say("roomd/willow/status", `{"state":"offline","boot":"b1"}`, true)
+	rig.Eventually(t, 10*time.Second, "the status is taken back", back(2))
+	if n := seen.count("roomd/willow/state"); n != 1 {
+		t.Errorf("the state was sent %d times", n)
+	}
+	other.Say("roomd/willow/status", `{"state":"offline","boot":"x"}`, true)
+	rig.Eventually(t, 10*time.Second, "the status is taken back again", back(3))
+	rig.Eventually(t, 10*time.Second, "and so is the rest", func() bool { return seen.count("roomd/willow/state") == 2 })
+}
+
 func TestFlood(t *testing.T) {
 	t.Parallel()
 	b := rig.Mosquitto(t)

@@ -23,6 +23,7 @@ type claim struct {
 	quiet   *time.Timer
 	correct *time.Timer
 	due     bool // correct runs
+	others  bool // and has to correct what somebody else may have said on our other topics
 	seen    time.Time
 	problem *Problem
 }
@@ -78,9 +79,13 @@ func (c *Client) listenToSelf() {
 	})
 	c.claim.correct = time.AfterFunc(time.Hour, func() {
 		c.mu.Lock()
-		c.claim.due = false
+		others := c.claim.others
+		c.claim.due, c.claim.others = false, false
+		c.soil(c.status)
 		c.mu.Unlock()
-		c.Republish()
+		if others {
+			c.Republish()
+		}
 	})
 	c.echo.Stop()
 	c.claim.quiet.Stop()
@@ -130,8 +135,9 @@ func (c *Client) hearSelf(topic string, payload []byte, retained bool) {
 		c.claim.correct.Reset(correctIn)
 	}
 	if says.Boot == c.boot || says.Boot == c.was && says.State == "offline" {
-		return // our own last will, late
+		return // our own last will, late: of a connection that was half open
 	}
+	c.claim.others = true
 	if c.claim.problem == nil || time.Since(c.claim.seen) > twinShown {
 		c.log.Warn("somebody else speaks on this room's status topic", "topic", topic, "state", says.State, "boot", says.Boot)
 	}
