@@ -32,7 +32,7 @@ func (l *Library) Turned() <-chan struct{} { return l.turned }
 
 // Revision identifies what is in the folder: the same in two rooms that have the same files. It goes by the content of playlists and
 // lists, and by the path and size of music, which need not be read. changed is the latest modification time of a file; zero: there
-// is none. Times to come, by a day and more, are of a clock that was wrong: they would hide what was changed since. It returns ErrBusy while a session runs, and reads no more than one file after one has begun.
+// is none. Revision ignores times that are a day or more in the future, because a wrong clock set them and they would hide later changes. It returns ErrBusy while a session runs, and reads no more than one file after one has begun.
 func (l *Library) Revision(ctx context.Context) (revision string, changed time.Time, err error) {
 	l.mu.Lock()
 	files := slices.Clone(l.files)

@@ -16,13 +16,14 @@ import (
 	"time"
 )
 
-// now is the line of Go's own time.Now that reads the wall clock, and set is what is put behind it in a program with another one.
+// Clocked inserts set after now, the line of Go's time.Now that reads the wall clock.
 const (
 	now = "sec, nsec, mono := runtimeNow()\n"
 	set = "\tsec += *wallOff\n"
 )
 
-// wallOff is put beside it. A file says by how many seconds the wall clock is off, so that a test can turn it while the program runs.
+// wallOff is a file added to package time. It maps a file that holds the offset in seconds, so that a test can change the offset of a running
+// program.
 const wallOff = `package time
 
 import (
@@ -47,9 +48,8 @@ var wallOff = func() *int64 {
 }()
 `
 
-// Clocked is the path of roomd, whole and as it is shipped but for one line of Go's own time.Now: its wall clock is off by what a
-// Clock says. The monotonic clock is left alone, as it is when somebody sets a computer's time. What others tell of time, such as the
-// dates of files, stays as it is.
+// Clocked returns the path of a roomd whose wall clock follows a Clock. It is built from the same source, with one line added to Go's time.Now.
+// The monotonic clock and the dates of files stay right.
 func Clocked(t testing.TB) string {
 	t.Helper()
 	path, err := clocked()
@@ -59,7 +59,7 @@ func Clocked(t testing.TB) string {
 	return path
 }
 
-// clocked builds it once, in a folder that stays: Go finds what it compiled for it again by the names of the files.
+// clocked builds it once per process, always in the same folder, so that Go's build cache applies.
 var clocked = sync.OnceValues(func() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -78,7 +78,10 @@ var clocked = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	before, after, _ := strings.Cut(string(text), now)
+	before, after, found := strings.Cut(string(text), now)
+	if !found {
+		return "", fmt.Errorf("%s has no line %q: this Go reads the wall clock elsewhere, so adapt rig.Clocked", std, now)
+	}
 	instead := map[string]string{"time.go": before + now + set + after, "walloff.go": wallOff}
 	overlay := map[string]map[string]string{"Replace": {}}
 	for name, text := range instead {
@@ -104,13 +107,13 @@ var clocked = sync.OnceValues(func() (string, error) {
 	return filepath.Join(dir, "roomd"), nil
 })
 
-// Clock is the wall clock of one computer, which a test turns.
+// Clock is a wall clock that a test sets.
 type Clock struct {
 	t    testing.TB
 	path string
 }
 
-// NewClock is a clock that is off by that much.
+// NewClock returns a clock with this offset from the right time.
 func NewClock(t testing.TB, off time.Duration) Clock {
 	c := Clock{t, filepath.Join(t.TempDir(), "clock")}
 	if err := os.WriteFile(c.path, make([]byte, 8), 0o600); err != nil {
@@ -120,7 +123,7 @@ func NewClock(t testing.TB, off time.Duration) Clock {
 	return c
 }
 
-// Off turns the clock, under the programs that go by it, to be off by that much, to the second.
+// Off sets the offset, in whole seconds, also for programs that run.
 func (c Clock) Off(by time.Duration) {
 	c.t.Helper()
 	f, err := os.OpenFile(c.path, os.O_WRONLY, 0)
@@ -133,5 +136,5 @@ func (c Clock) Off(by time.Duration) {
 	}
 }
 
-// Env is the environment of a program of Clocked's that goes by it.
+// Env returns the environment variables that make a Clocked program follow the clock.
 func (c Clock) Env() []string { return []string{"ROOMD_TEST_CLOCK=" + c.path} }

@@ -16,7 +16,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-// API is a description in OpenAPI 3.0.3 that a server is held to.
+// API is an OpenAPI 3.0.3 document that a test checks a server against.
 type API struct {
 	*openapi3.T
 	t      testing.TB
@@ -24,7 +24,7 @@ type API struct {
 	tried  map[string]bool
 }
 
-// OpenAPI reads a description, which has to be valid itself.
+// OpenAPI loads and validates an OpenAPI document.
 func OpenAPI(t testing.TB, file string) *API {
 	t.Helper()
 	load := openapi3.NewLoader()
@@ -39,7 +39,7 @@ func OpenAPI(t testing.TB, file string) *API {
 	return &API{T: doc, t: t, tried: map[string]bool{}}
 }
 
-// At is where the server is that is held to it.
+// At sets the URL of the server under test.
 func (a *API) At(url string) *API {
 	a.t.Helper()
 	a.Servers = openapi3.Servers{{URL: url}}
@@ -51,8 +51,7 @@ func (a *API) At(url string) *API {
 	return a
 }
 
-// Holds fails the test unless an answer to a request is as described; a request that was done has to be so, too. req is a copy whose body can
-// be read.
+// Holds fails the test if a response, or a request that got 200, does not match the document. req needs an unread body.
 func (a *API) Holds(req *http.Request, resp *http.Response, body string) {
 	a.t.Helper()
 	what := req.Method + " " + req.URL.Path
@@ -76,12 +75,12 @@ func (a *API) Holds(req *http.Request, resp *http.Response, body string) {
 	}
 }
 
-// Tried notes that another test holds the server to an answer.
+// Tried records a response that another test checks.
 func (a *API) Tried(method, path string, status int) {
 	a.tried[fmt.Sprintf("%s %s %d", method, path, status)] = true
 }
 
-// Whole fails the test if something is described that was not tried.
+// Whole fails the test if the document has a response that nobody tried.
 func (a *API) Whole() {
 	a.t.Helper()
 	for path, item := range a.Paths.Map() {
@@ -95,7 +94,7 @@ func (a *API) Whole() {
 	}
 }
 
-// Named holds what programs that make a client from the description need: a name for each operation, and one each.
+// Named checks what client generators need: a server, and a unique operationId for each operation.
 func (a *API) Named() {
 	a.t.Helper()
 	if len(a.Servers) == 0 {
@@ -121,8 +120,8 @@ func (a *API) Named() {
 	}
 }
 
-// Types holds each schema to the Go type that it describes, by name: the same fields, of the same kind, and required where they are always
-// there. otherwise are the fields, as SCHEMA.FIELD, that a schema has and its type lacks (true), or the other way round.
+// Types compares each schema with its Go type: the same fields, of the same kind, required if they have no omitempty. otherwise lists
+// exceptions as SCHEMA.FIELD: true if only the schema has the field, false if only the type has it.
 func (a *API) Types(described map[string]any, otherwise map[string]bool) {
 	a.t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(a.Components.Schemas)) {

@@ -31,7 +31,7 @@ func NewClock(a journal.Anchor) (c *Clock, trusted bool) {
 	return newClock(a, bootID(), sinceBoot, time.Now)
 }
 
-// longestOff is longer than any room is off.
+// longestOff is more than any room stays switched off.
 const longestOff = 10 * 365 * 24 * time.Hour
 
 func newClock(a journal.Anchor, boot string, since func() time.Duration, wall func() time.Time) (*Clock, bool) {
@@ -63,14 +63,13 @@ func (c *Clock) Anchor() journal.Anchor {
 	return journal.Anchor{BootID: c.boot, Boot: since, Wall: c.wall(), Room: c.room + since - c.start}
 }
 
-// UntilNext is how long after now the wall clock next shows a multiple of every: timers that go by it wake the computer together.
+// UntilNext returns the time from now until the wall clock next shows a multiple of every. Timers that use it wake the computer together.
 func UntilNext(every time.Duration, now time.Time) time.Duration {
-	return every - now.Sub(now.Truncate(every)) // of one reading: the clock may be set between two
+	return every - now.Sub(now.Truncate(every)) // reads the clock once: it may be set between two readings
 }
 
-// Uptime is a moment that no change of the wall clock moves: boot names this start of the computer, and since is the time since then,
-// suspend included. Where the system names no start, boot is "" and since is the wall clock's Unix time: other processes have to
-// understand it.
+// Uptime returns the kernel's boot ID and the time since boot, suspend included. Changes to the wall clock don't affect it, and all processes
+// of a computer agree on it. On systems without a boot ID, boot is "" and since is the Unix time.
 func Uptime() (boot string, since time.Duration) {
 	if boot = thisBoot(); boot == "" {
 		return "", time.Duration(time.Now().UnixNano())

@@ -45,7 +45,7 @@ const (
 // Certs are what the page is served with over https: a certificate for the names and addresses that this computer has now,
 // signed by an authority of this room's own, or one of the owner's. The authority is kept, since tablets trust it; it can
 // vouch for this room's names and private addresses alone (RFC 5280, name constraints). The certificate itself is made at each
-// start, before its end, when the computer's addresses change, and when its clock was set.
+// start, before its end, when the computer's addresses change, and when its clock is set.
 type Certs struct {
 	o   CertOptions
 	key *ecdsa.PrivateKey
@@ -327,13 +327,13 @@ func (c *Certs) Run(ctx context.Context) error {
 	}
 }
 
-// GetCertificate is for a tls.Config. Whoever connects first after the clock was set gets a certificate of that time.
+// GetCertificate is for a tls.Config. It renews a certificate whose dates are wrong because the clock was set.
 func (c *Certs) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	now := c.o.Now()
 	c.mu.Lock()
-	off := now.Before(c.leaf.Leaf.NotBefore) || now.After(c.leaf.Leaf.NotAfter)
+	invalid := now.Before(c.leaf.Leaf.NotBefore) || now.After(c.leaf.Leaf.NotAfter)
 	c.mu.Unlock()
-	if off {
+	if invalid {
 		if err := c.Renew(); err != nil {
 			c.o.Log.Error("the certificate can't be renewed", "err", err)
 		}

@@ -50,9 +50,10 @@ func (t *Tokens) Admit(ctx context.Context, token string, private bool, role Rol
 	return t.offer(ctx, "", role, CodeTime, maker[:])
 }
 
-// waits is true in SQL of a pairing whose time is not over: of the wall clock's Unix time, this start of the computer and the seconds
-// since then. A code is typed while a new room's clock is being set, so only a card's goes by the wall clock: see CountFirstCode.
-const waits = "(boot = '' AND until > ? OR boot <> '' AND boot = ? AND until > ?)"
+// unexpired is an SQL condition for pairings that have not expired. Its arguments are the Unix time, the boot ID and the seconds since boot.
+// Codes expire by uptime, because the network may set a new room's clock while someone types one. A card's code has no boot ID: see
+// CountFirstCode.
+const unexpired = "(boot = '' AND until > ? OR boot <> '' AND boot = ? AND until > ?)"
 
 func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
@@ -73,7 +74,7 @@ func (t *Tokens) offer(ctx context.Context, name string, role Role, valid time.D
 	link, code := hash(p.Link), t.codes.stored(p.Code)
 	boot, now := t.uptime()
 	_, err = t.db.Write(ctx, func(db *sql.DB) error {
-		if _, err := db.ExecContext(ctx, "DELETE FROM pairings WHERE maker = ? OR NOT "+waits, maker, t.now().Unix(), boot, seconds(now)); err != nil {
+		if _, err := db.ExecContext(ctx, "DELETE FROM pairings WHERE maker = ? OR NOT "+unexpired, maker, t.now().Unix(), boot, seconds(now)); err != nil {
 			return err
 		}
 		r, err := db.ExecContext(ctx, `INSERT INTO pairings (link, code, name, role, until, maker, boot) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?8
@@ -113,7 +114,7 @@ func (t *Tokens) Redeem(ctx context.Context, codeOrLink, calls, replaces string,
 		defer func() { _ = tx.Rollback() }() // nothing once it is committed
 		// A code that a device made ends with that device's token.
 		var maker []byte
-		err = tx.QueryRowContext(ctx, "DELETE FROM pairings WHERE "+waits+" AND "+which+" AND (maker IS NULL OR maker IN (SELECT hash FROM tokens WHERE role = ?)) RETURNING name, role, maker",
+		err = tx.QueryRowContext(ctx, "DELETE FROM pairings WHERE "+unexpired+" AND "+which+" AND (maker IS NULL OR maker IN (SELECT hash FROM tokens WHERE role = ?)) RETURNING name, role, maker",
 			now.Unix(), boot, seconds(running), h[:], Therapist).Scan(&is.Name, &is.Role, &maker)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoPairing

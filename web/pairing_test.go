@@ -339,8 +339,8 @@ func TestADeviceCanBeNamed(t *testing.T) {
 	}
 }
 
-// TestClockIsSetWhileACodeWaits sets the wall clock, by years and both ways, between a code's making and its use: it works for as long as it
-// says, and no longer. A restart of the computer ends it.
+// TestClockIsSetWhileACodeWaits sets the wall clock back and forth by up to 56 years while a pairing code is open. The code still works for
+// exactly CodeTime. A reboot ends it.
 func TestClockIsSetWhileACodeWaits(t *testing.T) {
 	for _, leap := range []time.Duration{56 * 365 * 24 * time.Hour, time.Hour, -time.Hour, -56 * 365 * 24 * time.Hour} {
 		for name, x := range map[string]struct {

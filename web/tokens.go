@@ -30,7 +30,7 @@ type Tokens struct {
 	set    func() bool                    // whether it can be right
 	uptime func() (string, time.Duration) // room.Uptime
 	key    []byte                         // of this process, derives successors: two requests at once get the same one
-	seen   sync.Map                       // by digest, when a token was last used, on the clock of uptime
+	seen   sync.Map                       // uptime of each token's last use in this process, by digest
 
 	mu      sync.Mutex
 	table                        // as last read
@@ -285,16 +285,16 @@ func (t *Tokens) load(ctx context.Context) (is table, err error) {
 		for links.Next() {
 			var link []byte
 			var until int64
-			var of string
+			var madeIn string
 			var sheet bool
-			if err := links.Scan(&link, &until, &of, &sheet); err != nil {
+			if err := links.Scan(&link, &until, &madeIn, &sheet); err != nil {
 				return err
 			}
 			ends := time.Unix(until, 0)
-			if of != "" {
+			if madeIn != "" {
 				ends = time.Now().Add(time.Duration(until)*time.Second - running)
 			}
-			if len(link) == sha256.Size && (of == "" || of == boot) {
+			if len(link) == sha256.Size && (madeIn == "" || madeIn == boot) {
 				is.links[digest(link)] = ends
 			}
 			if sheet && ends.After(is.sheet) {
@@ -327,8 +327,8 @@ func (t *Tokens) List(ctx context.Context) ([]Token, error) {
 	return slices.SortedFunc(maps.Values(is.known), func(a, b Token) int { return strings.Compare(a.Name, b.Name) }), nil
 }
 
-// Ended reports whether a token was unused for too long. While the wall clock can't be right none has ended, nor has one that was used
-// since roomd started, whatever a clock that is wrong by a year makes of its last day.
+// Ended reports whether a token expired from disuse. No token expires while the wall clock can't be right, and no token that is in use
+// expires because the clock is set ahead.
 func (t *Tokens) Ended(k Token) bool {
 	if !t.now().After(k.Ends()) || !t.set() {
 		return false
@@ -398,7 +398,7 @@ func (t *Tokens) mark(h digest, k Token, itself bool) {
 			}
 		}
 	}
-	// A day to come is one of a clock that was wrong.
+	// A future day comes from a wrong clock.
 	if !first && !day.After(k.LastUsed) && !(day.Before(k.LastUsed) && t.set()) {
 		return
 	}

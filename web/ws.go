@@ -407,8 +407,8 @@ func (c *socket) do() {
 	}
 }
 
-// due is how long after a snapshot the next one is sent if nothing changes: on the second of the session's clock; at rest every two seconds,
-// in step with the room's own timer, so that an idle computer is woken once.
+// due returns the time until the next snapshot if nothing changes: in a session the next full second of its clock, at rest up to two seconds,
+// in step with the room's own timer so that an idle computer wakes once.
 func due(snap room.Snapshot, now time.Time) time.Duration {
 	switch {
 	case snap.InSession():
@@ -419,7 +419,7 @@ func due(snap room.Snapshot, now time.Time) time.Duration {
 	return room.UntilNext(atRest, now)
 }
 
-// write writes the latest snapshot whenever there is a newer one, and when one is due. Answers go in between. There is never a queue of snapshots: one that was not sent is replaced by its successor.
+// write sends the latest snapshot when it changes and when one is due, and answers in between. There is never a queue of snapshots: one that was not sent is replaced by its successor.
 func (c *socket) write() {
 	defer c.conn.Close()
 	ping := time.NewTicker(pingEvery)

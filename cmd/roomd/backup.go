@@ -209,7 +209,8 @@ func packBackup(ctx context.Context, c settings, roomName string, music bool, to
 	)
 }
 
-// keepNewest deletes all but the newest of a room's backups, once one was made. Other files stay.
+// keepNewest deletes all but the newest of a room's backups. made is the backup just written, which always stays. Backups dated after it come
+// from a clock that was ahead, and are deleted first. Other files stay.
 func keepNewest(folder, prefix, made string, keep int) error {
 	es, err := os.ReadDir(folder)
 	if err != nil {
@@ -225,11 +226,12 @@ func keepNewest(folder, prefix, made string, keep int) error {
 	}
 	rank := func(name string) int {
 		if name > made {
-			return 0 // of a time to come: by a clock that was ahead
+			return 0
 		}
 		return 1
 	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b)) }) // by their time
+	// Names sort by date.
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b)) })
 	for _, n := range names[:max(0, len(names)-keep)] {
 		if err := os.Remove(filepath.Join(folder, n)); err != nil {
 			return err

@@ -196,8 +196,7 @@ func TestRestoreRefuses(t *testing.T) {
 	}
 }
 
-// TestKeptBackups holds which backups go once another was made: the oldest, and before them those of a time to come, which a clock that was
-// ahead has made. The new one stays, whatever the clock was.
+// TestKeptBackups checks which backups --keep deletes: first those dated in the future, then the oldest, and never the one just written.
 func TestKeptBackups(t *testing.T) {
 	t.Parallel()
 	const before, last, now, ahead, further = "2026-11-28T090000", "2026-11-29T090000", "2026-11-30T090000", "2076-11-30T090000", "2076-12-01T090000"

@@ -38,7 +38,7 @@ type clocked struct {
 	well                []string  // what was wrong before
 }
 
-// left is how long the session goes on, as the room says and as the desk says.
+// left returns the remaining time of the session, as the room and the desk report it.
 func (c *clocked) left() (room, desk time.Duration) {
 	c.t.Helper()
 	s := c.snapshot()
@@ -96,8 +96,8 @@ func TestWrongClocks(t *testing.T) {
 			t.Parallel()
 			c := &clocked{daemon: clinicRoom(t), roomClock: rig.NewClock(t, off.room), hubClock: rig.NewClock(t, off.desk)}
 			c.program, c.env = program, c.roomClock.Env()
-			c.token = tokenBy(t, program, c.env, "tablet", c.data)
-			c.desk = hubBy(t, program, c.hubClock.Env())
+			c.token = createToken(t, program, c.env, "tablet", c.data)
+			c.desk = startHub(t, program, c.hubClock.Env())
 			c.start()
 			c.ready("evening")
 			code, _ := c.desk.offer()
@@ -158,7 +158,7 @@ func TestClockIsSet(t *testing.T) {
 	}
 	d.writeRoomFile(string(text) + "https: {listen: \"" + secure + "\"}\n")
 	d.start()
-	_, out, bad := roomdBy(t, d.program, d.env, "pair", "--data", d.data)
+	_, out, bad := runRoomd(t, d.program, d.env, "pair", "--data", d.data)
 	code := regexp.MustCompile(`\b(\d{3}) (\d{3})\b`).FindStringSubmatch(out)
 	if code == nil {
 		t.Fatalf("no code: %s %s", out, bad)
@@ -232,10 +232,10 @@ func TestWrongClocksAtTheClinicsBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.writeRoomFile(string(text) + fmt.Sprintf("clinic: {broker: %q, ca: %q}\n", address("willow"), ca))
-	d.token = tokenBy(t, d.program, d.env, "tablet", d.data)
+	d.token = createToken(t, d.program, d.env, "tablet", d.data)
 	d.start()
 	d.reach(clinic.Reached)
-	h := hubBy(t, d.program, d.env, "--broker", address("desk"), "--ca", ca)
+	h := startHub(t, d.program, d.env, "--broker", address("desk"), "--ca", ca)
 	h.shows("the room", func(r deskRoom) bool { return r.Reached && r.Name == "Willow" })
 	for _, off := range []time.Duration{0, in1970, time.Hour} {
 		clock.Off(off)

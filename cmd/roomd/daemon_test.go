@@ -109,14 +109,14 @@ func daemonIn(t testing.TB, dir string, env []string, files map[string]string) *
 			t.Fatal(err)
 		}
 	}
-	d.token = tokenBy(t, theBinary(t), nil, "test", d.dir)
+	d.token = createToken(t, theBinary(t), nil, "test", d.dir)
 	return d
 }
 
-// tokenBy is a new token that steers, made by a program that is roomd.
-func tokenBy(t testing.TB, program string, env []string, name, data string) string {
+// createToken creates a therapist's token with a given roomd.
+func createToken(t testing.TB, program string, env []string, name, data string) string {
 	t.Helper()
-	code, out, bad := roomdBy(t, program, env, "token", "create", name, "--data", data)
+	code, out, bad := runRoomd(t, program, env, "token", "create", name, "--data", data)
 	if code != exitOK {
 		t.Fatalf("token: %s", bad)
 	}
@@ -342,11 +342,11 @@ type tone struct{ hz, seconds, db float64 }
 // roomd runs the program with a command line, and returns its exit code and what it printed.
 func roomd(t testing.TB, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	return roomdBy(t, theBinary(t), env, args...)
+	return runRoomd(t, theBinary(t), env, args...)
 }
 
-// roomdBy is roomd by a program that is one.
-func roomdBy(t testing.TB, program string, env []string, args ...string) (code int, stdout, stderr string) {
+// runRoomd is roomd with a given program.
+func runRoomd(t testing.TB, program string, env []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	var o, e bytes.Buffer

@@ -36,7 +36,7 @@ func (s *Store) retreat(cause error) error {
 	}
 	err = db.QueryRow("SELECT coalesce(max(seq), 0) FROM events").Scan(&s.saved)
 	if err == nil {
-		_, err = db.Exec("CREATE TEMP TABLE let_in AS SELECT hash FROM tokens")
+		_, err = db.Exec("CREATE TEMP TABLE tokens_before AS SELECT hash FROM tokens")
 	}
 	if err != nil {
 		db.Close()
@@ -172,8 +172,8 @@ func (s *Store) bringBack() (err error) {
 	do(`INSERT INTO disk.anchor SELECT * FROM main.anchor WHERE true ON CONFLICT (one) DO UPDATE SET boot_id = excluded.boot_id,
 		boot_ns = excluded.boot_ns, wall_ns = excluded.wall_ns, room_ns = excluded.room_ns, sum = excluded.sum`)
 	do(`INSERT INTO disk.heard SELECT * FROM main.heard WHERE true ON CONFLICT (file) DO UPDATE SET times = max(times, excluded.times)`)
-	// Copy only tokens of the outage: another process may have revoked an older one.
-	do(`INSERT INTO disk.tokens SELECT * FROM main.tokens WHERE hash NOT IN (SELECT hash FROM temp.let_in) ON CONFLICT DO NOTHING`)
+	// Copy only tokens created during the outage: another process may have revoked an older one.
+	do(`INSERT INTO disk.tokens SELECT * FROM main.tokens WHERE hash NOT IN (SELECT hash FROM temp.tokens_before) ON CONFLICT DO NOTHING`)
 	do(`DELETE FROM disk.pairings WHERE link NOT IN (SELECT link FROM main.pairings)`) // used up
 	do("COMMIT")
 	if err != nil {

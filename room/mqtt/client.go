@@ -109,7 +109,7 @@ type Client struct {
 
 	mu       sync.Mutex // guards what follows
 	paho     paho.Client
-	line     int // counts connections
+	connects int // number of connections so far
 	status   string
 	unsent   []string                 // filters that the broker has not seen yet
 	retained map[string][]byte        // ours, by topic
@@ -489,7 +489,7 @@ func (c *Client) catchUp() {
 		c.mu.Unlock()
 		return
 	}
-	conn, line, filters, topics := c.paho, c.line, c.unsent, c.dirty
+	conn, connects, filters, topics := c.paho, c.connects, c.unsent, c.dirty
 	c.unsent, c.dirty = nil, nil
 	c.mu.Unlock()
 	if len(filters) > 0 {
@@ -502,11 +502,11 @@ func (c *Client) catchUp() {
 	}
 	for _, t := range topics {
 		c.mu.Lock()
-		if c.line != line {
+		if c.connects != connects {
 			c.mu.Unlock()
-			return // the new connection gets all of it
+			return // the client reconnected, and sends everything again
 		}
-		// Whoever has asked for it again since gets what is sent now.
+		// What is sent now also answers requests that came in since.
 		c.dirty = slices.DeleteFunc(c.dirty, func(d string) bool { return d == t })
 		value, there := c.retained[t]
 		fresh := c.made[t]
@@ -515,7 +515,7 @@ func (c *Client) catchUp() {
 		}
 		c.mu.Unlock()
 		if !there {
-			continue // it is somebody else's by now: Rename
+			continue // Rename gave the topic away
 		}
 		if fresh != nil {
 			value = fresh()
@@ -580,7 +580,7 @@ func (c *Client) connected() {
 		return
 	}
 	c.tried.Store(0)
-	c.line++
+	c.connects++
 	c.problem, c.denied, c.withheld = nil, nil, false
 	if c.echo != nil {
 		c.echo.Reset(c.echoWithin())

@@ -199,8 +199,8 @@ func TestLastWill(t *testing.T) {
 }
 
 // A handler that is slow, or a flood, costs messages and never the connection or memory.
-// TestLateWillTakesBackTheStatusAlone holds what a last will costs that comes once its client is back: of a thousand rooms whose desk was frozen
-// each has one. A stranger may have said more, so all is said again.
+// TestLateWillTakesBackTheStatusAlone delivers a client's own last will after it reconnected, as a desk that was frozen does to each room: the
+// client republishes its status alone. A stranger's status makes it republish everything.
 func TestLateWillTakesBackTheStatusAlone(t *testing.T) {
 	b := rig.Mosquitto(t)
 	var seen box
@@ -433,8 +433,7 @@ func TestWhatIsRetainedIsSentBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// TestWhatIsAskedForWhileItIsSentIsSentOnce holds that a payload that is made when it is sent answers whoever asked for it before: a desk to
-// which a thousand rooms come back gets three messages of each.
+// TestWhatIsAskedForWhileItIsSentIsSentOnce requests a topic again while it waits to be sent. The client sends it once.
 func TestWhatIsAskedForWhileItIsSentIsSentOnce(t *testing.T) {
 	b := rig.Mosquitto(t)
 	var got box

@@ -23,7 +23,7 @@ type claim struct {
 	quiet   *time.Timer
 	correct *time.Timer
 	due     bool // correct runs
-	others  bool // and has to correct what somebody else may have said on our other topics
+	all     bool // correct republishes all topics, not just the status
 	seen    time.Time
 	problem *Problem
 }
@@ -79,11 +79,11 @@ func (c *Client) listenToSelf() {
 	})
 	c.claim.correct = time.AfterFunc(time.Hour, func() {
 		c.mu.Lock()
-		others := c.claim.others
-		c.claim.due, c.claim.others = false, false
+		all := c.claim.all
+		c.claim.due, c.claim.all = false, false
 		c.soil(c.status)
 		c.mu.Unlock()
-		if others {
+		if all {
 			c.Republish()
 		}
 	})
@@ -135,9 +135,9 @@ func (c *Client) hearSelf(topic string, payload []byte, retained bool) {
 		c.claim.correct.Reset(correctIn)
 	}
 	if says.Boot == c.boot || says.Boot == c.was && says.State == "offline" {
-		return // our own last will, late: of a connection that was half open
+		return // the last will of our earlier, half-open connection
 	}
-	c.claim.others = true
+	c.claim.all = true
 	if c.claim.problem == nil || time.Since(c.claim.seen) > twinShown {
 		c.log.Warn("somebody else speaks on this room's status topic", "topic", topic, "state", says.State, "boot", says.Boot)
 	}
@@ -178,7 +178,7 @@ func (c *Client) Rename(to string, mine func(topic string) bool) {
 		return filter == from || strings.HasPrefix(filter, strings.TrimSuffix(from, "status"))
 	})
 	c.status = to
-	c.claim.since, c.claim.due = 0, false
+	c.claim.since, c.claim.due, c.claim.all = 0, false, false
 	c.open.Store(false)
 	hooks := slices.Clone(c.hooks)
 	c.mu.Unlock()

@@ -320,8 +320,20 @@ func TestHubComesBack(t *testing.T) {
 
 // events reads the events of a feed, without comments.
 func events(t *testing.T, resp *http.Response) func() event {
-	lines := bufio.NewReader(resp.Body)
+	next := eventTexts(t, resp)
 	return func() (e event) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(next()), &e); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+}
+
+// eventTexts reads the data of a feed's events.
+func eventTexts(t *testing.T, resp *http.Response) func() string {
+	lines := bufio.NewReader(resp.Body)
+	return func() string {
 		t.Helper()
 		for {
 			line, err := lines.ReadString('\n')
@@ -329,10 +341,7 @@ func events(t *testing.T, resp *http.Response) func() event {
 				t.Fatal(err)
 			}
 			if text, is := strings.CutPrefix(line, "data: "); is {
-				if err := json.Unmarshal([]byte(text), &e); err != nil {
-					t.Fatal(err)
-				}
-				return e
+				return text
 			}
 		}
 	}

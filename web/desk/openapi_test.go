@@ -1,8 +1,8 @@
 package desk
 
 import (
-	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -115,28 +115,18 @@ func TestAPIIsAsDescribed(t *testing.T) {
 		t.Fatal(feed.Status, got)
 	}
 	api.Tried("GET", rooms, 200)
-	lines := bufio.NewReader(feed.Body)
+	next := eventTexts(t, feed)
 	news := func() (e event) {
 		t.Helper()
-		for {
-			line, err := lines.ReadString('\n')
-			if err != nil {
-				t.Fatal(err)
-			}
-			if text, is := strings.CutPrefix(line, "data: "); is {
-				var is any
-				if err := json.Unmarshal([]byte(text), &is); err != nil {
-					t.Fatal(err)
-				}
-				if err := api.Components.Schemas["News"].Value.VisitJSON(is); err != nil {
-					t.Errorf("%s is not described: %v", text, err)
-				}
-				if err := json.Unmarshal([]byte(text), &e); err != nil {
-					t.Fatal(err)
-				}
-				return e
-			}
+		text := next()
+		var is any
+		if err := errors.Join(json.Unmarshal([]byte(text), &is), json.Unmarshal([]byte(text), &e)); err != nil {
+			t.Fatal(err)
 		}
+		if err := api.Components.Schemas["News"].Value.VisitJSON(is); err != nil {
+			t.Errorf("%s is not described: %v", text, err)
+		}
+		return e
 	}
 	if e := news(); !e.All || len(e.Rooms) != 2 {
 		t.Fatalf("%+v", e)
