@@ -13,18 +13,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	_ "pgregory.net/rapid" // see init
 )
 
 // Process is one running peer.
 type Process struct {
 	*exec.Cmd
-	done chan struct{}
-	err  error
+	log    string // its file
+	killed atomic.Bool
+	done   chan struct{}
+	err    error // how it ended; read after done
 }
 
 // Run starts a program and ends it when the test does. Its output goes to NAME.log in dir.
@@ -38,7 +42,7 @@ func Run(t testing.TB, dir, name string, env []string, arg ...string) *Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Process{Cmd: exec.Command(path, arg...), done: make(chan struct{})}
+	p := &Process{Cmd: exec.Command(path, arg...), log: log.Name(), done: make(chan struct{})}
 	p.Stdout, p.Stderr = log, log
 	p.Env = append(os.Environ(), env...)
 	// A session of its own, as systemd gives each service: the kernel may share the processors out by session.
@@ -47,7 +51,14 @@ func Run(t testing.TB, dir, name string, env []string, arg ...string) *Process {
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		started <- p.Start()
+		if err := p.Start(); err != nil {
+			started <- err
+			return
+		}
+		close(started)
+		for unix.Waitid(unix.P_PID, p.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		}
+		_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL) // while its number is still its own
 		p.err = p.Wait()
 		log.Close()
 		close(p.done)
@@ -61,7 +72,8 @@ func Run(t testing.TB, dir, name string, env []string, arg ...string) *Process {
 
 // Kill ends the process and its children at once, as a power cut would, and waits for it. A second call does nothing.
 func (p *Process) Kill() {
-	_ = syscall.Kill(-p.Process.Pid, syscall.SIGKILL)
+	p.killed.Store(true)
+	_ = p.Process.Kill()
 	<-p.done
 }
 

@@ -417,12 +417,18 @@ phases:
 	})
 	still, _ := stalls()
 	gapsDue := dry(t, d, still)
+	defer func() {
+		if t.Failed() {
+			t.Logf("sound: %+v; the daemon's log:\n%s", d.snapshot().Sound, d.log())
+		}
+	}()
 	s := rec.Stop()
 	first, end1 := span(strengths(s, 300), 0)
 	second, end2 := span(strengths(s, 450), 0)
 	begin := second - 8.2 // as in checkSound
 	if first < begin || first > begin+1.5 || math.Abs(end1-begin-10) > 0.4 || math.Abs(end2-begin-20) > 0.5 {
-		t.Errorf("tone one from %.2f to %.2f s, tone two from %.2f to %.2f s", first-begin, end1-begin, second-begin, end2-begin)
+		t.Fatalf("tone one from %.2f to %.2f s, tone two from %.2f to %.2f s; %.1f s recorded", first-begin, end1-begin, second-begin, end2-begin,
+			float64(len(s.Frames))/float64(s.Rate))
 	}
 	unbroken(t, s, begin, 1.5, begin+18.5, begin+17, gapsDue)
 }

@@ -56,6 +56,7 @@ func openCommand(cfg Config) (sink, error) {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", args[0], err), in.Close())
 	}
 	go func() {
+		endGroup(c.cmd.Process)
 		err := c.cmd.Wait()
 		if err == nil {
 			err = errors.New("it ended")
@@ -122,7 +123,7 @@ func (c *child) close(drain bool) <-chan struct{} {
 			case <-time.After(c.cfg.LookAhead + stall):
 			}
 		}
-		endGroup(c.cmd.Process)
+		_ = c.cmd.Process.Kill()
 		<-c.done
 	}()
 	return done

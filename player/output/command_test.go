@@ -111,6 +111,25 @@ func TestAChildThatEndsIsStartedAgain(t *testing.T) {
 	}
 }
 
+// TestAChildTakesItsOwnWithIt has a program end by itself that has started another.
+func TestAChildTakesItsOwnWithIt(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/pid"
+	c, err := openCommand(Config{Command: []string{"sh", "-c", "sleep 600 & echo $! >" + file}}.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-c.(*child).done
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// One that was killed may still wait to be collected.
+	if stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(b)) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
+		t.Errorf("it lives: %s", stat)
+	}
+}
+
 func TestAChildThatStallsIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -10,8 +10,13 @@ import (
 // ownGroup keeps a child from a terminal's Ctrl-C, so that the fade-out is still heard.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// endGroup ends a child and what it has started.
-func endGroup(p *os.Process) { _ = syscall.Kill(-p.Pid, syscall.SIGKILL) }
+// endGroup waits until a child has ended, and then ends what it has started. The child is not collected yet, so that no other
+// process can have its number.
+func endGroup(p *os.Process) {
+	for unix.Waitid(unix.P_PID, p.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+	}
+	_ = syscall.Kill(-p.Pid, syscall.SIGKILL)
+}
 
 // shrinkPipe makes a pipe hold no more than so many bytes, but a page, and says how many.
 func shrinkPipe(f *os.File, bytes int) int {

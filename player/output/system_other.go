@@ -138,7 +138,7 @@ func HasDevice(string) bool { return true }
 
 func ownGroup() *syscall.SysProcAttr { return nil }
 
-func endGroup(p *os.Process) { _ = p.Kill() }
+func endGroup(*os.Process) {}
 
 func shrinkPipe(_ *os.File, bytes int) int { return bytes }
 
