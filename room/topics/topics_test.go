@@ -130,6 +130,16 @@ func open(t *testing.T, b *rig.Broker, change func(*room.Config)) *bench {
 	}
 	log := slog.New(slog.DiscardHandler)
 	who := identity(t, `{"id":"room-one"}`, "17")
+	// The room tells its state after it has subscribed to its commands.
+	told := make(chan struct{}, 100)
+	rig.Dial(t, b.URL).Hear(who.Root(cfg)+"/state", func(_ string, _ []byte, retained bool) {
+		if !retained {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		}
+	})
 	c, err := mqtt.Dial(mqtt.Options{Broker: b.URL, Status: who.Root(cfg) + "/status", Boot: "17", Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +151,7 @@ func open(t *testing.T, b *rig.Broker, change func(*room.Config)) *bench {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = tp.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	rig.Eventually(t, 5*time.Second, "connected", c.Open)
+	rig.Eventually(t, 10*time.Second, "it listens", func() bool { return len(told) > 0 })
 	return &bench{b, f, tp, c}
 }
 
