@@ -37,7 +37,7 @@ func (l *library) audition(ctx context.Context, cfg room.Config, id string, p we
 	from := p.At.Truncate(time.Millisecond)
 	to := min(from+p.For, end).Truncate(time.Millisecond)
 	hz := rateOf(sc)
-	o := player.Options{Rate: hz, Open: openGently, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
+	o := player.Options{Rate: hz, Open: l.opener(gently), Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
 	return func(ctx context.Context, out io.Writer) error {
 		w, err := output.StreamWAV(out, hz, frameAt(to-from, hz))
 		if err != nil {
@@ -50,11 +50,5 @@ func (l *library) audition(ctx context.Context, cfg room.Config, id string, p we
 	}, nil
 }
 
-// openGently is openTrack for what nobody's session waits for.
-func openGently(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
-	s, err := decode.Open(ctx, file, decode.Options{Rate: hz, From: from, Background: true})
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
+// gently is for what nobody's session waits for.
+var gently = decode.Options{Background: true}

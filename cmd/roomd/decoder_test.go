@@ -2,7 +2,10 @@ package main
 
 import (
 	"crypto/rand"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -158,10 +161,9 @@ func TestDecodedAhead(t *testing.T) {
 	dir := t.TempDir()
 	music(t, dir, map[string]tone{"a.flac": {300, 60, -20}, "a.aiff": {300, 60, -20}})
 	for _, name := range []string{"a.flac", "a.aiff"} {
-		src, err := openTrack(t.Context(), filepath.Join(dir, name), 0, rate)
+		s, err := decode.Open(t.Context(), filepath.Join(dir, name), decode.Options{Rate: rate, Ahead: ahead})
 		must(t, err)
-		defer src.Close()
-		s := src.(*decode.Stream)
+		defer s.Close()
 		rig.Eventually(t, 10*time.Second, "it is decoded ahead", func() bool { return s.Buffered() > ahead-time.Second })
 		block := make([][2]float64, rate/50)
 		for at := time.Duration(0); at < 40*time.Second; at += 20 * time.Millisecond {
@@ -175,5 +177,40 @@ func TestDecodedAhead(t *testing.T) {
 				t.Fatalf("%s: %v are decoded", name, b)
 			}
 		}
+	}
+}
+
+// TestHeadersAreReadOnce has what is kept of a file's headers be wrong: who plays it to its end goes by that, and reads none again.
+func TestHeadersAreReadOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	music(t, dir, map[string]tone{"a.flac": {300, 3, -20}})
+	l := openLibrary(dir, room.Config{}, t.TempDir(), slog.New(slog.DiscardHandler))
+	defer l.Close()
+	file := filepath.Join(dir, "a.flac")
+	p, err := l.probe(t.Context(), file)
+	must(t, err)
+	p.Duration += time.Minute
+	text, err := json.Marshal(p)
+	must(t, err)
+	st, err := os.Stat(file)
+	must(t, err)
+	must(t, l.cache.Note(file, st, probeVersion+string(text)))
+	end := func() error {
+		s, err := l.opener(decode.Options{})(t.Context(), file, 0, rate)
+		must(t, err)
+		defer s.Close()
+		for block := make([][2]float64, rate); ; {
+			if n, ok := s.Stream(block); !ok || n == 0 {
+				return s.Err()
+			}
+		}
+	}
+	if err := end(); !errors.Is(err, decode.ErrDamaged) {
+		t.Errorf("it ended with %v", err)
+	}
+	must(t, os.Chtimes(file, time.Now(), time.Now().Add(time.Second))) // it has changed
+	if err := end(); err != nil {
+		t.Errorf("it ended with %v after a change", err)
 	}
 }

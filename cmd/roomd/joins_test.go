@@ -105,7 +105,7 @@ func TestPartsOfARender(t *testing.T) {
 	}
 	s := room.Rehearsal(room.Begin{Playlist: pl, Reference: cfg.Audio.Reference, Ceiling: cfg.Audio.Ceiling, Seed: 1})
 	sc := s.ScoreWith(lib.Heard)
-	o := player.Options{Rate: rate, Open: openTrack, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling}
+	o := player.Options{Rate: rate, Open: lib.opener(gently), Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling}
 	take := func(render func(func([][2]float64) error) error) (out [][2]float64) {
 		if err := render(func(b [][2]float64) error { out = append(out, b...); return nil }); err != nil {
 			t.Fatal(err)

@@ -41,7 +41,7 @@ func openLibrary(dir string, cfg room.Config, cache string, log *slog.Logger) *l
 		log.Warn("what is found out about the music is not kept", "err", err)
 	} else {
 		l.cache = c
-		l.scan = &loudness.Scanner{Cache: c, Open: openToMeasure, Done: l.analysed, Workers: max(1, runtime.NumCPU()-1)}
+		l.scan = &loudness.Scanner{Cache: c, Open: l.openToMeasure, Done: l.analysed, Workers: max(1, runtime.NumCPU()-1)}
 	}
 	l.linked = cfg.Music
 	busy := func() bool { return l.busy != nil && l.busy() }
@@ -72,12 +72,22 @@ func (l *library) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-func openToMeasure(ctx context.Context, path string) (loudness.Source, int, error) {
-	s, err := decode.Open(ctx, path, decode.Options{Rate: rate, Background: true})
-	if err != nil {
-		return nil, 0, err
+func (l *library) openToMeasure(ctx context.Context, path string) (loudness.Source, int, error) {
+	s, err := l.opener(decode.Options{Background: true})(ctx, path, 0, rate)
+	return s, rate, err
+}
+
+// opener has files opened for a player.
+func (l *library) opener(o decode.Options) func(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
+	o.Probe = l.probe
+	return func(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
+		o.From, o.Rate = from, hz
+		s, err := decode.Open(ctx, file, o)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
-	return s, rate, nil
 }
 
 // analysed takes note of a file that has been heard through.
@@ -103,9 +113,13 @@ func (l *library) moved(ctx context.Context, path string, among []string) string
 const probeVersion = "3 "
 
 // probe tells a file's headers and tags. They are kept: asking a decoder takes a twentieth of a second.
-func (l *library) probe(ctx context.Context, path string, st os.FileInfo) (p decode.Info, err error) {
+func (l *library) probe(ctx context.Context, path string) (p decode.Info, err error) {
 	if l.cache == nil {
 		return decode.Probe(ctx, path)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return p, err
 	}
 	if p, ok := l.noted(path, st); ok {
 		return p, nil
@@ -126,11 +140,7 @@ func (l *library) probe(ctx context.Context, path string, st os.FileInfo) (p dec
 // measure tells what a track is: from its analysis where it has been heard through; until then from its headers and
 // tags, and it is asked to be analysed.
 func (l *library) measure(ctx context.Context, path string) (playlists.Track, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return playlists.Track{}, err
-	}
-	p, err := l.probe(ctx, path, info)
+	p, err := l.probe(ctx, path)
 	if err != nil {
 		return playlists.Track{Problem: decode.Says(err)}, err
 	}

@@ -111,7 +111,7 @@ func render(ctx context.Context, c *call, name string, r renderOptions) (err err
 			log.Warn("a track can't be played on; the bed covers it", "clip", e.Clip, "at", e.At, "err", e.Detail)
 		}
 	}
-	o := player.Options{Rate: hz, Open: openGently, Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
+	o := player.Options{Rate: hz, Open: lib.opener(gently), Ceiling: cfg.Audio.Ceiling, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: log}
 	if r.joins {
 		n, err := renderJoins(ctx, score, o, end, w.Write, notify, func(at time.Duration, j room.Join) {
 			fmt.Fprintf(c.stdout, "%s  of %s, %.0f s\n", clock(at), clock(j.From), (j.To - j.From).Seconds())

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"roomd/player"
+	"roomd/player/decode"
 	"roomd/playlists"
 	"roomd/room"
 	"roomd/room/journal"
@@ -111,11 +112,11 @@ func (d *service) live(ctx context.Context, before *room.Room) (*room.Room, erro
 		d.log.Warn("profiles of lights", "err", err)
 	}
 	lamps.Tested(profiles, profilesIn(d.data))
-	snd := openSound(cfg.Audio, player.Options{Ceiling: cfg.Audio.Ceiling + 12, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: d.log})
-	defer snd.line.Close()
-	h.also(snd.problems)
 	lib := openLibrary(d.playlists, cfg, filepath.Join(d.data, "analysis"), d.log)
 	defer lib.Close()
+	snd := openSound(cfg.Audio, player.Options{Open: lib.opener(decode.Options{Ahead: ahead}), Ceiling: cfg.Audio.Ceiling + 12, Loudest: cfg.Audio.Reference + cfg.Audio.Ceiling, Log: d.log})
+	defer snd.line.Close()
+	h.also(snd.problems)
 	h.also(lib.Problems)
 	h.also(func() []room.Problem { return onMQTT.Problems() })
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"roomd/player"
-	"roomd/player/decode"
 	"roomd/player/output"
 	"roomd/room"
 )
@@ -37,22 +35,13 @@ func openSound(cfg room.AudioConfig, o player.Options) sound {
 		o.Pairs = []player.Pair{{Level: h.Level, Loudest: cfg.Reference + h.Ceiling}}
 	}
 	line := output.Open(oc, o.Log)
-	o.Rate, o.Line, o.Open = rate, line, openTrack
+	o.Rate, o.Line = rate, line
 	return sound{player.New(o), line}
 }
 
 // ahead is how much of a track is decoded before it is heard. The decoder goes on when a quarter is used up, so a file on a
 // disk or a share that hangs for 10 s is not missed. It takes 5.4 MB a track at 48 kHz.
 const ahead = 14 * time.Second
-
-// openTrack opens a file for the player.
-func openTrack(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
-	s, err := decode.Open(ctx, file, decode.Options{Rate: hz, From: from, Ahead: ahead})
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
 
 // View is the sound's health.
 func (s sound) View() room.SoundView {

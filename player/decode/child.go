@@ -193,7 +193,13 @@ func (r *reviving) read(dst [][2]float32) (int, error) {
 // whole says whether all that the file promises has come. ffmpeg ends well where a file is cut off, and grumbles about what
 // may follow a whole one.
 func (r *reviving) whole(said string) error {
-	info, err := probe(r.ctx, r.path, tools().ffprobe, r.opt)
+	var info Info
+	var err error
+	if r.opt.Probe != nil {
+		info, err = r.opt.Probe(r.ctx, r.path)
+	} else {
+		info, err = probe(r.ctx, r.path, tools().ffprobe, r.opt)
+	}
 	late := 150 * time.Millisecond // an mp3's encoder fills up its last frames
 	if info.Exact {
 		late = 50 * time.Millisecond
