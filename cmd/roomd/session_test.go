@@ -155,6 +155,7 @@ func TestSession(t *testing.T) {
 	t.Run("tablet", func(t *testing.T) { checkTablet(t, tb.all(), longest) })
 	t.Run("lights", func(t *testing.T) { checkBulbs(t, bulbs, started) })
 	gapsDue := dry(t, d, still)
+	defer d.tellOnFailure()
 	time.Sleep(500 * time.Millisecond) // the card keeps back its last period
 	t.Run("sound", func(t *testing.T) {
 		s := card.Played()
@@ -393,6 +394,13 @@ func TestHeadphones(t *testing.T) {
 	}
 }
 
+// tellOnFailure tells of a test that failed how the sound fared and what the daemon wrote.
+func (d *daemon) tellOnFailure() {
+	if d.t.Failed() {
+		d.t.Logf("sound: %+v; the daemon's log:\n%s", d.snapshot().Sound, d.log())
+	}
+}
+
 // TestSessionOnPulseAudio plays through a sound server and loses it on the way.
 func TestSessionOnPulseAudio(t *testing.T) {
 	rig.Long(t)
@@ -417,11 +425,7 @@ phases:
 	})
 	still, _ := stalls()
 	gapsDue := dry(t, d, still)
-	defer func() {
-		if t.Failed() {
-			t.Logf("sound: %+v; the daemon's log:\n%s", d.snapshot().Sound, d.log())
-		}
-	}()
+	defer d.tellOnFailure()
 	s := rec.Stop()
 	first, end1 := span(strengths(s, 300), 0)
 	second, end2 := span(strengths(s, 450), 0)

@@ -341,11 +341,8 @@ func (c *Client) Retain(topic string, payload []byte) {
 	c.mu.Lock()
 	c.retained[topic] = slices.Clone(payload)
 	delete(c.made, topic)
-	if !slices.Contains(c.dirty, topic) {
-		c.dirty = append(c.dirty, topic)
-	}
+	c.soil(topic)
 	c.mu.Unlock()
-	c.poke()
 }
 
 // RetainMade is Retain with a payload that make makes each time it is sent, so that one that was true before an outage is never
