@@ -12,12 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"roomd/rig"
 	"roomd/room"
 )
 
 // TestAudition holds that a real room lets a part of a playlist be heard as a render has it, at the level of its phase,
 // leaves its own sound and journal alone, and gives way to a session.
 func TestAudition(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := tones(t)
 	whole := filepath.Join(data, "whole.wav")

@@ -207,6 +207,7 @@ func (d *daemon) root() string {
 
 // TestHealthIsOneTruth breaks several parts and asks all who tell of them.
 func TestHealthIsOneTruth(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	broker := rig.Mosquitto(t)
 	peer := rig.Dial(t, broker.URL)

@@ -10,11 +10,13 @@ import (
 	"testing"
 
 	"roomd/playlists"
+	"roomd/rig"
 )
 
 // TestCheckMusic holds what check says of music that is there and is not what its writer expects: nearly silent, not reached;
 // and that no problem is left out where a program reads them.
 func TestCheckMusic(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := t.TempDir()
 	root := filepath.Join(data, "playlists")

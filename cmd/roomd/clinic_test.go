@@ -192,6 +192,7 @@ func unwell(s room.Snapshot) (out []string) {
 // TestClinic joins a real desk during a session, and leaves it: the session does not notice, the desk shows the room, neither a backup
 // nor a report has the room's secret, and a room that has left is as one that never joined.
 func TestClinic(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	d := clinicRoom(t)
 	d.start()

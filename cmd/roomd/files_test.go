@@ -252,6 +252,7 @@ func TestGroupAddsPlaylists(t *testing.T) {
 // TestRootActsAsTheOwner has root run what the owner of a data folder should. Nothing in it becomes root's, root follows no link in
 // it, and both lines of the guide work: a backup by root, restored by roomd.
 func TestRootActsAsTheOwner(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	program, data, _ := installed(t)
 	at := []string{"--data", data}

@@ -38,6 +38,7 @@ func integrated(t *testing.T, path string) float64 {
 // TestHeardBeforeItIsPlayed holds that check and render know each track from its end to its beginning: what is damaged
 // is said, and a track of which nothing was known comes out at its level, the same on each run.
 func TestHeardBeforeItIsPlayed(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	dir := t.TempDir()
 	lists := filepath.Join(dir, "playlists")
@@ -89,6 +90,7 @@ func TestHeardBeforeItIsPlayed(t *testing.T) {
 // TestMusicInsideThePromiseIsUntouched holds that a render of music that keeps the promise is what ffmpeg decodes, but for
 // one gain: to -90 dBFS, outside of its fades. It has no infrasound, as music has none and this noise has.
 func TestMusicInsideThePromiseIsUntouched(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	dir := t.TempDir()
 	lists, out := filepath.Join(dir, "playlists"), filepath.Join(dir, "out.wav")

@@ -115,6 +115,7 @@ func (m importMap) Import(path string) (*types.Package, error) {
 // TestElsewhere checks the types of every package on the systems where only developers run roomd. To compile for each takes a
 // minute more: make bars does.
 func TestElsewhere(t *testing.T) {
+	rig.Long(t)
 	rig.Arithmetic(t)
 	t.Parallel()
 	for _, on := range []string{"windows/amd64", "darwin/arm64"} {

@@ -22,6 +22,7 @@ import (
 
 // TestIntensityOfATrack has a track rated by its tag, and else by its sound; what an earlier version kept of it is used until it has been heard again.
 func TestIntensityOfATrack(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := t.TempDir()
 	dir, cache := filepath.Join(data, "playlists"), filepath.Join(data, "analysis")

@@ -19,6 +19,7 @@ import (
 // TestJoins holds that render --joins writes each crossfade as the whole render has it, away from the edges, which are
 // faded, with silence in between: to one step of 24 bit, as a file of another rate is resampled from elsewhere.
 func TestJoins(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := tones(t)
 	whole, joins := filepath.Join(data, "whole.wav"), filepath.Join(data, "joins.wav")

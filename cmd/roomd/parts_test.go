@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"roomd/rig"
 )
 
 // samples are a sound file's left channel.
@@ -36,6 +38,7 @@ func power(s []float64, rate int, from, to float64) float64 {
 // TestParts renders parts of files: an album of a CUE sheet sounds as the one file that it is, to the sample, at its own rate and
 // resampled; a crossfade of one join is as long as it says; a part that ends in mid-sound is faded where nothing follows.
 func TestParts(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := t.TempDir()
 	root := filepath.Join(data, "playlists")

@@ -15,11 +15,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"roomd/rig"
 	"roomd/room"
 )
 
 // TestPaths holds for each command that takes a playlist that it takes every way to name one.
 func TestPaths(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := t.TempDir()
 	env := []string{"ROOMD_DATA=" + data}
@@ -229,6 +231,7 @@ func TestCheckStrict(t *testing.T) {
 // TestCheckIsWatched holds what somebody sees while check listens: a bar on a terminal, a line a track with --verbose, nothing
 // where all is known; and that it can be stopped, and goes on from there.
 func TestCheckIsWatched(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := t.TempDir()
 	tones := map[string]tone{}

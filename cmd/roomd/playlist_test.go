@@ -68,6 +68,7 @@ func TestPlaylistNew(t *testing.T) {
 
 // TestCheckHears holds what check says of music that it has heard through: a steep rise, a voice, a file that was moved.
 func TestCheckHears(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := t.TempDir()
 	root := filepath.Join(data, "playlists")

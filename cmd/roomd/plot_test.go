@@ -53,6 +53,7 @@ phases:
 // TestPicture holds that the picture's data is the arc's: clips, crossfades, flex and what the bed covers as the session
 // plays them, the loudness as ffmpeg judges the render, and the light as lights simulate tells it.
 func TestPicture(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := tones(t)
 	wav := filepath.Join(data, "out.wav")
@@ -247,6 +248,7 @@ phases:
 
 // TestPlot holds that the command writes a picture that can be opened, with every name in it, and says what it can't do.
 func TestPlot(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	data := tones(t)
 	svg, img := filepath.Join(data, "arc.svg"), filepath.Join(data, "arc.PNG")

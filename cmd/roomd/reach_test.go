@@ -23,6 +23,7 @@ import (
 // own user and root do it. A member of the group does what the running room does for members. All others get one line with what to type,
 // which then does it, and no command makes anything of its own.
 func TestWhoRunsWhat(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	program, data, lists := installed(t)
 	port := rig.FreePort(t)

@@ -53,6 +53,7 @@ func (d *daemon) told(what string) {
 // TestSettingsWithoutARestart changes the room file of a room that runs: by an editor, by a slow hand, wrongly, in a session.
 // The process stays the same one, and what the room had before a wrong file it keeps, also over a restart.
 func TestSettingsWithoutARestart(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	const lamp = "lights: {ambient: {driver: simulated}}\n"
 	d := newDaemon(t, nil, map[string]string{"room.yaml": "room: Willow\naudio: {output: none}\n" + lamp,

@@ -53,6 +53,7 @@ var aMember = syscall.Credential{Uid: guestID, Gid: guestID, Groups: []uint32{ro
 // TestGroupReadsNoSecret plants secrets and has a member of the group ask for all that the running room gives members, also with a room
 // file whose error quotes the broker's password.
 func TestGroupReadsNoSecret(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	d, runtime, as, secrets := groupRoom(t)
 	try := func() {
@@ -106,6 +107,7 @@ func TestGroupReadsNoSecret(t *testing.T) {
 // TestGroupCannotCrowdTheRoom has a member open more connections than the running room takes and say nothing: the room's own user is
 // served by the other socket meanwhile, and members are once those connections end.
 func TestGroupCannotCrowdTheRoom(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	d, runtime, as, _ := groupRoom(t)
 

@@ -44,6 +44,7 @@ func (m *manager) count(line string) (n int) {
 // TestWatchdog runs the daemon under a manager that listens: it says that it is ready, goes on saying that it is not
 // stuck though its broker and its sound device are away, says nothing while it is stopped, and that it stops.
 func TestWatchdog(t *testing.T) {
+	rig.Long(t)
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notify")
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
