@@ -16,14 +16,13 @@ import (
 	"time"
 )
 
-// Clocked inserts set after now, the line of Go's time.Now that reads the wall clock.
+// now is the line of Go's time.Now that reads the wall clock; Clocked puts set behind it.
 const (
 	now = "sec, nsec, mono := runtimeNow()\n"
 	set = "\tsec += *wallOff\n"
 )
 
-// wallOff is a file added to package time. It maps a file that holds the offset in seconds, so that a test can change the offset of a running
-// program.
+// wallOff is a file added to package time. It maps a file that holds the offset in seconds: a test can change it while the program runs.
 const wallOff = `package time
 
 import (

@@ -268,15 +268,14 @@ func (r *Recording) Size() int64 { return size(r.path) }
 // Stop ends the recording. It fails the test if the recorder or its server ended by itself: then nothing can be said of the sound.
 func (r *Recording) Stop() Sound {
 	r.t.Helper()
-	for _, p := range []*Process{r.server, r.Process} {
-		if r.server.killed.Load() {
-			break // no more was to be recorded
-		}
-		select {
-		case <-p.Done():
-			log, _ := os.ReadFile(p.log)
-			r.t.Fatalf("%s ended by itself: %v\n%s", p.Path, p.err, log)
-		default:
+	if !r.server.killed.Load() { // else the recorder ended with it
+		for _, p := range []*Process{r.server, r.Process} {
+			select {
+			case <-p.Done():
+				log, _ := os.ReadFile(p.log)
+				r.t.Fatalf("%s ended by itself: %v\n%s", p.Path, p.err, log)
+			default:
+			}
 		}
 	}
 	r.Kill()

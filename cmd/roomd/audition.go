@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"roomd/player"
-	"roomd/player/decode"
 	"roomd/player/output"
 	"roomd/room"
 	"roomd/web"
@@ -49,6 +48,3 @@ func (l *library) audition(ctx context.Context, cfg room.Config, id string, p we
 		return w.Close()
 	}, nil
 }
-
-// gently is for what nobody's session waits for.
-var gently = decode.Options{Background: true}

@@ -303,7 +303,7 @@ func timeToOpen(ctx context.Context, file string) (time.Duration, error) {
 	ctx, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	began := time.Now()
-	src, err := decode.Open(ctx, file, decode.Options{Rate: rate})
+	src, err := decode.Open(ctx, file, decode.Options{Rate: rate, Ahead: ahead})
 	if err != nil {
 		return 0, err
 	}

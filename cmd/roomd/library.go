@@ -73,11 +73,14 @@ func (l *library) Run(ctx context.Context) error {
 }
 
 func (l *library) openToMeasure(ctx context.Context, path string) (loudness.Source, int, error) {
-	s, err := l.opener(decode.Options{Background: true})(ctx, path, 0, rate)
+	s, err := l.opener(gently)(ctx, path, 0, rate)
 	return s, rate, err
 }
 
-// opener has files opened for a player.
+// gently is for what nobody's session waits for.
+var gently = decode.Options{Background: true}
+
+// opener returns the function that opens files for a player. What is kept of their headers is not read again.
 func (l *library) opener(o decode.Options) func(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {
 	o.Probe = l.probe
 	return func(ctx context.Context, file string, from time.Duration, hz int) (player.Source, error) {

@@ -116,8 +116,8 @@ scenes:
 }
 
 // TestSession plays a real session: real files through a sound card, real lamps through a real bridge, a tablet on
-// the websocket. It is judged by what left the card, what the bulbs' log says and when the tablet was told. Nothing else runs
-// beside it: rooms that want the processors as urgently would make it run dry.
+// the websocket. It is judged by what left the card, what the bulbs' log says and when the tablet was told. What runs
+// beside it mostly waits: rooms that want the processors as urgently would make it run dry.
 func TestSession(t *testing.T) {
 	rig.Long(t)
 	t.Parallel()

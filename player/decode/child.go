@@ -108,6 +108,9 @@ type reviving struct {
 }
 
 func openChild(path string, opt Options, frame int64) (source, error) {
+	if opt.Probe == nil {
+		opt.Probe = func(ctx context.Context, path string) (Info, error) { return probe(ctx, path, tools().ffprobe, opt) }
+	}
 	r := &reviving{path: path, opt: opt, next: frame, lived: frame}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	if err := r.start(); err != nil {
@@ -193,13 +196,7 @@ func (r *reviving) read(dst [][2]float32) (int, error) {
 // whole says whether all that the file promises has come. ffmpeg ends well where a file is cut off, and grumbles about what
 // may follow a whole one.
 func (r *reviving) whole(said string) error {
-	var info Info
-	var err error
-	if r.opt.Probe != nil {
-		info, err = r.opt.Probe(r.ctx, r.path)
-	} else {
-		info, err = probe(r.ctx, r.path, tools().ffprobe, r.opt)
-	}
+	info, err := r.opt.Probe(r.ctx, r.path)
 	late := 150 * time.Millisecond // an mp3's encoder fills up its last frames
 	if info.Exact {
 		late = 50 * time.Millisecond

@@ -28,7 +28,8 @@ type Options struct {
 	Background bool
 	// Ahead is how much is decoded ahead at most; 0 means 4 s.
 	Ahead time.Duration
-	// Probe is in place of the function Probe, for who knows its answer: it is asked at the file's end whether all came. nil: Probe.
+	// Probe is asked at the end of the file, to tell whether all of its sound came. A caller that keeps what Probe told gives its own; nil
+	// reads the headers again.
 	Probe func(ctx context.Context, path string) (Info, error)
 
 	native bool          // roomd decode even where ffmpeg is installed

@@ -111,8 +111,8 @@ func TestAChildThatEndsIsStartedAgain(t *testing.T) {
 	}
 }
 
-// TestAChildTakesItsOwnWithIt has a program end by itself that has started another.
-func TestAChildTakesItsOwnWithIt(t *testing.T) {
+// TestWhatAProgramStartedEndsWithIt has a program end by itself after it started another.
+func TestWhatAProgramStartedEndsWithIt(t *testing.T) {
 	t.Parallel()
 	file := t.TempDir() + "/pid"
 	c, err := openCommand(Config{Command: []string{"sh", "-c", "sleep 600 & echo $! >" + file}}.withDefaults())
@@ -124,7 +124,7 @@ func TestAChildTakesItsOwnWithIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// One that was killed may still wait to be collected.
+	// A killed process is a zombie until its parent collects it.
 	if stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(b)) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
 		t.Errorf("it lives: %s", stat)
 	}

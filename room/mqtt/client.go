@@ -358,13 +358,10 @@ func (c *Client) RetainMade(topic string, make func() []byte) {
 func (c *Client) Republish() {
 	c.mu.Lock()
 	for t := range c.retained {
-		if !slices.Contains(c.dirty, t) {
-			c.dirty = append(c.dirty, t)
-		}
+		c.soil(t)
 	}
 	slices.Sort(c.dirty)
 	c.mu.Unlock()
-	c.poke()
 }
 
 // Subscribe has handle called for each message on the topics of filter, over all connections, in the order of their
