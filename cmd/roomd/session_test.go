@@ -223,7 +223,7 @@ func checkSound(t *testing.T, s rig.Sound, dry int) {
 			t.Errorf("at %v s the coming tone is %.1f dB down, wanted 3", x.at, up)
 		}
 	}
-	unbroken(t, s, begin, 1, begin+59, begin+38, dry)
+	unbroken(t, s, begin, 1+0.6*float64(dry), begin+59, begin+38, dry)
 }
 
 // checkTablet holds that each phase change was told within 100 ms of its time, or of the computer's longest standstill.
@@ -434,5 +434,5 @@ phases:
 		t.Fatalf("tone one from %.2f to %.2f s, tone two from %.2f to %.2f s; %.1f s recorded", first-begin, end1-begin, second-begin, end2-begin,
 			float64(len(s.Frames))/float64(s.Rate))
 	}
-	unbroken(t, s, begin, 1.5, begin+18.5, begin+17, gapsDue)
+	unbroken(t, s, begin, 1.5+0.6*float64(gapsDue), begin+18.5, begin+17, gapsDue)
 }
