@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test vet check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
+.PHONY: build run test real race vet check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
 
 # Without cgo, as roomd is shipped: then build, vet, staticcheck and the tests have one compilation of everything between them. Only
 # the race detector needs cgo.
@@ -21,23 +21,31 @@ run:
 setup:
 	@rig/setup test
 
-# First everything that is quick, under the race detector; then, without it, what takes long, only computes or runs roomd as a process
-# of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves). Real sound and real lamps have the processors to themselves; they
-# mostly wait, so they run side by side. check has vetted the tests. SQLite, which is C made into Go and the most there is to compile, is
-# not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars. All but sound and lamps runs at the
-# priority that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes.
+# Real sound and real lamps have the processors to themselves whenever they want them, but they mostly wait. Everything that is quick runs
+# beside them under the race detector, on what they leave over (the scheduler's idle class). Then, without the detector, what
+# takes long, only computes or runs roomd as a process of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves), at the priority
+# that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes. check has vetted
+# the tests. SQLite, which is C made into Go and the most there is to compile, is not watched for races; what calls it is. What each change
+# can't afford is rig.OnlyBars: make bars.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
-RACE := CGO_ENABLED=1 nice -n 10 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
+RACE := go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
+IDLE := $(shell chrt --idle 0 true 2>/dev/null && echo chrt --idle 0 || echo nice -n 19)
 LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
 
 test:
 	@$(MAKE) --no-print-directory -j 2 --output-sync setup vet
-	@$(MAKE) --no-print-directory check
-	$(RACE) -p 4 $$(go list ./... | grep -v player/output)
-	$(RACE) ./player/output
-	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
+	@$(MAKE) --no-print-directory -j 2 --output-sync real race
+	CGO_ENABLED=1 nice -n 10 $(RACE) ./player/output
 	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
 	$(MAKE) browser
+
+real:
+	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
+
+race: export CGO_ENABLED := 1
+race:
+	$(IDLE) $(MAKE) --no-print-directory check
+	$(IDLE) $(RACE) -p 4 $$(go list ./... | grep -v player/output)
 
 vet:
 	go vet ./...
