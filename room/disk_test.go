@@ -536,18 +536,13 @@ func TestRoomWaitsForADiskThatHangs(t *testing.T) {
 		_, err := a.Do(context.WithoutCancel(t.Context()), Command{ID: "e", Do: Emergency})
 		done <- err
 	}()
-	ping := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-		defer cancel()
-		return a.Ping(ctx)
-	}
 	time.Sleep(2500 * time.Millisecond)
 	select {
 	case err := <-done:
 		t.Fatalf("the disk hangs and the tap is answered: %v", err)
 	default:
 	}
-	if err := ping(); err != nil {
+	if err := a.ping(t, 10*time.Second); err != nil {
 		t.Errorf("an owner that waits for the disk is taken for stuck: %v", err)
 	}
 	if err := conn.Close(); err != nil {

@@ -155,6 +155,13 @@ func runRoomOf(t *testing.T, store *journal.Store, lib Library, change func(*Con
 	return tr
 }
 
+// ping asks whether the room's owner goes on, and gives it this long.
+func (tr *testRoom) ping(t *testing.T, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	return tr.Ping(ctx)
+}
+
 func (tr *testRoom) must(t *testing.T, c Command) {
 	t.Helper()
 	if c.ID == "" {
@@ -317,12 +324,7 @@ func TestRoomRefusesWhatCameTooLate(t *testing.T) {
 // TestPingTellsAStuckOwner hangs the owner where it moves the lights.
 func TestPingTellsAStuckOwner(t *testing.T) {
 	a := openRoom(t, filepath.Join(t.TempDir(), "roomd.db"))
-	ping := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		return a.Ping(ctx)
-	}
-	if err := ping(); err != nil {
+	if err := a.ping(t, 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	a.lamps.mu.Lock()
@@ -333,7 +335,7 @@ func TestPingTellsAStuckOwner(t *testing.T) {
 	}()
 	var err error
 	for deadline := time.Now().Add(5 * time.Second); err == nil && time.Now().Before(deadline); {
-		err = ping()
+		err = a.ping(t, 500*time.Millisecond)
 	}
 	a.lamps.mu.Unlock()
 	if err == nil {
@@ -342,7 +344,7 @@ func TestPingTellsAStuckOwner(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if err := ping(); err != nil {
+	if err := a.ping(t, 10*time.Second); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,9 +1,11 @@
 package lights
 
 import (
-	"context"
+	"slices"
 	"testing"
 	"time"
+
+	"roomd/rig"
 )
 
 // TestZwave commands and hears a Z-Wave dimmer in the payloads that zwave-js-ui documents, for each kind of its topics.
@@ -49,15 +51,19 @@ func TestZwave(t *testing.T) {
 
 // TestZwaveIsOffered finds dimmers among what a gateway tells.
 func TestZwaveIsOffered(t *testing.T) {
-	ctx, stop := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer stop()
 	b := newBus(t.Context())
 	b.keep("zwave/5/38/0/currentValue", `{"time":1,"value":20}`)
 	b.keep("zwave/office/lamp/switch_multilevel/currentValue", `20`)
 	b.keep("zwave/6/38/0/currentValue", `{"time":1}`)
 	b.keep("zwave/7/37/0/currentValue", `{"time":1,"value":true}`)
-	got := Survey(ctx, b)
-	if len(got) != 2 || got[0].Lamp.YAML() != "{driver: zwavejs, topic: zwave/5/38/0}" || got[1].Lamp.Topic != "zwave/office/lamp/switch_multilevel" {
+	f := Find(b)
+	b.say("zwave/8/38/0/currentValue", `20`) // comes last
+	var got []Offer
+	rig.Eventually(t, 5*time.Second, "the last one is found", func() bool {
+		got = f.Offers()
+		return slices.ContainsFunc(got, func(o Offer) bool { return o.Lamp.Topic == "zwave/8/38/0" })
+	})
+	if len(got) != 3 || got[0].Lamp.YAML() != "{driver: zwavejs, topic: zwave/5/38/0}" || got[2].Lamp.Topic != "zwave/office/lamp/switch_multilevel" {
 		t.Errorf("%+v", got)
 	}
 }
