@@ -52,7 +52,7 @@ var (
 )
 
 // openTimeout bounds how long the first frames of a file may take: a disk that sleeps, a seek in a long file.
-const openTimeout = 10 * time.Second
+var openTimeout = 10 * time.Second
 
 // unhurried is how many times as long a child in the background may take: on a computer that is busy with other things it gets a
 // few hundredths of a processor, and what it gives late is right all the same.

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	Child()
 	os.Setenv("GORACE", "atexit_sleep_ms=0") // else each child of a test with -race takes a second to end
 	rig.SideBySide()
+	openTimeout = 2 * time.Minute // tests get what the computer has left over
 	var err error
 	if dir, err = os.MkdirTemp("", "decode"); err != nil {
 		panic(err)
