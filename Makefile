@@ -21,28 +21,26 @@ run:
 setup:
 	@rig/setup test
 
-# Real sound and real lamps have the processors to themselves whenever they want them, but they mostly wait. Everything that is quick runs
-# beside them under the race detector, on what they leave over (the scheduler's idle class). Then, without the detector, what
-# takes long, only computes or runs roomd as a process of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves), at the priority
+# Real sound and real lamps come first, but mostly wait: in the time that they leave, which is the scheduler's idle class, everything quick
+# runs under the race detector. Then, without the detector, what takes long, only computes or runs roomd as a process of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves), at the priority
 # that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes. check has vetted
 # the tests. SQLite, which is C made into Go and the most there is to compile, is not watched for races; what calls it is. What each change
 # can't afford is rig.OnlyBars: make bars.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
-RACE := go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
+RACE := env CGO_ENABLED=1 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 IDLE := $(shell chrt --idle 0 true 2>/dev/null && echo chrt --idle 0 || echo nice -n 19)
 LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
 
 test:
 	@$(MAKE) --no-print-directory -j 2 --output-sync setup vet
 	@$(MAKE) --no-print-directory -j 2 --output-sync real race
-	CGO_ENABLED=1 nice -n 10 $(RACE) ./player/output
+	nice -n 10 $(RACE) ./player/output
 	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
 	$(MAKE) browser
 
 real:
 	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
 
-race: export CGO_ENABLED := 1
 race:
 	$(IDLE) $(MAKE) --no-print-directory check
 	$(IDLE) $(RACE) -p 4 $$(go list ./... | grep -v player/output)

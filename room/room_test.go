@@ -155,7 +155,7 @@ func runRoomOf(t *testing.T, store *journal.Store, lib Library, change func(*Con
 	return tr
 }
 
-// ping asks whether the room's owner goes on, and gives it this long.
+// ping asks whether the room's owner still answers, and waits this long for it.
 func (tr *testRoom) ping(t *testing.T, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()

@@ -282,7 +282,7 @@ func TestFaultsOfBulbs(t *testing.T) {
 		for i := 20; i < len(is); i++ {
 			fastest = max(fastest, math.Abs(is[i]-is[i-20]))
 		}
-		_, still := stalls() // what was due meanwhile comes at once
+		_, still := stalls() // steps that were due while the computer stood still come all at once
 		rig.Bar(t, "bulb power-cycled", "the fastest second of its way back", fastest, 12.4*(1+still.Seconds()), "L*")
 		rig.Bar(t, "bulb power-cycled", "taken for a hand", held, 0, "")
 		if !rig.Whole {

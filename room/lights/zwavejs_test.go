@@ -57,7 +57,7 @@ func TestZwaveIsOffered(t *testing.T) {
 	b.keep("zwave/6/38/0/currentValue", `{"time":1}`)
 	b.keep("zwave/7/37/0/currentValue", `{"time":1,"value":true}`)
 	f := Find(b)
-	b.say("zwave/8/38/0/currentValue", `20`) // comes last
+	b.say("zwave/8/38/0/currentValue", `20`) // heard after all others
 	var got []Offer
 	rig.Eventually(t, 5*time.Second, "the last one is found", func() bool {
 		got = f.Offers()
