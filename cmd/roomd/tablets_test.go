@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -61,28 +62,24 @@ phases: [{name: One, stage: preparation, length: 2m, music: one.flac, marks: [No
 		id := room.NewID()
 		at := time.Now()
 		d.do(room.Command{ID: id, Do: room.MarkNow, Name: "Note"})
-		time.Sleep(150 * time.Millisecond)
-		for _, tb := range live {
-			told := time.Second
-			for _, h := range tb.all() {
-				if h.at.Before(at) || h.snap.Session == nil {
-					continue
+		for n, tb := range live {
+			rig.Eventually(t, time.Minute, fmt.Sprintf("a change is on live tablet %d", n), func() bool {
+				for _, h := range tb.all() {
+					if h.at.Before(at) || h.snap.Session == nil {
+						continue
+					}
+					if slices.ContainsFunc(h.snap.Session.Marks, func(m room.MarkView) bool { return m.ID == id }) {
+						late = append(late, 1000*h.at.Sub(at).Seconds())
+						return true
+					}
 				}
-				if slices.ContainsFunc(h.snap.Session.Marks, func(m room.MarkView) bool { return m.ID == id }) {
-					told = h.at.Sub(at)
-					break
-				}
-			}
-			late = append(late, 1000*told.Seconds())
+				return false
+			})
 		}
 	}
 	slices.Sort(late)
 	if !rig.Whole {
-		// Beside other tests only that each was told.
-		if most := late[len(late)-1]; most >= 1000 {
-			t.Errorf("a change was not told to a live tablet")
-		}
-		return
+		return // beside other tests only that each was told
 	}
 	rig.Bar(t, "20 tablets, 5 of them dead", "a change is on a live one, median", late[len(late)/2], 50, "ms")
 	rig.Bar(t, "20 tablets, 5 of them dead", "a change is on a live one, p99", late[len(late)*99/100], 100, "ms")
