@@ -53,12 +53,12 @@ func run(t *testing.T, o LibraryOptions) *Library {
 // until waits for the library to tell of changes until it is so.
 func until(t *testing.T, l *Library, what string, so func() bool) {
 	t.Helper()
-	late := time.After(20 * time.Second)
+	late := time.After(2 * time.Minute) // as rig.Eventually does
 	for !so() {
 		select {
 		case <-l.Changed():
 		case <-late:
-			t.Fatalf("not within 20 s: %s\n%v", what, l.ids())
+			t.Fatalf("it never comes: %s\n%v", what, l.ids())
 		}
 	}
 }

@@ -39,7 +39,7 @@ func newSticks(shelf *Shelf, below string) *Sticks {
 // imported waits until an import has ended.
 func imported(t *testing.T, s *Sticks) *Import {
 	t.Helper()
-	rig.Eventually(t, 10*time.Second, "the import ends", func() bool { return s.Import().State != Importing })
+	rig.Eventually(t, "the import ends", func() bool { return s.Import().State != Importing })
 	return s.Import()
 }
 

@@ -78,7 +78,7 @@ func (b *Broker) Start() {
 		b.t.Fatal(err)
 	}
 	b.Process = Run(b.t, log, name, nil, "-c", filepath.Join(b.dir, "mosquitto.conf"))
-	Eventually(b.t, 5*time.Second, "mosquitto listens", func() bool {
+	Eventually(b.t, "mosquitto listens", func() bool {
 		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", b.Port), time.Second)
 		if err != nil {
 			return false

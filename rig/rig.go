@@ -105,9 +105,16 @@ func FreePort(t testing.TB) int {
 	return 0
 }
 
-// Eventually waits until ok is true, and fails the test with what where it is not within d. It asks every 5 ms and, the longer it
-// has waited, less often, down to every 25 ms: many tests wait side by side, and each question costs roomd a snapshot.
-func Eventually(t testing.TB, d time.Duration, what string, ok func() bool) {
+// Eventually waits until ok is true. It fails the test with what only where that never comes, so that a busy computer is no fault: a
+// time that is promised is for Within.
+func Eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	Within(t, 2*time.Minute, what, ok)
+}
+
+// Within waits until ok is true, and fails the test with what where it is not within d. It asks every 5 ms and, the longer it has
+// waited, less often, down to every 25 ms: many tests wait side by side, and each question costs roomd a snapshot.
+func Within(t testing.TB, d time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for began := time.Now(); !ok(); {
 		waited := time.Since(began)

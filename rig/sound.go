@@ -226,7 +226,7 @@ func (p *Pulse) Start() {
 		"--high-priority=no", "--realtime=no", "--log-target=stderr",
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+socket,
 		"-L", "module-null-sink sink_name=room norewinds=1 rate=48000 format=s32le channels=2")
-	Eventually(p.t, 5*time.Second, "pulseaudio listens", func() bool {
+	Eventually(p.t, "pulseaudio listens", func() bool {
 		return exec.Command("pactl", "--server=unix:"+socket, "info").Run() == nil
 	})
 }
@@ -255,7 +255,7 @@ func (p *Pulse) Record() *Recording {
 	env := append(p.Env(), "PULSE_CLIENTCONFIG="+filepath.Join(p.dir, "recorder.conf"))
 	r.Process = Run(p.t, p.dir, "parec", env, "--raw", "--device=room.monitor", "--rate=48000", "--format=s32le", "--channels=2",
 		"--latency-msec=50", r.path)
-	Eventually(p.t, 5*time.Second, "parec records", func() bool {
+	Eventually(p.t, "parec records", func() bool {
 		info, err := os.Stat(r.path)
 		return err == nil && info.Size() > 0
 	})

@@ -67,7 +67,7 @@ func TestRoomKeepsWhatTheDiskDoesNotTake(t *testing.T) {
 			t.Fatalf("tap %d is said to be saved", n)
 		}
 	}
-	rig.Eventually(t, 2*time.Second, "the page says so", func() bool {
+	rig.Eventually(t, "the page says so", func() bool {
 		return strings.Contains(diskProblem(a.Room), "full") && strings.Contains(diskProblem(a.Room), "not yet saved: 20.")
 	})
 	snap := a.Snapshot()
@@ -87,7 +87,7 @@ func TestRoomKeepsWhatTheDiskDoesNotTake(t *testing.T) {
 		t.Errorf("the session's record: %d events %v %v", len(rec.Events), ok, err)
 	}
 	free()
-	rig.Eventually(t, 3*time.Second, "the disk has all and nobody speaks of it", func() bool {
+	rig.Eventually(t, "the disk has all and nobody speaks of it", func() bool {
 		return diskProblem(a.Room) == "" && a.Snapshot().Unsaved == 0
 	})
 	a.must(t, Command{ID: "after", Do: MarkNow, Name: "Vitals"})
@@ -143,9 +143,9 @@ func TestStoreOnARealDisk(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				rig.Eventually(t, 3*time.Second, "the page says so", func() bool { return strings.Contains(diskProblem(a.Room), c.says) })
+				rig.Eventually(t, "the page says so", func() bool { return strings.Contains(diskProblem(a.Room), c.says) })
 				c.open(disk)
-				rig.Eventually(t, 3*time.Second, "all is saved", func() bool { return diskProblem(a.Room) == "" && a.Snapshot().Unsaved == 0 })
+				rig.Eventually(t, "all is saved", func() bool { return diskProblem(a.Room) == "" && a.Snapshot().Unsaved == 0 })
 				a.stop()
 				b := openRoom(t, path)
 				s := b.Snapshot().Session
@@ -474,7 +474,7 @@ func TestSessionsAreMadeAgain(t *testing.T) {
 		a.must(t, Command{Do: Start, Playlist: "journey"})
 		a.must(t, Command{Do: MarkNow, Name: "Vitals"})
 		a.must(t, Command{Do: Abort})
-		rig.Eventually(t, 5*time.Second, "it ends", func() bool { return a.Snapshot().Session.State == Ended })
+		rig.Eventually(t, "it ends", func() bool { return a.Snapshot().Session.State == Ended })
 	}
 	a.must(t, Command{Do: Start, Playlist: "journey"})
 	a.must(t, Command{Do: MarkNow, Name: "Vitals"})

@@ -24,7 +24,7 @@ func ended(t *testing.T, r *testRoom) (session, mark string) {
 	r.must(t, Command{ID: mark, Do: MarkNow, Name: "Lozenge"})
 	session = r.Snapshot().Session.ID
 	r.must(t, Command{Do: Abort})
-	rig.Eventually(t, 5*time.Second, "it has ended", func() bool { return r.Snapshot().Session.State == Ended })
+	rig.Eventually(t, "it has ended", func() bool { return r.Snapshot().Session.State == Ended })
 	return session, mark
 }
 
@@ -127,7 +127,7 @@ func TestErase(t *testing.T) {
 		t.Errorf("a session that is not there was erased: %v", err)
 	}
 	r.must(t, Command{Do: Abort})
-	rig.Eventually(t, 5*time.Second, "it has ended", func() bool { return r.Snapshot().Session.State == Ended })
+	rig.Eventually(t, "it has ended", func() bool { return r.Snapshot().Session.State == Ended })
 	for _, x := range []string{id, running} {
 		if err := r.Erase(t.Context(), x); err != nil {
 			t.Fatal(err)
@@ -215,7 +215,7 @@ func TestRoomErasesWhatIsOld(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = runRoomWith(t, store, func(c *Config) { c.KeepDays = 30 })
-	rig.Eventually(t, 5*time.Second, "they are erased", func() bool {
+	rig.Eventually(t, "they are erased", func() bool {
 		list, err := r.Sessions(t.Context())
 		return err == nil && len(list) == 0
 	})
@@ -368,7 +368,7 @@ func TestRehearse(t *testing.T) {
 	if m := r.lamps.last(); m.Scene["ambient"].L != 20 || m.Kind != lights.Unplanned || m.Over != 5*time.Second {
 		t.Errorf("begun with %+v", m)
 	}
-	rig.Eventually(t, 5*time.Second, "the onset, with its light", func() bool {
+	rig.Eventually(t, "the onset, with its light", func() bool {
 		v := r.Snapshot().Rehearsal
 		m := r.lamps.last()
 		return v != nil && v.Phase == "Onset" && v.AtMS >= (40*time.Minute).Milliseconds() && m.Scene["ambient"].L == 5 && m.Kind == lights.Unplanned
@@ -385,7 +385,7 @@ func TestRehearse(t *testing.T) {
 	}
 	// Its end ends it, and so does whoever takes the light, or a session.
 	r.must(t, from(180*time.Minute-time.Second, 600))
-	rig.Eventually(t, 5*time.Second, "it is over", func() bool { return r.Snapshot().Rehearsal == nil })
+	rig.Eventually(t, "it is over", func() bool { return r.Snapshot().Rehearsal == nil })
 	for _, c := range []Command{{Do: SetScene, Scene: "dusk"}, {Do: Care}, {Do: Start, Playlist: "journey"}} {
 		r.must(t, from(0, 1))
 		r.must(t, c)

@@ -131,7 +131,7 @@ func TestTroubleOfACheckIsNoSessions(t *testing.T) {
 	a.must(t, Command{Do: Start, Playlist: "journey"})
 	id := a.Snapshot().Session.ID
 	a.must(t, Command{Do: Abort})
-	rig.Eventually(t, 10*time.Second, "the session has ended", func() bool { return a.Snapshot().Session.State == Ended })
+	rig.Eventually(t, "the session has ended", func() bool { return a.Snapshot().Session.State == Ended })
 	before, _, err := a.store.Events(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)

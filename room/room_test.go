@@ -309,7 +309,7 @@ func TestRoomRefusesWhatCameTooLate(t *testing.T) {
 	a.must(t, Command{ID: "s", Do: Start, Playlist: "journey", BeforeMS: ms(a.Now()) + 60_000})
 	in := ms(a.Now()) + 60_000
 	a.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals", BeforeMS: in})
-	rig.Eventually(t, time.Second, "the room's clock has begun", func() bool { return ms(a.Now()) > 1 }) // 0 is never
+	rig.Eventually(t, "the room's clock has begun", func() bool { return ms(a.Now()) > 1 }) // 0 is never
 	late := ms(a.Now()) - 1
 	var r *Refused
 	if _, err := a.Do(t.Context(), Command{ID: "late", Do: MarkNow, Name: "Vitals", BeforeMS: late}); !errors.As(err, &r) || r.Field != "" || r.Reason == "" {

@@ -226,7 +226,7 @@ func TestOwnerPairsWhileOthersGuess(t *testing.T) {
 		}
 	}
 	began := time.Now()
-	until(t, "the guessing is under way", func() bool { return guessed.Load() > 500 })
+	rig.Eventually(t, "the guessing is under way", func() bool { return guessed.Load() > 500 })
 	for k := range 3 {
 		p := offer(t, h.tokens, "", Therapist)
 		for p.Code < "001000" { // one that the others do not try
@@ -240,7 +240,7 @@ func TestOwnerPairsWhileOthersGuess(t *testing.T) {
 			}
 		}
 		before := guessed.Load()
-		until(t, "more is guessed", func() bool { return guessed.Load() > before+1000 })
+		rig.Eventually(t, "more is guessed", func() bool { return guessed.Load() > before+1000 })
 	}
 	cancel()
 	all.Wait()

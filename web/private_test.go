@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"roomd/rig"
 )
 
 // https serves the same room over TLS too, and returns its address.
@@ -247,7 +249,7 @@ func TestReplacingCutsOffNobody(t *testing.T) {
 			t.Errorf("whoever comes with a used token is given another")
 		}
 	}
-	until(t, "the successor's first use is on the disk", func() bool {
+	rig.Eventually(t, "the successor's first use is on the disk", func() bool {
 		var n int
 		_ = h.tokens.db.Read(func(db *sql.DB) error {
 			return db.QueryRow("SELECT count(*) FROM tokens WHERE was IS NOT NULL").Scan(&n)
@@ -320,7 +322,7 @@ func TestUnusedTokensEnd(t *testing.T) {
 		if !works() {
 			t.Fatalf("after %d days without use it ended", days)
 		}
-		until(t, "the day of its use is on the disk", func() bool {
+		rig.Eventually(t, "the day of its use is on the disk", func() bool {
 			var used int64
 			_ = h.tokens.db.Read(func(db *sql.DB) error {
 				return db.QueryRow("SELECT used FROM tokens WHERE name = 'tablet'").Scan(&used)
@@ -377,7 +379,7 @@ func TestClockLeapsWhileATabletIsInUse(t *testing.T) {
 	works := func() bool { _, ok := h.tokens.Check(h.token, false); return ok }
 	used := func(is time.Time) {
 		t.Helper()
-		until(t, "the day of its use is on the disk", func() bool {
+		rig.Eventually(t, "the day of its use is on the disk", func() bool {
 			list, err := h.tokens.List(t.Context())
 			return err == nil && list[0].LastUsed.Unix() == is.Truncate(24*time.Hour).Unix()
 		})

@@ -675,7 +675,7 @@ func TestTokens(t *testing.T) {
 	if whose, ok := h.tokens.Check(token, false); !ok || whose.Name != "second" || whose.Role != Observer {
 		t.Errorf("a token that another process made: %+v, %v", whose, ok)
 	}
-	until(t, "its use is noted", func() bool {
+	rig.Eventually(t, "its use is noted", func() bool {
 		list, err := h.tokens.List(t.Context())
 		if err != nil || len(list) != 2 || list[0].Name != "second" {
 			t.Fatalf("the list is %+v, %v", list, err)
@@ -685,7 +685,7 @@ func TestTokens(t *testing.T) {
 	if err := theirs.Revoke(t.Context(), "second"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a revoked token works no more", func() bool { _, ok := h.tokens.Check(token, false); return !ok })
+	rig.Eventually(t, "a revoked token works no more", func() bool { _, ok := h.tokens.Check(token, false); return !ok })
 	if err := theirs.Revoke(t.Context(), "second"); !errors.Is(err, ErrNoToken) {
 		t.Errorf("revoked twice: %v", err)
 	}

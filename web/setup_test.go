@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"roomd/rig"
 	"roomd/room"
@@ -211,7 +210,7 @@ func TestSetupIsOneAtATime(t *testing.T) {
 	<-h.setup.playing
 	leave()
 	<-gone
-	rig.Eventually(t, 5*time.Second, "the next one is let in", func() bool {
+	rig.Eventually(t, "the next one is let in", func() bool {
 		resp, _ := h.ask(t, "POST", setupAt+"/sound/play", `{"device":"DAC"}`, bj...)
 		return resp.StatusCode == http.StatusNoContent
 	})

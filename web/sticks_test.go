@@ -76,7 +76,7 @@ func TestASessionStopsTheCopying(t *testing.T) {
 		t.Fatalf("%+v", i)
 	}
 	h.room.rest(false)
-	rig.Eventually(t, 5*time.Second, "it is stopped", func() bool {
+	rig.Eventually(t, "it is stopped", func() bool {
 		i := h.sticks.Import()
 		return i.State == playlists.ImportStopped && i.Why.Code == "stick-session"
 	})

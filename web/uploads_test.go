@@ -70,7 +70,7 @@ func (h *house) offset(t testing.TB, at string) int {
 // came waits until so much of an upload is in the uploads folder.
 func (h *house) came(t testing.TB, at string, size int) {
 	t.Helper()
-	until(t, "the bytes that were sent have come", func() bool {
+	rig.Eventually(t, "the bytes that were sent have come", func() bool {
 		info, err := os.Stat(filepath.Join(h.uploads, filepath.Base(at)))
 		return err == nil && info.Size() >= int64(size)
 	})
@@ -177,7 +177,7 @@ func TestUploadFillsTheDisk(t *testing.T) {
 	if status != 0 && (status != http.StatusInsufficientStorage || !strings.Contains(answer, "disk is full")) {
 		t.Errorf("%d %s", status, answer)
 	}
-	until(t, "nothing is left behind", func() bool { return len(files(t, h.uploads))+len(files(t, h.playlists)) == 0 })
+	rig.Eventually(t, "nothing is left behind", func() bool { return len(files(t, h.uploads))+len(files(t, h.playlists)) == 0 })
 	disk.Free()
 	disk.Fill()
 	if _, status, answer := h.begin(t, "", "a.mp3", 1<<20); status != http.StatusInsufficientStorage || !strings.Contains(answer, "too little space") {
@@ -185,7 +185,7 @@ func TestUploadFillsTheDisk(t *testing.T) {
 	}
 	disk.Free()
 	// What was removed is free once the upload that broke off has closed it.
-	until(t, "there is space again", func() bool { at, status, _ = h.begin(t, "", "a.mp3", len(want)); return status == http.StatusCreated })
+	rig.Eventually(t, "there is space again", func() bool { at, status, _ = h.begin(t, "", "a.mp3", len(want)); return status == http.StatusCreated })
 	if status, answer, _ := h.tus(t, "PATCH", at, bytes.NewReader(want), "Upload-Offset", "0"); status != http.StatusOK {
 		t.Errorf("with space again: %d %s", status, answer)
 	}

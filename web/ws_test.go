@@ -10,6 +10,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"roomd/rig"
 	"roomd/room"
 )
 
@@ -29,7 +30,7 @@ func (h *house) tablet(t testing.TB) *websocket.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	return c
 }
 
@@ -158,22 +159,13 @@ func TestSocketDoesCommandsInOrder(t *testing.T) {
 	if err := c.WriteJSON(map[string]any{"type": "command", "id": "last", "do": "next"}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the command has come", func() bool {
+	rig.Eventually(t, "the command has come", func() bool {
 		h.room.mu.Lock()
 		defer h.room.mu.Unlock()
 		return h.room.begun == 11
 	})
 	c.Close()
-	until(t, "the command is done", func() bool { cs := h.room.commands(); return cs[len(cs)-1].ID == "last" })
-}
-
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in 10 s: %s", what)
-		}
-	}
+	rig.Eventually(t, "the command is done", func() bool { cs := h.room.commands(); return cs[len(cs)-1].ID == "last" })
 }
 
 func TestSocketsThatMisbehave(t *testing.T) {
@@ -182,7 +174,7 @@ func TestSocketsThatMisbehave(t *testing.T) {
 	if err := c.WriteMessage(websocket.TextMessage, []byte(`{"type":"`+strings.Repeat("x", maxBody)+`"}`)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a large message ends the socket", func() bool { return h.server.Dropped()["message too large"] == 1 })
+	rig.Eventually(t, "a large message ends the socket", func() bool { return h.server.Dropped()["message too large"] == 1 })
 
 	// Sixteen, and no more until one leaves.
 	var all []*websocket.Conn
@@ -193,7 +185,7 @@ func TestSocketsThatMisbehave(t *testing.T) {
 		t.Errorf("one more: %v %v", resp, err)
 	}
 	all[0].Close()
-	until(t, "there is room again", func() bool {
+	rig.Eventually(t, "there is room again", func() bool {
 		c, _, err := h.dial("Cookie", "roomd="+h.token, "Origin", h.URL)
 		if err == nil {
 			c.Close()
@@ -208,7 +200,7 @@ func TestSocketsThatMisbehave(t *testing.T) {
 	if err := all[1].WriteJSON(map[string]any{"type": "command", "id": "late", "do": "next"}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "revoked sockets end", func() bool { return h.server.Dropped()["revoked"] >= 1 })
+	rig.Eventually(t, "revoked sockets end", func() bool { return h.server.Dropped()["revoked"] >= 1 })
 	for _, c := range h.room.commands() {
 		if c.ID == "late" {
 			t.Error("a revoked tablet steered")

@@ -71,7 +71,7 @@ func TestNothingOfAnErasedSessionIsLeft(t *testing.T) {
 		time.Sleep(1200 * time.Millisecond) // the state is told once a second
 		d.do(room.Command{Do: room.WriteNote, Session: d.snapshot().Session.ID, Text: "Okapinote"})
 		d.do(room.Command{Do: room.Abort})
-		rig.Eventually(t, 10*time.Second, "the session ends", func() bool { return !d.snapshot().InSession() })
+		rig.Eventually(t, "the session ends", func() bool { return !d.snapshot().InSession() })
 		time.Sleep(time.Second)
 		req, _ := http.NewRequest(http.MethodDelete, "http://"+d.addr+"/api/v1/sessions/"+d.snapshot().Session.ID, nil)
 		req.Header.Set("Authorization", "Bearer "+d.token)
@@ -271,7 +271,7 @@ func TestHealthIsOneTruth(t *testing.T) {
 				Problem bool
 				Parts   []string
 			}
-			rig.Eventually(t, 3*time.Second, "MQTT says the same", func() bool {
+			rig.Eventually(t, "MQTT says the same", func() bool {
 				_ = json.Unmarshal([]byte(v.says(d.root()+"/state")), &state)
 				return slices.Equal(state.Parts, old) || len(state.Parts)+len(old) == 0
 			})
@@ -325,7 +325,7 @@ func TestRoomsOnOneBroker(t *testing.T) {
 	}
 	once := func(id string) {
 		t.Helper()
-		rig.Eventually(t, 5*time.Second, "the command "+id+" is answered", func() bool { return v.acked(id) > 0 })
+		rig.Eventually(t, "the command "+id+" is answered", func() bool { return v.acked(id) > 0 })
 	}
 	once(ask(a.root(), "care", ""))
 	once(ask(b.root(), "care", ""))
@@ -388,7 +388,7 @@ func TestRoomsOnOneBroker(t *testing.T) {
 	if worst > 2*time.Second {
 		t.Errorf("a room that lives was said to be offline for %v", worst)
 	}
-	rig.Eventually(t, 5*time.Second, "the last command is answered", func() bool { return v.acked(ids[len(ids)-1]) > 0 })
+	rig.Eventually(t, "the last command is answered", func() bool { return v.acked(ids[len(ids)-1]) > 0 })
 	lost := 0
 	for _, id := range ids {
 		if n := v.acked(id); n > 1 {
@@ -403,7 +403,7 @@ func TestRoomsOnOneBroker(t *testing.T) {
 	if !a.snapshot().InSession() || b.snapshot().InSession() || clone.snapshot().InSession() {
 		t.Error("one start was done in more than one room")
 	}
-	rig.Eventually(t, 3*time.Second, "the original tells of its copy", func() bool {
+	rig.Eventually(t, "the original tells of its copy", func() bool {
 		for _, p := range a.snapshot().Parts {
 			if p.Part == "broker" {
 				return strings.Contains(p.Why, "Another computer")
@@ -451,7 +451,7 @@ func TestOldTopicsMoveOver(t *testing.T) {
 	d := newDaemon(t, nil, config("Willow", "roomd"))
 	d.start()
 	root := d.root()
-	rig.Eventually(t, 8*time.Second, "the old topics are cleared", func() bool {
+	rig.Eventually(t, "the old topics are cleared", func() bool {
 		r := retained()
 		return r[root+"/state"] && !r["roomd/willow/status"] && !r["roomd/willow/state"] && !r["homeassistant/device/roomd_willow/config"]
 	})
@@ -459,7 +459,7 @@ func TestOldTopicsMoveOver(t *testing.T) {
 	<-d.Done()
 	oak := newDaemon(t, nil, config("Oak", "roomd"))
 	oak.start()
-	rig.Eventually(t, 8*time.Second, "the new room is there", func() bool { return retained()[oak.root()+"/state"] })
+	rig.Eventually(t, "the new room is there", func() bool { return retained()[oak.root()+"/state"] })
 	if r := retained(); !r["roomd/oak/status"] || !r["roomd/oak/state"] {
 		t.Error("topics of a room that is online were cleared")
 	}
@@ -472,7 +472,7 @@ func TestOldTopicsMoveOver(t *testing.T) {
 		t.Error("a room that was renamed has another id")
 	}
 	moved := "clinic" + strings.TrimPrefix(root, "roomd")
-	rig.Eventually(t, 8*time.Second, "it moved to its new base", func() bool {
+	rig.Eventually(t, "it moved to its new base", func() bool {
 		r := retained()
 		return r[moved+"/state"] && r[moved+"/status"] && !r[root+"/state"] && !r[root+"/status"]
 	})
@@ -528,7 +528,7 @@ func TestSpaceInTheBase(t *testing.T) {
 	t.Parallel()
 	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\nmqtt: {base: 'my room'}\n"})
 	d.start()
-	rig.Eventually(t, 8*time.Second, "the lamps answer", func() bool {
+	rig.Eventually(t, "the lamps answer", func() bool {
 		s := d.snapshot()
 		return len(s.Lights) == 2 && s.Lights["ambient"].State == "following" && len(s.Problems) == 0
 	})

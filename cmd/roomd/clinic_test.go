@@ -63,7 +63,7 @@ func (h *hub) start() {
 		h.t.Fatal(err)
 	}
 	h.Process = rig.Run(h.t, log, h.program, h.env, append([]string{"desk", "--name", "North clinic", "--data", h.data, "--listen", h.page, "--mqtt", h.broker}, h.words...)...)
-	rig.Eventually(h.t, 20*time.Second, "the desk answers", func() bool {
+	rig.Eventually(h.t, "the desk answers", func() bool {
 		_, err := h.ask(http.MethodGet, "/api/v1/desk", nil, nil)
 		return err == nil
 	})
@@ -152,7 +152,7 @@ func (h *hub) shows(what string, ok func(r deskRoom) bool) {
 			h.t.Logf("%s: the desk shows %+v", what, last)
 		}
 	}()
-	rig.Eventually(h.t, 20*time.Second, what, func() bool {
+	rig.Eventually(h.t, what, func() bool {
 		r, there := h.room()
 		last = r
 		return there && ok(r)
@@ -167,7 +167,7 @@ func (d *daemon) clinic() (v web.ClinicView) {
 
 func (d *daemon) reach(want clinic.Reach) {
 	d.t.Helper()
-	rig.Eventually(d.t, 20*time.Second, "the room's page says "+string(want), func() bool { return d.clinic().Reach == string(want) })
+	rig.Eventually(d.t, "the room's page says "+string(want), func() bool { return d.clinic().Reach == string(want) })
 }
 
 // clinicRoom is a room that plays nothing.
@@ -283,7 +283,7 @@ func TestClinic(t *testing.T) {
 	}
 	d.reach(clinic.Reached)
 	d.do(room.Command{Do: room.End})
-	rig.Eventually(t, 60*time.Second, "the session has ended", func() bool { return !d.snapshot().InSession() })
+	rig.Eventually(t, "the session has ended", func() bool { return !d.snapshot().InSession() })
 	h.shows("the library", func(r deskRoom) bool {
 		return len(r.Library.Revision) == 12 && r.Library.ChangedMS > 0 && r.Stage == ""
 	})
@@ -291,7 +291,7 @@ func TestClinic(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.data, "playlists", "evening.yaml"), []byte("name: Evening 2\nphases: [{name: A, stage: preparation, length: 20m, music: [{bed: rain}]}]\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	rig.Eventually(t, 40*time.Second, "another revision", func() bool {
+	rig.Eventually(t, "another revision", func() bool {
 		r, ok := h.room()
 		return ok && r.Library.Revision != first.Library.Revision && r.Library.Revision != ""
 	})
@@ -341,7 +341,7 @@ func TestClinicDeskGone(t *testing.T) {
 	well := unwell(d.snapshot())
 	h.Kill()
 	d.reach(clinic.NotReached)
-	rig.Eventually(t, 30*time.Second, "a line in the log", func() bool { return strings.Contains(d.log(), "desk is not reached") })
+	rig.Eventually(t, "a line in the log", func() bool { return strings.Contains(d.log(), "desk is not reached") })
 	d.do(room.Command{Do: room.Hold})
 	d.do(room.Command{Do: room.Release})
 	h.start()

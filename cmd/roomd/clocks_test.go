@@ -184,7 +184,7 @@ func TestClockIsSet(t *testing.T) {
 	roots.AppendCertsFromPEM(authority)
 	by := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}}
 	began := time.Now()
-	rig.Eventually(t, 5*time.Second, "a browser takes the certificate", func() bool {
+	rig.Eventually(t, "a browser takes the certificate", func() bool {
 		resp, err := by.Get("https://" + secure + "/ping")
 		if err == nil {
 			resp.Body.Close()

@@ -141,7 +141,7 @@ func (d *daemon) start() {
 			d.t.Logf("the daemon's log:\n%s", d.log())
 		}
 	}()
-	rig.Eventually(d.t, 10*time.Second, "the daemon answers", func() bool {
+	rig.Eventually(d.t, "the daemon answers", func() bool {
 		select {
 		case <-d.Done():
 			d.t.Fatalf("the daemon ended:\n%s", d.log())
@@ -254,7 +254,7 @@ func (d *daemon) ready(id string) {
 			d.t.Logf("%s: %v", id, last)
 		}
 	}()
-	rig.Eventually(d.t, 40*time.Second, "the playlist is ready and measured", func() bool {
+	rig.Eventually(d.t, "the playlist is ready and measured", func() bool {
 		var list []room.PlaylistView
 		d.get("/api/v1/playlists", &list)
 		time.Sleep(50 * time.Millisecond)

@@ -116,7 +116,7 @@ phases: [{name: One, stage: preparation, length: 2m50s, music: [one.aiff, two.ai
 		r.do(room.Command{Do: room.Start, Playlist: "two"})
 	}
 	for _, r := range rooms {
-		rig.Eventually(t, 40*time.Second, "it plays", func() bool {
+		rig.Eventually(t, "it plays", func() bool {
 			s := r.card.Played()
 			time.Sleep(100 * time.Millisecond)
 			return s.Rate > 0 && len(s.Frames) > s.Rate && longestSilence(s.Frames[len(s.Frames)-s.Rate/2:], s.Rate) == 0
@@ -164,7 +164,7 @@ func TestDecodedAhead(t *testing.T) {
 		s, err := decode.Open(t.Context(), filepath.Join(dir, name), decode.Options{Rate: rate, Ahead: ahead})
 		must(t, err)
 		defer s.Close()
-		rig.Eventually(t, 10*time.Second, "it is decoded ahead", func() bool { return s.Buffered() > ahead-time.Second })
+		rig.Eventually(t, "it is decoded ahead", func() bool { return s.Buffered() > ahead-time.Second })
 		block := make([][2]float64, rate/50)
 		for at := time.Duration(0); at < 40*time.Second; at += 20 * time.Millisecond {
 			if n, ok := s.TryStream(block); n != len(block) || !ok {
@@ -172,7 +172,7 @@ func TestDecodedAhead(t *testing.T) {
 			}
 			if b := s.Buffered(); b < 10*time.Second {
 				// Blocks come faster here than they sound.
-				rig.Eventually(t, time.Second, "the decoder goes on", func() bool { return s.Buffered() > 10*time.Second })
+				rig.Eventually(t, "the decoder goes on", func() bool { return s.Buffered() > 10*time.Second })
 			} else if b > ahead {
 				t.Fatalf("%s: %v are decoded", name, b)
 			}

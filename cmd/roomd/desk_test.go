@@ -15,7 +15,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"roomd/rig"
 	"roomd/room/clinic"
@@ -44,7 +43,7 @@ func (d *deskRun) start() {
 	d.t.Helper()
 	log := d.t.TempDir()
 	d.process = rig.Run(d.t, log, theBinary(d.t), []string{"RUNTIME_DIRECTORY=" + log}, append([]string{"desk", "--data", d.data, "--listen", d.page, "--mqtt", d.mqtt}, d.words...)...)
-	rig.Eventually(d.t, 20*time.Second, "the desk answers", func() bool {
+	rig.Eventually(d.t, "the desk answers", func() bool {
 		text, err := os.ReadFile(filepath.Join(d.data, "tls", "authority.pem"))
 		if err != nil {
 			return false
@@ -110,7 +109,7 @@ func (d *deskRun) pair(options ...string) {
 // eventually reads the feed anew until a line of it has all words.
 func (d *deskRun) eventually(words ...string) {
 	d.t.Helper()
-	rig.Eventually(d.t, 20*time.Second, strings.Join(words, ", "), func() bool {
+	rig.Eventually(d.t, strings.Join(words, ", "), func() bool {
 		resp := d.ask("GET", "/api/v1/desk/rooms", nil, nil)
 		defer resp.Body.Close()
 		line, err := bufio.NewReader(resp.Body).ReadString('\n')

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"roomd/rig"
 	"roomd/room"
@@ -91,7 +90,7 @@ func TestDiskFills(t *testing.T) {
 		}
 	}
 	tap(20)
-	rig.Eventually(t, 3*time.Second, "the page says that the disk is full", func() bool { return strings.Contains(d.diskSays(), "full") })
+	rig.Eventually(t, "the page says that the disk is full", func() bool { return strings.Contains(d.diskSays(), "full") })
 	d.Kill()
 	check := func(what string) {
 		t.Helper()
@@ -121,9 +120,9 @@ func TestDiskFills(t *testing.T) {
 			t.Fatal("on a full disk all marks are said to be saved")
 		}
 	}
-	rig.Eventually(t, 3*time.Second, "the page says that the disk is full", func() bool { return strings.Contains(d.diskSays(), "full") })
+	rig.Eventually(t, "the page says that the disk is full", func() bool { return strings.Contains(d.diskSays(), "full") })
 	disk.Free()
-	rig.Eventually(t, 3*time.Second, "the page says nothing of the disk any more", func() bool { return d.diskSays() == "" })
+	rig.Eventually(t, "the page says nothing of the disk any more", func() bool { return d.diskSays() == "" })
 	for _, id := range later {
 		have[id] = true
 	}
@@ -165,11 +164,11 @@ func TestDiskReadOnly(t *testing.T) {
 			d.start()
 			if name == "empty" {
 				// Nobody is paired, so nobody may look; it says so to whoever looks after the computer.
-				rig.Eventually(t, 3*time.Second, "the log says so", func() bool { return strings.Contains(d.log(), "journaling to memory") })
+				rig.Eventually(t, "the log says so", func() bool { return strings.Contains(d.log(), "journaling to memory") })
 				disk.ReadOnly(false)
 				return
 			}
-			rig.Eventually(t, 3*time.Second, "the page says so", func() bool { return strings.Contains(d.diskSays(), "read-only") })
+			rig.Eventually(t, "the page says so", func() bool { return strings.Contains(d.diskSays(), "read-only") })
 			if name == "with a session" {
 				if s := d.snapshot().Session; s == nil || len(s.Marks) != 1 {
 					t.Fatalf("the session is %+v", s)
@@ -181,7 +180,7 @@ func TestDiskReadOnly(t *testing.T) {
 				t.Error("a mark on a disk that can't be written is said to be saved")
 			}
 			disk.ReadOnly(false)
-			rig.Eventually(t, 3*time.Second, "all is saved", func() bool { return !strings.Contains(d.diskSays(), "memory") })
+			rig.Eventually(t, "all is saved", func() bool { return !strings.Contains(d.diskSays(), "memory") })
 			d.Kill()
 			d.start()
 			s := d.snapshot().Session

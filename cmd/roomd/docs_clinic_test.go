@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"roomd/rig"
 )
@@ -54,7 +53,7 @@ func (h *topicLog) take(topic string, payload []byte, _ bool) {
 
 func (h *topicLog) has(t *testing.T, what string) {
 	t.Helper()
-	rig.Eventually(t, 5*time.Second, what+" is heard", func() bool {
+	rig.Eventually(t, what+" is heard", func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		return slices.Contains(h.all, what)
@@ -243,7 +242,7 @@ func TestDocsClinicSyncthing(t *testing.T) {
 	}
 	room.rest(http.MethodPost, "/rest/db/revert?folder=library", nil, nil)
 	gone := func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return os.IsNotExist(err) }
-	rig.Eventually(t, 20*time.Second, "what is the folder's own is reverted", func() bool { return gone("evening.yaml") && gone("music/01.flac") })
+	rig.Eventually(t, "what is the folder's own is reverted", func() bool { return gone("evening.yaml") && gone("music/01.flac") })
 	if gone(".versions/evening.1.yaml") {
 		t.Error("the versions of a playlist were deleted")
 	}

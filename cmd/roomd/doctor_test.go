@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"roomd/rig"
 	"roomd/room"
@@ -68,7 +67,7 @@ func TestDoctor(t *testing.T) {
 	}
 
 	d.start()
-	rig.Eventually(t, 20*time.Second, "the room has all but its second light", func() bool {
+	rig.Eventually(t, "the room has all but its second light", func() bool {
 		_, of = d.examined()
 		return of("roomd").State == doctor.OK && of("sound").State == doctor.OK && of("broker").State == doctor.OK && of("playlists").State == doctor.OK
 	})
@@ -99,14 +98,14 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	d.do(room.Command{Do: room.Abort})
-	rig.Eventually(t, 20*time.Second, "the session is over", func() bool { return !d.snapshot().InSession() })
+	rig.Eventually(t, "the session is over", func() bool { return !d.snapshot().InSession() })
 
 	card.Unplug()
 	broker.Stop()
 	if err := os.Remove(filepath.Join(d.dir, "playlists", "tone.flac")); err != nil {
 		t.Fatal(err)
 	}
-	rig.Eventually(t, 20*time.Second, "sound, broker and playlists are found wrong", func() bool {
+	rig.Eventually(t, "sound, broker and playlists are found wrong", func() bool {
 		_, of = d.examined()
 		return of("sound").State == doctor.Wrong && of("broker").State == doctor.Wrong && (of("playlists").State == doctor.Wrong || of("first sound").State != doctor.OK || !strings.Contains(of("first sound").Says, "playlist, p,"))
 	})
@@ -163,7 +162,7 @@ func (d *daemon) plant() (secrets []string) {
 		t.Fatal(resp, err)
 	}
 	resp.Body.Close()
-	rig.Eventually(t, 5*time.Second, "the log names the device: what is taken out of a report is in it before", func() bool { return strings.Contains(d.log(), "Annegret") })
+	rig.Eventually(t, "the log names the device: what is taken out of a report is in it before", func() bool { return strings.Contains(d.log(), "Annegret") })
 	key, err := os.ReadFile(filepath.Join(d.data, "tls", "authority.pem"))
 	if err != nil {
 		t.Fatal(err)

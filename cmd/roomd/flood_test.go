@@ -189,7 +189,7 @@ phases: [{name: One, stage: preparation, length: 2h, music: {bed: ocean}, marks:
 		close(stop)
 		// What is open stays open at the other end. roomd closes it.
 		left := 0
-		rig.Eventually(t, 10*time.Second, "the files are free again after "+slowKinds[kind].name, func() bool {
+		rig.Eventually(t, "the files are free again after "+slowKinds[kind].name, func() bool {
 			left = d.openFiles()
 			return left <= before+8
 		})

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"roomd/rig"
 	"roomd/room"
@@ -30,17 +29,17 @@ func TestNothingAnalyzedInSession(t *testing.T) {
 		}
 		return len(found)
 	}
-	rig.Eventually(t, 10*time.Second, "the starters are read", func() bool { _, ok := ready("starter/tour"); return ok })
+	rig.Eventually(t, "the starters are read", func() bool { _, ok := ready("starter/tour"); return ok })
 	d.do(room.Command{Do: room.Start, Playlist: "starter/tour"})
 	music(t, filepath.Join(d.data, "playlists", "new"), map[string]tone{"a.flac": {300, 60, -20}, "b.flac": {400, 60, -20}})
-	rig.Eventually(t, 10*time.Second, "the music is seen", func() bool { seen, _ := ready("new"); return seen })
+	rig.Eventually(t, "the music is seen", func() bool { seen, _ := ready("new"); return seen })
 	then := d.snapshot().NowMS
-	rig.Eventually(t, 20*time.Second, "the session goes on for some seconds", func() bool {
+	rig.Eventually(t, "the session goes on for some seconds", func() bool {
 		return d.snapshot().NowMS > then+3000
 	})
 	if n := analyses(); n > 0 {
 		t.Errorf("%d files were heard through while the session ran", n)
 	}
 	d.do(room.Command{Do: room.End})
-	rig.Eventually(t, 60*time.Second, "the music is heard through after the session", func() bool { _, ok := ready("new"); return ok && analyses() == 2 })
+	rig.Eventually(t, "the music is heard through after the session", func() bool { _, ok := ready("new"); return ok && analyses() == 2 })
 }

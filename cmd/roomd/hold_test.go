@@ -44,13 +44,13 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.start()
-	rig.Eventually(t, 10*time.Second, "both are gone", func() bool { return !isThere(lock) && !isThere(old) })
+	rig.Eventually(t, "both are gone", func() bool { return !isThere(lock) && !isThere(old) })
 	if code, said := idle(); code != exitOK || said != "" {
 		t.Errorf("no session: %d %s", code, said)
 	}
 
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
-	rig.Eventually(t, 10*time.Second, "it is there", func() bool { return isThere(lock) })
+	rig.Eventually(t, "it is there", func() bool { return isThere(lock) })
 	if st, err := os.Stat(lock); err != nil || st.Mode().Perm() != 0o600 {
 		t.Error(st, err)
 	}
@@ -74,7 +74,7 @@ func TestLock(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- waiter.Wait() }()
-	rig.Eventually(t, 10*time.Second, "it says whom it waits for", func() bool { return strings.Contains(said(), "in Willow") })
+	rig.Eventually(t, "it says whom it waits for", func() bool { return strings.Contains(said(), "in Willow") })
 
 	d.Kill()
 	if code, said := idle("--timeout", "0"); code != exitError || !strings.Contains(said, "a session is running (roomd does not answer") {
@@ -91,7 +91,7 @@ func TestLock(t *testing.T) {
 		t.Errorf("it did not wait: %s", said())
 	}
 	d.do(room.Command{Do: room.Abort})
-	rig.Eventually(t, 10*time.Second, "it is gone again", func() bool { return !isThere(lock) })
+	rig.Eventually(t, "it is gone again", func() bool { return !isThere(lock) })
 	if err := <-ended; err != nil || strings.Count(said(), "\n") != 1 {
 		t.Errorf("%v %q", err, said())
 	}
@@ -100,9 +100,9 @@ func TestLock(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d.data, "room.yaml"), []byte("room: Oak\naudio: {output: none}\nhttps: off\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rig.Eventually(t, 20*time.Second, "the room has its new name", func() bool { s, err := d.peek(); return err == nil && s.Room == "Oak" })
+	rig.Eventually(t, "the room has its new name", func() bool { s, err := d.peek(); return err == nil && s.Room == "Oak" })
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
-	rig.Eventually(t, 10*time.Second, "it is there in the new room", func() bool { return isThere(lock) })
+	rig.Eventually(t, "it is there in the new room", func() bool { return isThere(lock) })
 	if code, said := idle("--timeout", "0"); code != exitError || !strings.Contains(said, "in Oak") {
 		t.Errorf("%d %q", code, said)
 	}
@@ -214,13 +214,13 @@ func TestHooks(t *testing.T) {
 	}
 	free("before a session")
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
-	rig.Eventually(t, 10*time.Second, "the lock is there", func() bool { return isThere(filepath.Join(d.data, lockFile)) })
+	rig.Eventually(t, "the lock is there", func() bool { return isThere(filepath.Join(d.data, lockFile)) })
 	held("in a session", "in Willow, about")
 	d.Kill()
 	held("after a crash", "roomd does not answer")
 	d.start()
 	d.do(room.Command{Do: room.Abort})
-	rig.Eventually(t, 10*time.Second, "the lock is gone", func() bool { return !isThere(filepath.Join(d.data, lockFile)) })
+	rig.Eventually(t, "the lock is gone", func() bool { return !isThere(filepath.Join(d.data, lockFile)) })
 	free("after the session")
 	d.Kill()
 	free("without a roomd")
@@ -297,7 +297,7 @@ func TestByHandInASession(t *testing.T) {
 		t.Error(said)
 	}
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
-	rig.Eventually(t, 10*time.Second, "the session runs", func() bool { return d.snapshot().InSession() })
+	rig.Eventually(t, "the session runs", func() bool { return d.snapshot().InSession() })
 	if said := try(); strings.Count(said, "a session is running in Willow") != 3 || !strings.Contains(said, "roomd backup: ") || !strings.Contains(said, "roomd check: ") {
 		t.Error(said)
 	}
@@ -327,7 +327,7 @@ func TestAnalysisWaits(t *testing.T) {
 	}
 	began := time.Now()
 	comes("early")
-	rig.Eventually(t, 30*time.Second, "it is heard through without a session", heard("early"))
+	rig.Eventually(t, "it is heard through without a session", heard("early"))
 	took := time.Since(began)
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
 	for comes("late"); time.Since(began) < 3*took+time.Second; time.Sleep(100 * time.Millisecond) {
@@ -336,7 +336,7 @@ func TestAnalysisWaits(t *testing.T) {
 		}
 	}
 	d.do(room.Command{Do: room.Abort})
-	rig.Eventually(t, 30*time.Second, "it is heard through", heard("late"))
+	rig.Eventually(t, "it is heard through", heard("late"))
 }
 
 func TestTimeLeft(t *testing.T) {

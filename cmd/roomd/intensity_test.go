@@ -130,7 +130,7 @@ func TestIntensityOfATrack(t *testing.T) {
 	wg.Go(func() { _ = lib.Run(ctx) })
 	defer wg.Wait()
 	defer stop()
-	rig.Eventually(t, 3*time.Minute, "it is heard again", func() bool {
+	rig.Within(t, 3*time.Minute, "it is heard again", func() bool {
 		x := tracks(lib)
 		return x["drums"].Intensity == heard["drums"].Intensity && x["drone"].Intensity == heard["drone"].Intensity && x["rated"].Intensity == 4.5 && x["rated"].Rated
 	})

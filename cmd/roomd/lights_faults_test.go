@@ -43,7 +43,7 @@ scenes:
 // lit waits until both lamps have answered.
 func (d *daemon) lit() {
 	d.t.Helper()
-	rig.Eventually(d.t, 20*time.Second, "the lamps answer", func() bool {
+	rig.Eventually(d.t, "the lamps answer", func() bool {
 		s := d.snapshot()
 		ready := len(s.Lights) == 2
 		for _, l := range s.Lights {
@@ -75,7 +75,7 @@ func TestLightsSurviveTheDaemon(t *testing.T) {
 		if n%15 == 0 { // the fade of four minutes is over by then: a new session
 			if n > 0 {
 				d.do(room.Command{Do: room.End})
-				rig.Eventually(t, 30*time.Second, "ended", func() bool { s := d.snapshot().Session; return s == nil || s.State == room.Ended })
+				rig.Eventually(t, "ended", func() bool { s := d.snapshot().Session; return s == nil || s.State == room.Ended })
 				d.do(room.Command{Do: room.SetScene, Scene: "dusk"})
 				time.Sleep(12 * time.Second)
 			}
@@ -138,13 +138,13 @@ func TestBrokerForgets(t *testing.T) {
 		return append([]string{}, all...)
 	}
 	want := 3 // status, state, discovery
-	rig.Eventually(t, 5*time.Second, "all is told", func() bool { return len(kept()) == want })
+	rig.Eventually(t, "all is told", func() bool { return len(kept()) == want })
 	broker.Kill()
 	_ = os.Remove(filepath.Join(broker.Dir(), "mosquitto.db"))
 	time.Sleep(time.Second)
 	broker.Start()
 	back := time.Now()
-	rig.Eventually(t, 10*time.Second, "all is told again", func() bool { return len(kept()) == want })
+	rig.Eventually(t, "all is told again", func() bool { return len(kept()) == want })
 	rig.Bar(t, "broker killed, retained messages lost", "all of ours is there again", time.Since(back).Seconds(), 3, "s")
 }
 
@@ -241,7 +241,7 @@ func TestFloodedRoom(t *testing.T) {
 	for range 3 {
 		p.Say(root+"/cmd/mark", fmt.Sprintf(`{"id":"again","ts":%d,"name":"Note"}`, time.Now().UnixMilli()), false)
 	}
-	rig.Eventually(t, 5*time.Second, "three answers", func() bool { mu.Lock(); defer mu.Unlock(); return answers == 3 })
+	rig.Eventually(t, "three answers", func() bool { mu.Lock(); defer mu.Unlock(); return answers == 3 })
 	n := 0
 	for _, m := range d.snapshot().Session.Marks {
 		if m.ID == "again" {
@@ -273,7 +273,7 @@ func TestBrokerRefuses(t *testing.T) {
 		d := newDaemon(t, nil, map[string]string{"room.yaml": bulbRoom(x.broker, "")})
 		d.start()
 		said := ""
-		rig.Eventually(t, 15*time.Second, "the page says what is wrong", func() bool {
+		rig.Eventually(t, "the page says what is wrong", func() bool {
 			for _, p := range d.snapshot().Problems {
 				if p.Part == "broker" && strings.Contains(p.Says, x.says) {
 					said = p.Says

@@ -102,7 +102,7 @@ func TestLightsTested(t *testing.T) {
 	b := rig.Mosquitto(t)
 	bulbs := rig.Zigbee(t, b.URL)
 	p := rig.Dial(t, b.URL)
-	rig.Eventually(t, 10*time.Second, "the bulbs are lit", func() bool {
+	rig.Eventually(t, "the bulbs are lit", func() bool {
 		p.Say("zigbee2mqtt/room1/all/set", `{"state":"ON","brightness":20}`, false) // it says online before it listens
 		time.Sleep(300 * time.Millisecond)
 		for _, n := range rig.BulbNames {

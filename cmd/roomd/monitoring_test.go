@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"roomd/rig"
 )
@@ -35,7 +34,7 @@ func TestMonitoring(t *testing.T) {
 		}
 		return string(b)
 	}
-	rig.Eventually(t, 5*time.Second, "it tells", func() bool { return strings.Contains(told(), "roomd_light_lost") })
+	rig.Eventually(t, "it tells", func() bool { return strings.Contains(told(), "roomd_light_lost") })
 	all := told()
 	figure := regexp.MustCompile(`\b(?:roomd|process|go)_[a-z_]+[a-z]`)
 	label := regexp.MustCompile(`\{\{ ?(?:\$labels\.)?([a-z]+) ?\}\}|\b([a-z]+)=~?\\?"`)
@@ -165,7 +164,7 @@ func TestPrometheusScrapes(t *testing.T) {
 				ActiveTargets []struct{ Health, LastError string }
 			}
 		}
-		rig.Eventually(t, 30*time.Second, "it has scraped", func() bool {
+		rig.Eventually(t, "it has scraped", func() bool {
 			resp, err := http.Get("http://" + addr + "/api/v1/targets")
 			if err != nil {
 				return false

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"roomd/rig"
 	"roomd/room"
@@ -51,7 +50,7 @@ func TestJournalNamesTheDevice(t *testing.T) {
 		return string(b)
 	}
 	d.token = first
-	rig.Eventually(t, 10*time.Second, "the session has ended", func() bool { return d.snapshot().Session.State == room.Ended })
+	rig.Eventually(t, "the session has ended", func() bool { return d.snapshot().Session.State == room.Ended })
 	var rec room.SessionRecord
 	d.get("/api/v1/sessions/"+id, &rec)
 	said := map[room.Verb]string{}
@@ -77,7 +76,7 @@ func TestJournalNamesTheDevice(t *testing.T) {
 	if _, _, errs := roomd(t, nil, "token", "revoke", "Lindenzimmer", "--data", d.data); errs != "" {
 		t.Fatal(errs)
 	}
-	rig.Eventually(t, 10*time.Second, "the erased session's device stands nowhere", func() bool {
+	rig.Eventually(t, "the erased session's device stands nowhere", func() bool {
 		for _, name := range []string{"roomd.db", "roomd.db-wal"} {
 			if b, err := os.ReadFile(filepath.Join(d.data, name)); err == nil && bytes.Contains(b, []byte("Lindenzimmer")) {
 				return false

@@ -185,7 +185,7 @@ func BenchmarkPeers(b *testing.B) {
 			p := onOneCore("mpd", card.Env(), "--no-daemon", filepath.Join(home, "mpd.conf"))
 			defer p.Kill()
 			var conn net.Conn
-			rig.Eventually(b, 10*time.Second, "mpd answers", func() (ok bool) {
+			rig.Within(b, 10*time.Second, "mpd answers", func() (ok bool) {
 				var err error
 				conn, err = net.Dial("unix", socket)
 				return err == nil

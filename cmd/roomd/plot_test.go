@@ -300,7 +300,7 @@ func TestArcServed(t *testing.T) {
 	t.Parallel()
 	d := newDaemon(t, nil, map[string]string{"room.yaml": "audio: {output: none}\n"})
 	d.start()
-	rig.Eventually(t, 10*time.Second, "the playlists are read", func() bool {
+	rig.Eventually(t, "the playlists are read", func() bool {
 		var list []room.PlaylistView
 		d.get("/api/v1/playlists", &list)
 		return len(list) > 0

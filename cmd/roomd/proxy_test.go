@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -63,7 +62,7 @@ func TestBehindAProxy(t *testing.T) {
 			trust := &tls.Config{InsecureSkipVerify: true, ServerName: name}
 			client := &http.Client{Transport: &http.Transport{DialContext: dial, TLSClientConfig: trust}}
 			host := fmt.Sprintf("%s:%d", name, port)
-			rig.Eventually(t, 10*time.Second, "the proxy answers", func() bool {
+			rig.Eventually(t, "the proxy answers", func() bool {
 				resp, err := client.Get("https://" + host + "/healthz")
 				if err == nil {
 					resp.Body.Close()

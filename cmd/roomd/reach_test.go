@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -172,7 +171,7 @@ func TestWhoRunsWhat(t *testing.T) {
 		t.Fatal(err)
 	}
 	rig.Run(t, log, "setpriv", []string{"HOME=" + home, "RUNTIME_DIRECTORY=" + runtime}, "--reuid", fmt.Sprint(roomdID), "--regid", fmt.Sprint(roomdID), "--clear-groups", "--", program, "serve", "--data", data)
-	rig.Eventually(t, 20*time.Second, "it runs", func() bool {
+	rig.Eventually(t, "it runs", func() bool {
 		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
 		if err == nil {
 			resp.Body.Close()

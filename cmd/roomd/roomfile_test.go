@@ -27,7 +27,7 @@ func (d *daemon) writeRoomFile(text string) {
 // becomes waits until the room is as its file says.
 func (d *daemon) becomes(name string, lamps int) {
 	d.t.Helper()
-	rig.Eventually(d.t, 20*time.Second, "the room is "+name, func() bool {
+	rig.Eventually(d.t, "the room is "+name, func() bool {
 		s, err := d.peek()
 		return err == nil && s.Room == name && len(s.Lights) == lamps
 	})
@@ -36,7 +36,7 @@ func (d *daemon) becomes(name string, lamps int) {
 // told waits until a problem says so.
 func (d *daemon) told(what string) {
 	d.t.Helper()
-	rig.Eventually(d.t, 20*time.Second, "the page says "+what, func() bool {
+	rig.Eventually(d.t, "the page says "+what, func() bool {
 		s, err := d.peek()
 		if err != nil {
 			return false
@@ -87,7 +87,7 @@ func TestSettingsWithoutARestart(t *testing.T) {
 	d.ready("short")
 	d.do(room.Command{Do: room.Start, Playlist: "short"})
 	d.writeRoomFile("room: Elm\naudio: {output: none}\n" + lamp)
-	rig.Eventually(t, 10*time.Second, "the error is no longer told", func() bool { return len(d.snapshot().Problems) == 0 })
+	rig.Eventually(t, "the error is no longer told", func() bool { return len(d.snapshot().Problems) == 0 })
 	if s := d.snapshot(); s.Room != "Oak" || s.Session == nil || s.Session.State != room.Running {
 		t.Errorf("in the session: %s, %+v", s.Room, s.Session)
 	}
@@ -121,7 +121,7 @@ func TestManySettingsLeaveNothing(t *testing.T) {
 	for n := 1; n <= 8; n++ {
 		d.writeRoomFile(text(n))
 		d.becomes(fmt.Sprintf("Room %d", n), 1)
-		rig.Eventually(t, 10*time.Second, "the broker is reached", func() bool {
+		rig.Eventually(t, "the broker is reached", func() bool {
 			for _, p := range d.snapshot().Parts {
 				if p.Part == "broker" {
 					return p.State == room.Working

@@ -276,7 +276,7 @@ func (s *script) play() {
 	s.d.do(room.Command{Do: room.End})
 	ending := time.Now()
 	s.tell("end")
-	rig.Eventually(t, 30*time.Second, "the session ends", func() bool {
+	rig.Eventually(t, "the session ends", func() bool {
 		time.Sleep(100 * time.Millisecond)
 		x := s.d.snapshot().Session
 		return x != nil && x.State == room.Ended
@@ -478,7 +478,7 @@ func (s *script) mishap() {
 		s.marks[id] = true
 		time.Sleep(4 * time.Second)
 		s.disk.Free()
-		rig.Eventually(s.t, 5*time.Second, "what was kept in memory is saved", func() bool { return s.d.snapshot().Unsaved == 0 })
+		rig.Eventually(s.t, "what was kept in memory is saved", func() bool { return s.d.snapshot().Unsaved == 0 })
 	}
 }
 

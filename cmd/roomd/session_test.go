@@ -128,7 +128,7 @@ func TestSession(t *testing.T) {
 	music(t, filepath.Join(d.dir, "playlists"), eveningMusic)
 	d.start()
 	tb := d.tablet()
-	rig.Eventually(t, 20*time.Second, "the lamps answer", func() bool {
+	rig.Eventually(t, "the lamps answer", func() bool {
 		s := d.snapshot()
 		ready := len(s.Lights) == 2
 		for _, l := range s.Lights {
@@ -141,7 +141,7 @@ func TestSession(t *testing.T) {
 	started := time.Now()
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
 	d.do(room.Command{Do: room.MarkNow, Name: "Lozenge"})
-	rig.Eventually(t, 75*time.Second, "the session ends", func() bool {
+	rig.Within(t, 75*time.Second, "the session ends", func() bool {
 		s := d.snapshot().Session
 		time.Sleep(200 * time.Millisecond)
 		return s != nil && s.State == room.Ended
@@ -393,7 +393,7 @@ func TestHeadphones(t *testing.T) {
 		}
 		return amplitude(pairs[0][n-22050:], 44100, 300), amplitude(pairs[1][n-22050:], 44100, 300)
 	}
-	rig.Eventually(t, 20*time.Second, "the tone is there", func() bool {
+	rig.Eventually(t, "the tone is there", func() bool {
 		time.Sleep(500 * time.Millisecond)
 		speaker, _ := level()
 		return speaker > 0.05
@@ -429,7 +429,7 @@ phases:
 	d.ready("short")
 	stalls := rig.Stalls(reserve)
 	d.do(room.Command{Do: room.Start, Playlist: "short"})
-	rig.Eventually(t, 40*time.Second, "the session ends", func() bool {
+	rig.Eventually(t, "the session ends", func() bool {
 		time.Sleep(200 * time.Millisecond)
 		return d.snapshot().Session.State == room.Ended
 	})

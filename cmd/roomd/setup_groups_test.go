@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"roomd/rig"
 	"roomd/room"
@@ -66,17 +65,17 @@ func TestSetupRemovesItsGroups(t *testing.T) {
 	become := func(want ...string) {
 		t.Helper()
 		var are []string
-		rig.Eventually(t, 40*time.Second, "the groups are "+strings.Join(want, ", "), func() bool { are = groups(); return slices.Equal(are, want) })
+		rig.Eventually(t, "the groups are "+strings.Join(want, ", "), func() bool { are = groups(); return slices.Equal(are, want) })
 	}
 	noted := func(topic string, used bool) {
 		t.Helper()
-		rig.Eventually(t, 30*time.Second, topic+" is noted", func() bool {
+		rig.Eventually(t, topic+" is noted", func() bool {
 			return slices.ContainsFunc(ownGroups(filepath.Join(d.data, "zigbee-groups.json")).all(), func(g ownGroup) bool { return g.Topic == topic && g.Used == used })
 		})
 	}
 	stays := func(because string) {
 		t.Helper()
-		rig.Eventually(t, 40*time.Second, "the log says that it stays: "+because, func() bool { return strings.Contains(d.log(), because) })
+		rig.Eventually(t, "the log says that it stays: "+because, func() bool { return strings.Contains(d.log(), because) })
 	}
 	give := func(ambient, accent []string) {
 		t.Helper()
@@ -108,7 +107,7 @@ func TestSetupRemovesItsGroups(t *testing.T) {
 
 	// Somebody has put another lamp into it.
 	peer.Say("zigbee2mqtt/bridge/request/group/members/add", `{"group":"willow-accent","device":"room1/hue2"}`, false)
-	rig.Eventually(t, 10*time.Second, "it has three lamps", func() bool {
+	rig.Eventually(t, "it has three lamps", func() bool {
 		v := d.must("GET", "", nil)
 		return slices.ContainsFunc(v.Lights.Offers, func(o web.LightOffer) bool { return o.Topic == "zigbee2mqtt/willow-accent" && len(o.Members) == 3 })
 	})

@@ -28,7 +28,7 @@ func (d *daemon) setUp(method, path string, body any) (status int, view web.Setu
 		d.t.Fatal(err)
 	}
 	var answer []byte
-	rig.Eventually(d.t, 20*time.Second, method+" "+path+" is answered", func() bool {
+	rig.Eventually(d.t, method+" "+path+" is answered", func() bool {
 		req, _ := http.NewRequest(method, "http://"+d.addr+"/api/v1/setup"+path, strings.NewReader(string(text)))
 		req.Header.Set("Authorization", "Bearer "+d.token)
 		req.Header.Set("Content-Type", "application/json")
@@ -97,7 +97,7 @@ func TestSetupByThePage(t *testing.T) {
 	d.start()
 	become := func(what string, is func(room.Snapshot) bool) {
 		t.Helper()
-		rig.Eventually(t, 40*time.Second, what, func() bool { s, err := d.peek(); return err == nil && is(s) })
+		rig.Eventually(t, what, func() bool { s, err := d.peek(); return err == nil && is(s) })
 	}
 
 	v := d.must("GET", "", nil)
@@ -139,9 +139,9 @@ func TestSetupByThePage(t *testing.T) {
 	bulbs.Dead(300*time.Millisecond, "room1/ikea2")
 	d.refused("POST", "/lights/show", lampsAt("room1/ikea2")[0], 502, "setup-lamp-silent", "")
 	d.must("POST", "/zigbee/join", change{"seconds": 100})
-	rig.Eventually(t, 5*time.Second, "bulbs are let in", func() bool { return d.must("GET", "", nil).Lights.JoiningMS > 50_000 })
+	rig.Eventually(t, "bulbs are let in", func() bool { return d.must("GET", "", nil).Lights.JoiningMS > 50_000 })
 	d.must("POST", "/zigbee/join", change{"seconds": 0})
-	rig.Eventually(t, 5*time.Second, "bulbs are no longer let in", func() bool { return d.must("GET", "", nil).Lights.JoiningMS == 0 })
+	rig.Eventually(t, "bulbs are no longer let in", func() bool { return d.must("GET", "", nil).Lights.JoiningMS == 0 })
 	before := read(t, file)
 	both := change{"ambient": lampsAt("room1/all"), "accent": lampsAt("room1/ikea1")}
 	d.refused("PUT", "", change{"room": "Oak", "lights": both}, 422, "setup-overlap", "lights")
@@ -203,14 +203,14 @@ func TestSetupByThePage(t *testing.T) {
 		t.Errorf("in a session: %s", read(t, file))
 	}
 	d.writeRoomFile(strings.Replace(before, "Oak", "Elm", 1))
-	rig.Eventually(t, 10*time.Second, "the file waits", func() bool { return d.must("GET", "", nil).Waits })
+	rig.Eventually(t, "the file waits", func() bool { return d.must("GET", "", nil).Waits })
 	d.do(room.Command{Do: room.End, In: "10s"})
 	become("it has taken over what waited", func(s room.Snapshot) bool { return s.Room == "Elm" })
 
 	// A file with errors is left alone.
 	d.writeRoomFile("rom: Oak\n")
 	d.refused("PUT", "", change{"room": "Oak"}, 409, "setup-file", "")
-	rig.Eventually(t, 10*time.Second, "the page is told", func() bool { v := d.must("GET", "", nil); return len(v.Problems) > 0 && v.Room == "Elm" })
+	rig.Eventually(t, "the page is told", func() bool { v := d.must("GET", "", nil); return len(v.Problems) > 0 && v.Room == "Elm" })
 	if read(t, file) != "rom: Oak\n" {
 		t.Error("it was written")
 	}
@@ -226,7 +226,7 @@ func TestSetupPlays(t *testing.T) {
 		"playlists/short.yaml": "name: Short\nphases: [{name: One, stage: preparation, length: 1h, music: {bed: drone}}]\n"})
 	d.start()
 	d.tablet()
-	rig.Eventually(t, 10*time.Second, "the room holds the device", func() bool { return d.snapshot().Sound.State == "playing" })
+	rig.Eventually(t, "the room holds the device", func() bool { return d.snapshot().Sound.State == "playing" })
 	// heard is what the card played while do ran.
 	heard := func(do func()) [][2]float64 {
 		t.Helper()
@@ -302,7 +302,7 @@ func TestSetupPlays(t *testing.T) {
 			t.Errorf("%d lines hold the device at %q:\n%s", held, l, card.Log())
 		}
 	}
-	rig.Eventually(t, 10*time.Second, "the room holds the device again", func() bool { return d.snapshot().Sound.State == "playing" })
+	rig.Eventually(t, "the room holds the device again", func() bool { return d.snapshot().Sound.State == "playing" })
 	d.refused("POST", "/sound/play", change{"device": "nobody"}, 422, "setup-device", "device")
 	d.refused("POST", "/sound/play", change{"device": "usbdac", "reference": 0}, 422, "setup-reference", "reference")
 
@@ -314,7 +314,7 @@ func TestSetupPlays(t *testing.T) {
 			s, _, _ := d.setUp("POST", "/sound/play", change{"device": "usbdac"})
 			status <- s
 		}()
-		rig.Eventually(t, 10*time.Second, "it plays", func() bool { return card.Size() > from+200_000 })
+		rig.Eventually(t, "it plays", func() bool { return card.Size() > from+200_000 })
 		began := time.Now()
 		want := http.StatusNoContent
 		if end == "stop" {
@@ -329,7 +329,7 @@ func TestSetupPlays(t *testing.T) {
 			t.Errorf("%s: %d after %v", end, s, time.Since(began))
 		}
 	}
-	rig.Eventually(t, 5*time.Second, "the session plays", func() bool { s := d.snapshot(); return s.Sound.State == "playing" && s.Session != nil })
+	rig.Eventually(t, "the session plays", func() bool { s := d.snapshot(); return s.Sound.State == "playing" && s.Session != nil })
 }
 
 // TestSetupTriesABroker holds what is said of a broker that does not let the room in, and that no password is shown.

@@ -124,7 +124,7 @@ func TestGroupCannotCrowdTheRoom(t *testing.T) {
 			}
 		}
 	}()
-	rig.Eventually(t, 10*time.Second, "the line runs behind the music", func() bool {
+	rig.Eventually(t, "the line runs behind the music", func() bool {
 		out, _ := exec.Command("ps", "-o", "ni=", "--ppid", fmt.Sprint(d.Process.Process.Pid)).Output() // none yet
 		return slices.Contains(strings.Fields(string(out)), "10")
 	})
@@ -157,7 +157,7 @@ func TestGroupCannotCrowdTheRoom(t *testing.T) {
 	for _, conn := range crowd {
 		conn.Close()
 	}
-	rig.Eventually(t, 10*time.Second, "a member is served", func() bool {
+	rig.Eventually(t, "a member is served", func() bool {
 		_, out, _ := as(aMember, "doctor")
 		return strings.Contains(out, "Version")
 	})

@@ -46,7 +46,7 @@ func TestStartsWhereItCan(t *testing.T) {
 			d := newDaemon(t, env, c.files)
 			d.start()
 			var last []room.Problem
-			rig.Eventually(t, 10*time.Second, "the page says what is wrong", func() bool {
+			rig.Eventually(t, "the page says what is wrong", func() bool {
 				last = d.snapshot().Problems
 				for _, p := range last {
 					if p.Part == c.part && strings.Contains(p.Says+" "+p.Details, c.says) && p.Do != "" {
@@ -80,12 +80,12 @@ func TestPortInUse(t *testing.T) {
 	}
 	log := t.TempDir()
 	d.Process = rig.Run(t, log, theBinary(t), nil, "serve", "--data", d.dir, "--listen", d.addr)
-	rig.Eventually(t, 10*time.Second, "the log names the port", func() bool {
+	rig.Eventually(t, "the log names the port", func() bool {
 		b, _ := os.ReadFile(filepath.Join(log, "roomd.log"))
 		return strings.Contains(string(b), d.addr) && strings.Contains(string(b), "in use")
 	})
 	l.Close()
-	rig.Eventually(t, 10*time.Second, "the page is there", func() bool {
+	rig.Eventually(t, "the page is there", func() bool {
 		resp, err := http.Get("http://" + d.addr + "/healthz")
 		if err == nil {
 			resp.Body.Close()
@@ -105,7 +105,7 @@ func TestHTTPSPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.start()
-	rig.Eventually(t, 10*time.Second, "the page says that it is not served privately", func() bool {
+	rig.Eventually(t, "the page says that it is not served privately", func() bool {
 		return slices.ContainsFunc(d.snapshot().Problems, func(p room.Problem) bool { return p.Part == "link" && strings.Contains(p.Says, private) })
 	})
 	resp, err := http.Get("http://" + d.addr + "/ca.crt")
@@ -133,8 +133,8 @@ func TestHTTPSPortInUse(t *testing.T) {
 	}
 	l.Close()
 	served := func() bool { _, err := shake(tls.VersionTLS13); return err == nil }
-	rig.Eventually(t, 10*time.Second, "the page is served privately", served)
-	rig.Eventually(t, 10*time.Second, "and is no problem any more", func() bool {
+	rig.Eventually(t, "the page is served privately", served)
+	rig.Eventually(t, "and is no problem any more", func() bool {
 		return !slices.ContainsFunc(d.snapshot().Problems, func(p room.Problem) bool { return strings.Contains(p.Says, private) })
 	})
 	if s, err := shake(tls.VersionTLS12); err != nil || s.NegotiatedProtocol != "http/1.1" {
@@ -148,7 +148,7 @@ func TestHTTPSPortInUse(t *testing.T) {
 	}
 	<-d.Done()
 	d.start()
-	rig.Eventually(t, 10*time.Second, "the same authority vouches for it after a kill", served)
+	rig.Eventually(t, "the same authority vouches for it after a kill", served)
 }
 
 // TestOneRoomAtATime: a second daemon on the same data refuses to start.

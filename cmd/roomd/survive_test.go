@@ -67,7 +67,7 @@ phases: [{name: One, stage: preparation, length: 2m, music: one.flac, marks: [No
 	} else if y, _ := json.Marshal(s.Session.Phases); string(x) != string(y) || len(s.Session.Marks) != 1 || s.Session.EndsAtMS != before.EndsAtMS || s.Session.StartedMS != before.StartedMS {
 		t.Errorf("the arc was\n%s, is\n%s", x, y)
 	}
-	rig.Eventually(t, 10*time.Second, "sound", func() bool {
+	rig.Eventually(t, "sound", func() bool {
 		if card.Size() < played+8*44100 {
 			return false
 		}
@@ -98,7 +98,7 @@ func TestReconnects(t *testing.T) {
 		}
 		conn.Close()
 	}
-	rig.Eventually(t, 15*time.Second, "all have left", func() bool { return d.metrics()["roomd_tablet_sockets"] == 0 })
+	rig.Eventually(t, "all have left", func() bool { return d.metrics()["roomd_tablet_sockets"] == 0 })
 	time.Sleep(500 * time.Millisecond)
 	after := d.metrics()
 	for _, what := range []string{"go_goroutines", "process_open_fds"} {
@@ -146,7 +146,7 @@ func TestNetworkGoes(t *testing.T) {
 		}
 		return false
 	}
-	rig.Eventually(t, 10*time.Second, "the broker is reached", connected)
+	rig.Eventually(t, "the broker is reached", connected)
 	d.do(room.Command{Do: room.Start, Playlist: "long"})
 	asked, at := time.Now(), time.Duration(d.snapshot().NowMS)*time.Millisecond
 	ip("link set " + name + "a down")
@@ -156,14 +156,14 @@ func TestNetworkGoes(t *testing.T) {
 	if !strings.Contains(d.log(), "broker lost") {
 		t.Error("12 s without a link were not noticed")
 	}
-	rig.Eventually(t, 20*time.Second, "the broker is reached again", connected)
+	rig.Eventually(t, "the broker is reached again", connected)
 	rig.Bar(t, "the link is down for 12 s", "page and broker are back after it", time.Since(up).Seconds(), 10, "s")
 	ip("netns exec " + name + " ip addr del " + net + ".2/24 dev " + name + "b")
 	time.Sleep(time.Second)
 	ip("netns exec " + name + " ip addr add " + net + ".3/24 dev " + name + "b")
 	d.addr = net + ".3:" + page
 	changed := time.Now()
-	rig.Eventually(t, 30*time.Second, "the room is there under its new address", func() bool {
+	rig.Eventually(t, "the room is there under its new address", func() bool {
 		resp, err := http.Get("http://" + d.addr + "/healthz")
 		if err != nil {
 			return false

@@ -57,7 +57,7 @@ func syncthingPeer(t *testing.T, name string) *peer {
 func (p *peer) start() {
 	p.t.Helper()
 	p.Process = rig.Run(p.t, p.home, "syncthing", []string{"STNOUPGRADE=1", "STMONITORED=1", "HOME=" + p.home}, "serve", "--home", p.home, "--no-browser", "--no-restart", fmt.Sprintf("--gui-address=127.0.0.1:%d", p.page), "--gui-apikey="+p.key)
-	rig.Eventually(p.t, 20*time.Second, "Syncthing answers", func() bool { _, err := p.ask(http.MethodGet, "/rest/system/ping", nil); return err == nil })
+	rig.Eventually(p.t, "Syncthing answers", func() bool { _, err := p.ask(http.MethodGet, "/rest/system/ping", nil); return err == nil })
 }
 
 func (p *peer) ask(method, path string, body any) ([]byte, error) {
@@ -153,9 +153,9 @@ func TestSyncthingWaits(t *testing.T) {
 			return err == nil && st.Size() == 1<<20
 		}
 	}
-	rig.Eventually(t, 60*time.Second, "they are connected", func() bool { return willow.received() > 0 })
+	rig.Eventually(t, "they are connected", func() bool { return willow.received() > 0 })
 	desk.offers("library", "before")
-	rig.Eventually(t, 60*time.Second, "a file comes", has("before"))
+	rig.Eventually(t, "a file comes", has("before"))
 
 	d := holdRoom(t, "syncthing: {url: "+willow.url+", key_file: syncthing.key}\n")
 	if err := os.WriteFile(filepath.Join(d.data, "syncthing.key"), []byte(willow.key+"\n"), 0o600); err != nil {
@@ -173,7 +173,7 @@ func TestSyncthingWaits(t *testing.T) {
 	all, byHand := []string{"library", "resting"}, []string{"resting"}
 	pauses := func(when string, want []string) {
 		t.Helper()
-		rig.Eventually(t, 40*time.Second, when, func() bool { return slices.Equal(willow.paused(), want) })
+		rig.Eventually(t, when, func() bool { return slices.Equal(willow.paused(), want) })
 	}
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
 	pauses("all is paused", all)
@@ -198,13 +198,13 @@ func TestSyncthingWaits(t *testing.T) {
 	t.Logf("%d bytes came in the session", willow.received()-was)
 	d.do(room.Command{Do: room.Abort})
 	pauses("what roomd paused goes on", byHand)
-	rig.Eventually(t, 60*time.Second, "the file comes after the session", has("meanwhile"))
-	rig.Eventually(t, 10*time.Second, "nothing is noted", func() bool { return !isThere(list) })
+	rig.Eventually(t, "the file comes after the session", has("meanwhile"))
+	rig.Eventually(t, "nothing is noted", func() bool { return !isThere(list) })
 
 	// Syncthing is gone at the end of a session, and roomd before it comes back: it resumes where no session runs.
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
 	pauses("all is paused again", all)
-	rig.Eventually(t, 20*time.Second, "Syncthing has saved that", func() bool {
+	rig.Eventually(t, "Syncthing has saved that", func() bool {
 		b, err := os.ReadFile(filepath.Join(willow.home, "config.xml"))
 		return err == nil && strings.Count(string(b), "<paused>true</paused>") >= len(all)
 	})
@@ -212,10 +212,10 @@ func TestSyncthingWaits(t *testing.T) {
 	d.do(room.Command{Do: room.Abort})
 	over := func() {
 		t.Helper()
-		rig.Eventually(t, 20*time.Second, "the session is over", func() bool { return !d.snapshot().InSession() })
+		rig.Eventually(t, "the session is over", func() bool { return !d.snapshot().InSession() })
 	}
 	over()
-	rig.Eventually(t, 20*time.Second, "the doctor tells", func() bool { _, of := d.examined(); return of("syncthing").State == doctor.Wrong })
+	rig.Eventually(t, "the doctor tells", func() bool { _, of := d.examined(); return of("syncthing").State == doctor.Wrong })
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
 	if s := d.snapshot(); len(s.Problems) > 0 || !s.InSession() {
 		t.Errorf("a problem of the session: %+v", s.Problems)
@@ -339,7 +339,7 @@ func TestSyncthingLibrary(t *testing.T) {
 	}
 	same := func(what string) {
 		t.Helper()
-		rig.Eventually(t, 10*time.Minute, what, func() bool {
+		rig.Within(t, 10*time.Minute, what, func() bool {
 			time.Sleep(200 * time.Millisecond)
 			var is, want status
 			curator.rest(http.MethodGet, "/rest/db/status?folder=library", nil, &want)
@@ -351,7 +351,7 @@ func TestSyncthingLibrary(t *testing.T) {
 	}
 	killAt := func(mb float64) {
 		t.Helper()
-		rig.Eventually(t, 5*time.Minute, fmt.Sprintf("%.1f MB come", mb), func() bool { return line.mb() >= mb })
+		rig.Within(t, 5*time.Minute, fmt.Sprintf("%.1f MB come", mb), func() bool { return line.mb() >= mb })
 		willow.Kill()
 		willow.start()
 	}
@@ -395,7 +395,7 @@ func TestSyncthingLibrary(t *testing.T) {
 	}
 	d.start()
 	d.do(room.Command{Do: room.Start, Playlist: "evening"})
-	rig.Eventually(t, 40*time.Second, "the folder is paused", func() bool { return slices.Equal(willow.paused(), []string{"library"}) })
+	rig.Eventually(t, "the folder is paused", func() bool { return slices.Equal(willow.paused(), []string{"library"}) })
 	<-time.After(2 * time.Second) // until both have agreed on it
 	inSession := line.n.Load()
 	curator.offers("library", "meanwhile")

@@ -63,7 +63,7 @@ phases: [{name: One, stage: preparation, length: 2m, music: one.flac, marks: [No
 		at := time.Now()
 		d.do(room.Command{ID: id, Do: room.MarkNow, Name: "Note"})
 		for n, tb := range live {
-			rig.Eventually(t, time.Minute, fmt.Sprintf("a change is on live tablet %d", n), func() bool {
+			rig.Eventually(t, fmt.Sprintf("a change is on live tablet %d", n), func() bool {
 				for _, h := range tb.all() {
 					if h.at.Before(at) || h.snap.Session == nil {
 						continue

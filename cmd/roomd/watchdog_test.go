@@ -66,7 +66,7 @@ func TestWatchdog(t *testing.T) {
 	d := newDaemon(t, []string{"NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=1500000"}, map[string]string{
 		"room.yaml": fmt.Sprintf("mqtt: {broker: \"mqtt://127.0.0.1:%d\"}\naudio: {output: alsa, device: Nowhere}\n", rig.FreePort(t))})
 	d.start()
-	rig.Eventually(t, 5*time.Second, "it is ready", func() bool { return m.count("READY=1") == 1 })
+	rig.Eventually(t, "it is ready", func() bool { return m.count("READY=1") == 1 })
 	d.do(room.Command{Do: room.Start, Playlist: "starter/tour"})
 	before := m.count("WATCHDOG=1")
 	time.Sleep(4500 * time.Millisecond) // three of the manager's times
@@ -88,7 +88,7 @@ func TestWatchdog(t *testing.T) {
 	if err := d.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	rig.Eventually(t, 3*time.Second, "it is heard of again", func() bool { return m.count("WATCHDOG=1") > before })
+	rig.Eventually(t, "it is heard of again", func() bool { return m.count("WATCHDOG=1") > before })
 	d.terminate(t.Context())
 	if m.count("STOPPING=1") != 1 || m.count("READY=1") != 1 {
 		t.Errorf("it said %q", m.said)

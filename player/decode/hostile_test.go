@@ -265,7 +265,7 @@ func TestAStreamThatWaitsKeepsNoChild(t *testing.T) {
 				first := s.src.(*reviving).running()
 				select {
 				case <-first.exited:
-				case <-time.After(10 * time.Second):
+				case <-time.After(2 * time.Minute):
 					t.Fatal("the child is still there")
 				}
 				n, _ := s.Stream(buf)

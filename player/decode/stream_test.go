@@ -277,7 +277,7 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	for k := range 12 {
 		run(k%2 == 0, k)
 	}
-	rig.Eventually(t, 5*time.Second, "files, children and goroutines are as before", func() bool {
+	rig.Eventually(t, "files, children and goroutines are as before", func() bool {
 		f, c := held(t)
 		return f <= files && c <= children && runtime.NumGoroutine() <= routines
 	})
@@ -331,7 +331,7 @@ func TestCloseEndsAHangingChild(t *testing.T) {
 	pid := s.src.(*reviving).running().cmd.Process.Pid
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
 	s.Close()
-	rig.Eventually(t, 3*time.Second, "ffmpeg is gone", func() bool { return syscall.Kill(pid, 0) != nil })
+	rig.Eventually(t, "ffmpeg is gone", func() bool { return syscall.Kill(pid, 0) != nil })
 }
 
 // A daemon that is killed takes its decoders with it.
@@ -364,7 +364,7 @@ func TestChildDiesWithUs(t *testing.T) {
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	rig.Eventually(t, 3*time.Second, "ffmpeg is gone", func() bool {
+	rig.Eventually(t, "ffmpeg is gone", func() bool {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return err != nil || strings.Contains(string(b), ") Z ")
 	})

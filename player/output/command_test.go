@@ -154,7 +154,7 @@ func TestAChildThatStallsIsReplaced(t *testing.T) {
 		t.Errorf("started %q", all)
 	}
 	for _, pid := range all {
-		rig.Eventually(t, 3*time.Second, "the child is gone", func() bool {
+		rig.Eventually(t, "the child is gone", func() bool {
 			stat, err := os.ReadFile("/proc/" + pid + "/stat")
 			return err != nil || strings.Contains(string(stat), ") Z ") // its new parent may be slow to take note
 		})

@@ -213,7 +213,7 @@ func (c *playing) reports() []report {
 func (c *playing) until(d time.Duration, what string, ok func(report) bool) report {
 	c.t.Helper()
 	var found report
-	rig.Eventually(c.t, d, what, func() bool {
+	rig.Within(c.t, d, what, func() bool {
 		for _, r := range c.reports() {
 			if ok(r) {
 				found = r
@@ -458,7 +458,7 @@ pcm.fast { type plug slave { pcm "usbdac" rate 48000 } }
 	}
 	card.Unplug()
 	gone := start(t, card.Env(), play{List: true})
-	rig.Eventually(t, 5*time.Second, "the list without the card", func() bool { return len(gone.reports()) == 1 })
+	rig.Eventually(t, "the list without the card", func() bool { return len(gone.reports()) == 1 })
 	if r := gone.reports()[0]; r.Has || len(r.List) != 0 {
 		t.Errorf("unplugged, still listed: %+v", r)
 	}

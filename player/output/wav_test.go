@@ -50,7 +50,7 @@ func TestWAVIsWholeAfterClose(t *testing.T) {
 			t.Fatalf("frame %d is %v", k, f)
 		}
 	}
-	limit, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	limit, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(limit, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,channels,duration_ts", "-of", "csv=p=0", path).CombinedOutput()
 	if got := strings.TrimSpace(string(out)); err != nil || got != "pcm_s24le,44100,2,220500" {
@@ -85,7 +85,7 @@ func TestAWAVOverFourGiBBecomesAnRF64(t *testing.T) {
 	if _, err := io.ReadFull(f, head); err != nil || !bytes.HasPrefix(head, []byte("RF64\xff\xff\xff\xffWAVEds64")) {
 		t.Errorf("% x, %v", head, err)
 	}
-	limit, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	limit, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(limit, "ffprobe", "-v", "error", "-show_entries", "stream=codec_name,sample_rate,duration_ts", "-of", "csv=p=0", path).CombinedOutput()
 	if got := strings.TrimSpace(string(out)); err != nil || got != "pcm_s24le,96000,800000000" {

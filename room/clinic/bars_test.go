@@ -147,7 +147,7 @@ func (h *hub) start() {
 	run := append(slices.Clone(h.inside), h.program, "desk", "--data", h.data, "--listen", h.page, "--mqtt", h.rooms)
 	h.Process = rig.Run(h.t, log, run[0], nil, run[1:]...)
 	for _, addr := range []string{h.broker, h.page} {
-		rig.Eventually(h.t, 30*time.Second, "the desk listens", func() bool {
+		rig.Within(h.t, 30*time.Second, "the desk listens", func() bool {
 			c, err := net.DialTimeout("tcp", addr, time.Second)
 			if err == nil {
 				c.Close()
@@ -382,7 +382,7 @@ func (h *hub) fleet(v *viewer, ids []string) (all []*busyRoom) {
 		r.change()
 		all = append(all, r)
 	}
-	rig.Eventually(h.t, time.Minute, "all rooms are shown", func() bool { return v.right(all) == len(all) })
+	rig.Within(h.t, time.Minute, "all rooms are shown", func() bool { return v.right(all) == len(all) })
 	h.t.Logf("%d rooms were shown after %v", len(all), time.Since(began).Round(time.Millisecond))
 	return all
 }
@@ -457,7 +457,7 @@ func TestDeskBars(t *testing.T) {
 	}
 	mu.Unlock()
 	stop := live(all)
-	rig.Eventually(t, 10*time.Second, "each room has changed", func() bool { n, _ := all[len(all)-1].last(); return n > 2 })
+	rig.Within(t, 10*time.Second, "each room has changed", func() bool { n, _ := all[len(all)-1].last(); return n > 2 })
 	stalls := rig.Stalls(50 * time.Millisecond)
 	mu.Lock()
 	measured = true
@@ -492,7 +492,7 @@ func TestDeskBars(t *testing.T) {
 	rig.Bar(t, what, "memory of the desk, at most", h.memory("VmHWM"), 200, "MB")
 	barPublish(t, what, slowest, longest)
 	for _, v := range []*viewer{first, second} {
-		rig.Eventually(t, 5*time.Second, "a page shows all as they are", func() bool { return v.right(all) == len(all) })
+		rig.Within(t, 5*time.Second, "a page shows all as they are", func() bool { return v.right(all) == len(all) })
 	}
 }
 
@@ -580,16 +580,16 @@ func TestDeskReconnects(t *testing.T) {
 		r.change()
 		all = append(all, r)
 	}
-	rig.Eventually(t, time.Minute, "all rooms are shown", func() bool { return v.right(all) == len(all) })
+	rig.Within(t, time.Minute, "all rooms are shown", func() bool { return v.right(all) == len(all) })
 	for k := range 3 {
 		p.cut()
-		rig.Eventually(t, 20*time.Second, "none is reached", func() bool { return v.right(all) == 0 })
+		rig.Within(t, 20*time.Second, "none is reached", func() bool { return v.right(all) == 0 })
 		for _, r := range all {
 			r.change()
 		}
 		cpu, at := h.cpu(), time.Now()
 		p.restore()
-		rig.Eventually(t, 30*time.Second, "all are back", func() bool { return v.right(all) == len(all) })
+		rig.Within(t, 30*time.Second, "all are back", func() bool { return v.right(all) == len(all) })
 		what := fmt.Sprintf("%d rooms lost their link at once, %d", len(all), k+1)
 		rig.Bar(t, what, "all shown as they are", time.Since(at).Seconds(), 10, "s")
 		t.Logf("the desk used %v of a processor for it", h.cpu()-cpu)
@@ -778,7 +778,7 @@ func TestDeskCuts(t *testing.T) {
 		all = append(all, l)
 	}
 	for _, l := range all {
-		rig.Eventually(t, 20*time.Second, l.room.id+" is shown", func() bool { return v.right([]*busyRoom{l.room}) == 1 })
+		rig.Within(t, 20*time.Second, l.room.id+" is shown", func() bool { return v.right([]*busyRoom{l.room}) == 1 })
 	}
 	var mu sync.Mutex
 	back, dropped := map[string][]time.Duration{}, []time.Duration{}
@@ -855,7 +855,7 @@ func TestDeskSeesTheDead(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := rig.Run(t, t.TempDir(), self, []string{"ROOMD_TEST_ROOM=" + string(text)})
-		rig.Eventually(t, 20*time.Second, id+" is reached", func() bool { return v.room(id).Reached })
+		rig.Within(t, 20*time.Second, id+" is reached", func() bool { return v.room(id).Reached })
 		return p
 	}
 	gone := func(id, what string, most float64) {
@@ -908,7 +908,7 @@ func TestDeskWrongClocks(t *testing.T) {
 		}
 		return true
 	}
-	rig.Eventually(t, 20*time.Second, "the minutes are right", right)
+	rig.Within(t, 20*time.Second, "the minutes are right", right)
 	ends := map[string]int64{}
 	for _, id := range ids {
 		ends[id] = v.room(id).EndsMS
@@ -922,5 +922,5 @@ func TestDeskWrongClocks(t *testing.T) {
 	h.Kill()
 	<-time.After(10 * time.Second)
 	h.start()
-	rig.Eventually(t, 20*time.Second, "the minutes are right after the desk's restart", right)
+	rig.Within(t, 20*time.Second, "the minutes are right after the desk's restart", right)
 }

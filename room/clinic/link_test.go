@@ -226,7 +226,7 @@ func TestLink(t *testing.T) {
 	}})
 	await := func(what string, ok func() bool) {
 		t.Helper()
-		rig.Eventually(t, 10*time.Second, what, ok)
+		rig.Eventually(t, what, ok)
 	}
 	const about = "roomd/ab12/about"
 	await("about", func() bool {
@@ -300,11 +300,11 @@ func TestLinkDeskGone(t *testing.T) {
 	reached := func(want clinic.Reach) func() bool {
 		return func() bool { reach, _, _ := l.Reach(); return reach == want }
 	}
-	rig.Eventually(t, 10*time.Second, "reached", reached(clinic.Reached))
+	rig.Eventually(t, "reached", reached(clinic.Reached))
 	d := newDesk(t, b.URL)
-	rig.Eventually(t, 10*time.Second, "since and all", func() bool { return strings.Contains(d.last("roomd/ab12/status"), "since") })
+	rig.Eventually(t, "since and all", func() bool { return strings.Contains(d.last("roomd/ab12/status"), "since") })
 	b.Kill()
-	rig.Eventually(t, 10*time.Second, "not reached", reached(clinic.NotReached))
+	rig.Eventually(t, "not reached", reached(clinic.NotReached))
 	longest := time.Duration(0)
 	for k := range 200 {
 		at := time.Now()
@@ -312,12 +312,12 @@ func TestLinkDeskGone(t *testing.T) {
 		longest = max(longest, time.Since(at))
 	}
 	r.session("integration", 50*time.Minute)
-	rig.Eventually(t, 20*time.Second, "a line in the log", func() bool { return strings.Contains(log.text(), "not reached") })
+	rig.Eventually(t, "a line in the log", func() bool { return strings.Contains(log.text(), "not reached") })
 	b.Start()
 	d = newDesk(t, b.URL)
-	rig.Eventually(t, 15*time.Second, "what is true now", func() bool { return d.state(t, "ab12").Stage == "integration" })
-	rig.Eventually(t, 15*time.Second, "online", func() bool { return strings.Contains(d.last("roomd/ab12/status"), "online") })
-	rig.Eventually(t, 15*time.Second, "the log", func() bool { return strings.Contains(log.text(), "reached again") })
+	rig.Eventually(t, "what is true now", func() bool { return d.state(t, "ab12").Stage == "integration" })
+	rig.Eventually(t, "online", func() bool { return strings.Contains(d.last("roomd/ab12/status"), "online") })
+	rig.Eventually(t, "the log", func() bool { return strings.Contains(log.text(), "reached again") })
 	if n := len(d.heard("roomd/ab12/state")) + len(d.heard("roomd/ab12/about")) + len(d.heard("roomd/ab12/status")); n != 3 {
 		t.Errorf("%d messages", n)
 	}
@@ -334,7 +334,7 @@ func TestLinkTrusts(t *testing.T) {
 	b, url := other.broker(t)
 	d := newDesk(t, b.URL)
 	l := openLink(t, clinic.Options{Broker: url, Authority: a.pem(), ID: "ab12", Room: newStage("Willow"), Boot: "b1"})
-	rig.Eventually(t, 10*time.Second, "the reason", func() bool {
+	rig.Eventually(t, "the reason", func() bool {
 		reach, _, why := l.Reach()
 		return reach == clinic.NotReached && why == "broker-certificate-unknown"
 	})
@@ -350,10 +350,10 @@ func TestLinkCopied(t *testing.T) {
 	b, url := a.broker(t)
 	d := newDesk(t, b.URL)
 	first := openLink(t, clinic.Options{Broker: url, Authority: a.pem(), ID: "ab12", Room: newStage("Willow"), Boot: "b1"})
-	rig.Eventually(t, 10*time.Second, "the first is alone", func() bool { return strings.Contains(d.last("roomd/ab12/status"), "since") })
+	rig.Eventually(t, "the first is alone", func() bool { return strings.Contains(d.last("roomd/ab12/status"), "since") })
 	second := openLink(t, clinic.Options{Broker: url, Authority: a.pem(), ID: "ab12", Room: newStage("Copy"), Boot: "b2"})
-	rig.Eventually(t, 15*time.Second, "the second gives way", func() bool { reach, _, _ := second.Reach(); return reach == clinic.Copied })
-	rig.Eventually(t, 15*time.Second, "the first is seen", func() bool { return strings.Contains(d.last("roomd/ab12/status"), `"online","boot":"b1"`) })
+	rig.Eventually(t, "the second gives way", func() bool { reach, _, _ := second.Reach(); return reach == clinic.Copied })
+	rig.Eventually(t, "the first is seen", func() bool { return strings.Contains(d.last("roomd/ab12/status"), `"online","boot":"b1"`) })
 	if reach, _, _ := first.Reach(); reach != clinic.Reached {
 		t.Errorf("the first is %s", reach)
 	}

@@ -93,7 +93,7 @@ func faultStage(t *testing.T) *stage {
 func (s *stage) begin(t *testing.T, level int) (d *daemon, from float64) {
 	s.light(t, level)
 	d = s.daemon(t, faultRoles)
-	d.await(t, "ambient", lights.Following, 5*time.Second)
+	d.await(t, "ambient", lights.Following)
 	return d, lstar(float64(level))
 }
 
@@ -143,7 +143,7 @@ func TestFaults(t *testing.T) {
 			time.Sleep(6 * time.Second)
 			s.broker.Start()
 			back := time.Now()
-			rig.Eventually(t, 10*time.Second, "connected", d.conn.Open)
+			rig.Eventually(t, "connected", d.conn.Open)
 			slowest = max(slowest, time.Since(back).Seconds())
 			time.Sleep(time.Until(back.Add(4 * time.Second)))
 		}
@@ -171,7 +171,7 @@ func TestFaults(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		at := time.Now()
 		s.bulbs.Kill()
-		rig.Eventually(t, 5*time.Second, "shown", func() bool {
+		rig.Eventually(t, "shown", func() bool {
 			return d.Views()["ambient"].Says.Code == "lamps-bridge-off"
 		})
 		rig.Bar(t, "zigbee2mqtt killed", "shown", time.Since(at).Seconds(), 2, "s")
@@ -186,11 +186,11 @@ func TestFaults(t *testing.T) {
 		if rig.Whole {
 			at = time.Now()
 			_ = s.bulbs.Signal(syscall.SIGSTOP)
-			rig.Eventually(t, 90*time.Second, "shown", func() bool { return d.Views()["ambient"].State != lights.Following })
+			rig.Within(t, 90*time.Second, "shown", func() bool { return d.Views()["ambient"].State != lights.Following })
 			rig.Bar(t, "zigbee2mqtt hung", "shown", time.Since(at).Seconds(), 20, "s")
 			_ = s.bulbs.Signal(syscall.SIGCONT)
 			time.Sleep(20 * time.Second)
-			d.await(t, "ambient", lights.Following, 30*time.Second)
+			d.await(t, "ambient", lights.Following)
 		}
 		d.stop()
 	})
@@ -216,7 +216,7 @@ func TestFaultsOfTheBroker(t *testing.T) {
 			time.Sleep(secs(down))
 			s.broker.Start()
 			back := time.Now()
-			rig.Eventually(t, 10*time.Second, "connected", d.conn.Open)
+			rig.Eventually(t, "connected", d.conn.Open)
 			took := time.Since(back)
 			time.Sleep(time.Until(back.Add(12 * time.Second)))
 			var step, drift, off float64
@@ -246,10 +246,10 @@ func TestFaultsOfTheBroker(t *testing.T) {
 		at := time.Now()
 		s.broker.Freeze()
 		defer s.broker.Thaw()
-		rig.Eventually(t, 20*time.Second, "shown", func() bool { return d.Views()["ambient"].State == lights.Unknown })
+		rig.Eventually(t, "shown", func() bool { return d.Views()["ambient"].State == lights.Unknown })
 		rig.Bar(t, "broker frozen", "shown", time.Since(at).Seconds(), 8, "s")
 		s.broker.Thaw()
-		d.await(t, "ambient", lights.Following, 8*time.Second)
+		d.await(t, "ambient", lights.Following)
 		d.stop()
 	})
 }
@@ -268,7 +268,7 @@ func TestFaultsOfBulbs(t *testing.T) {
 		since := time.Now()
 		stalls := rig.Stalls(time.Second)
 		s.bulbs.Cut("room1/hue1", time.Second)
-		rig.Eventually(t, 5*time.Second, "announced", func() bool { return len(s.kind(since, "announce", "room1/hue1")) > 0 })
+		rig.Eventually(t, "announced", func() bool { return len(s.kind(since, "announce", "room1/hue1")) > 0 })
 		announced := s.kind(since, "announce", "room1/hue1")[0].At
 		held := d.holds("ambient", 9*time.Second)
 		first := 99.0
@@ -294,7 +294,7 @@ func TestFaultsOfBulbs(t *testing.T) {
 		time.Sleep(25 * time.Second)
 		since = time.Now()
 		s.bulbs.Cut("room1/hue1", time.Second)
-		rig.Eventually(t, 5*time.Second, "announced", func() bool { return len(s.kind(since, "announce", "room1/hue1")) > 0 })
+		rig.Eventually(t, "announced", func() bool { return len(s.kind(since, "announce", "room1/hue1")) > 0 })
 		time.Sleep(12 * time.Second)
 		rig.Bar(t, "bulb power-cycled in the dark", "within 2 L* of the plan (L* 7), from the cut", s.until(t, "room1/hue1", l, since, time.Now(), 2).Seconds(), 93/11.5+3, "s")
 		// Without an announce it is found by the reads.
@@ -320,7 +320,7 @@ func TestFaultsOfBulbs(t *testing.T) {
 		s := &stage{b, rig.Zigbee(t, b.URL)}
 		s.light(t, 150)
 		d := s.daemon(t, map[string][]lights.Lamp{"ambient": {lamp("room1/all")}})
-		d.await(t, "ambient", lights.Following, 5*time.Second)
+		d.await(t, "ambient", lights.Following)
 		from := lstar(150)
 		since := time.Now()
 		over := 70 * time.Second
@@ -337,7 +337,7 @@ func TestFaultsOfBulbs(t *testing.T) {
 			}
 			return false
 		}
-		rig.Eventually(t, 80*time.Second, "the dead bulb is shown", shown)
+		rig.Within(t, 80*time.Second, "the dead bulb is shown", shown)
 		took := time.Since(dead)
 		followed := true
 		for time.Since(since) < over+2*time.Second {
@@ -377,7 +377,7 @@ func TestFaultsOfBulbs(t *testing.T) {
 				topic = "zigbee2mqtt/room1/all/set"
 			}
 			other.Say(topic, fmt.Sprintf(`{"brightness":%.0f,"transition":0}`, level), false)
-			took := d.await(t, "ambient", lights.Held, 5*time.Second)
+			took := d.await(t, "ambient", lights.Held)
 			slowest = max(slowest, took.Seconds())
 			time.Sleep(1500 * time.Millisecond)
 			for _, e := range s.kind(hand.Add(30*time.Millisecond), "cmd", "room1/hue1") {
@@ -387,7 +387,7 @@ func TestFaultsOfBulbs(t *testing.T) {
 				}
 			}
 			d.Follow("")
-			d.await(t, "ambient", lights.Following, 5*time.Second)
+			d.await(t, "ambient", lights.Following)
 		}
 		name := fmt.Sprintf("a hand, %d times", times)
 		rig.Bar(t, name, "held, the slowest", slowest, 3, "s")
@@ -405,7 +405,7 @@ func TestFaultsOfTheAir(t *testing.T) {
 		s.light(t, 150)
 		air := &lossy{seed: uint64(seed)}
 		d := s.daemon(t, faultRoles, air)
-		d.await(t, "ambient", lights.Following, 10*time.Second)
+		d.await(t, "ambient", lights.Following)
 		from := lstar(150)
 		since := time.Now()
 		l := d.fade("ambient", from, from-20, 20*time.Second)
@@ -413,7 +413,7 @@ func TestFaultsOfTheAir(t *testing.T) {
 		air.on.Store(true)
 		time.Sleep(20 * time.Second)
 		air.on.Store(false)
-		rig.Eventually(t, secs(short(16, 45)), "the right end value", func() bool {
+		rig.Within(t, secs(short(16, 45)), "the right end value", func() bool {
 			for _, n := range faultBulbs {
 				if math.Abs(lstar(s.bulbs.Now(n).Shine())-l.to) > 0.6 {
 					return false

@@ -30,7 +30,7 @@ func finder(t *testing.T, broker string) (*lights.Finder, lights.Conn) {
 
 func offerOf(t *testing.T, f *lights.Finder, name string) (found lights.Offer) {
 	t.Helper()
-	rig.Eventually(t, 10*time.Second, name+" is offered", func() bool {
+	rig.Eventually(t, name+" is offered", func() bool {
 		for _, o := range f.Offers() {
 			if o.Lamp.Topic == "zigbee2mqtt/"+name {
 				found = o
@@ -85,9 +85,9 @@ func TestShow(t *testing.T) {
 
 	s.light(t, 160) // L* 83
 	d = s.daemon(t, map[string][]lights.Lamp{"ambient": {lamp("room1/hue1"), lamp("room1/ikea1")}})
-	d.await(t, "ambient", lights.Following, 5*time.Second)
+	d.await(t, "ambient", lights.Following)
 	d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: lstar(160)}}, Over: time.Second}) // it is to be there
-	rig.Eventually(t, 10*time.Second, "the role has its plan", func() bool { return d.Views()["ambient"].Target.L > 80 })
+	rig.Eventually(t, "the role has its plan", func() bool { return d.Views()["ambient"].Target.L > 80 })
 	time.Sleep(3 * time.Second) // for the reading after a fade
 	watched := make(chan struct{})
 	held := make(chan bool, 1)
@@ -108,7 +108,7 @@ func TestShow(t *testing.T) {
 	for _, n := range rig.BulbNames {
 		judge(n, from, lstar(160)-20, lstar(160), lstar(160))
 	}
-	d.await(t, "ambient", lights.Following, 5*time.Second)
+	d.await(t, "ambient", lights.Following)
 	if <-held {
 		t.Error("what is shown is taken for a hand")
 	}
@@ -132,7 +132,7 @@ func TestShow(t *testing.T) {
 	if err := <-ended; err == nil {
 		t.Error("it goes on")
 	}
-	rig.Eventually(t, 10*time.Second, "the role is at its level", func() bool { return math.Abs(lstar(s.bulbs.Now("room1/hue1").Shine())-70) < 1 })
+	rig.Eventually(t, "the role is at its level", func() bool { return math.Abs(lstar(s.bulbs.Now("room1/hue1").Shine())-70) < 1 })
 
 	s.bulbs.Dead(500*time.Millisecond, "room1/ikea2")
 	if silent, err := lights.Show(t.Context(), conn, f.Lamps(offerOf(t, f, "room1/ikea2"))); !errors.Is(err, lights.ErrNoAnswer) || len(silent) != 1 {
@@ -147,7 +147,7 @@ func TestZigbeeRequests(t *testing.T) {
 	s := startStage(t)
 	f, _ := finder(t, s.broker.URL)
 	ctx := t.Context()
-	rig.Eventually(t, 10*time.Second, "the bridge is known", func() bool { return slices.Equal(f.Bridges(), []string{"zigbee2mqtt"}) })
+	rig.Eventually(t, "the bridge is known", func() bool { return slices.Equal(f.Bridges(), []string{"zigbee2mqtt"}) })
 	if o := offerOf(t, f, "room1/hue1"); !strings.Contains(o.Kind, "Hue") {
 		t.Errorf("it is called %q", o.Kind)
 	}
@@ -157,11 +157,11 @@ func TestZigbeeRequests(t *testing.T) {
 	if err := f.Join(ctx, 100*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	rig.Eventually(t, 5*time.Second, "they are let in", func() bool { left := f.Joining(time.Now()); return left > 90*time.Second && left <= 100*time.Second })
+	rig.Eventually(t, "they are let in", func() bool { left := f.Joining(time.Now()); return left > 90*time.Second && left <= 100*time.Second })
 	if err := f.Join(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
-	rig.Eventually(t, 5*time.Second, "they are no longer let in", func() bool { return f.Joining(time.Now()) == 0 })
+	rig.Eventually(t, "they are no longer let in", func() bool { return f.Joining(time.Now()) == 0 })
 
 	marks := map[string]string{}
 	group := func(name, mine string, lamps ...string) string {
@@ -205,7 +205,7 @@ func TestZigbeeRequests(t *testing.T) {
 			t.Errorf("%s, marked %q: %v, wanted %v", c.group, c.mark, err, c.wrong)
 		}
 	}
-	rig.Eventually(t, 5*time.Second, "the group is gone", func() bool {
+	rig.Eventually(t, "the group is gone", func() bool {
 		return !slices.ContainsFunc(f.Offers(), func(o lights.Offer) bool { return o.Name == "willow-ambient-2" })
 	})
 	// A bulb without power can't be told that it belongs to a group: what was made for it is unmade.
@@ -222,7 +222,7 @@ func TestZigbeeRequests(t *testing.T) {
 	if topic, _, err := f.Group(ctx, "zigbee2mqtt", "willow-accent", "", []string{"zigbee2mqtt/room1/hue1", "zigbee2mqtt/room1/ikea2"}); err == nil || !strings.Contains(err.Error(), "Failed to add to group") {
 		t.Errorf("%q %v", topic, err)
 	}
-	rig.Eventually(t, 5*time.Second, "no group is left over", func() bool { return slices.Equal(names(), before) })
+	rig.Eventually(t, "no group is left over", func() bool { return slices.Equal(names(), before) })
 
 	for _, bad := range []string{"zigbee2mqtt", "elsewhere"} {
 		if _, _, err := f.Group(ctx, bad, "x", "", []string{bad + "/nobody"}); err == nil {
@@ -280,7 +280,7 @@ func TestUngroup(t *testing.T) {
 		seen := fmt.Sprint("seen", k)
 		peer.Say("zigbee2mqtt/bridge/groups", "["+c.group+","+elsewhere+"]", true)
 		peer.Say("zigbee2mqtt/bridge/devices", "["+strings.Join([]string{device("a", ""), device("b", ""), device("c", ""), device("switch", c.binding), device(seen, "")}, ",")+"]", true)
-		rig.Eventually(t, 5*time.Second, c.what, func() bool {
+		rig.Eventually(t, c.what, func() bool {
 			return slices.ContainsFunc(f.Offers(), func(o lights.Offer) bool { return o.Name == seen })
 		})
 		err := f.Ungroup(t.Context(), topic, mark, []string{"zigbee2mqtt/a", "zigbee2mqtt/b"})
@@ -307,7 +307,7 @@ func TestJoined(t *testing.T) {
 		return all
 	}
 	peer.Say("zigbee2mqtt/bridge/info", `{"permit_join":true,"permit_join_end":4102444800000}`, true)
-	rig.Eventually(t, 5*time.Second, "it is listened to", func() bool { return f.Joining(time.Now()) > 0 })
+	rig.Eventually(t, "it is listened to", func() bool { return f.Joining(time.Now()) > 0 })
 	if left := f.Joining(time.Now()); left > 254*time.Second {
 		t.Errorf("let in for %v", left)
 	}
@@ -324,6 +324,6 @@ func TestJoined(t *testing.T) {
 		{`{"type":"device_leave","data":{"friendly_name":"a"}}`, map[string]lights.JoinState{"b": lights.JoinFailed}},
 	} {
 		peer.Say("zigbee2mqtt/bridge/event", c.says, false)
-		rig.Eventually(t, 5*time.Second, c.says, func() bool { return maps.Equal(got(), c.want) })
+		rig.Eventually(t, c.says, func() bool { return maps.Equal(got(), c.want) })
 	}
 }

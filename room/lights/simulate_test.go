@@ -28,7 +28,7 @@ func TestSimulatedLampsKeepTheirLight(t *testing.T) {
 		done := make(chan struct{})
 		go func() { _ = c.Run(ctx); close(done) }()
 		defer func() { stop(); <-done }()
-		rig.Eventually(t, 3*time.Second, "the lamp is known", func() bool { return c.Views()["ambient"].State == lights.Following })
+		rig.Eventually(t, "the lamp is known", func() bool { return c.Views()["ambient"].State == lights.Following })
 		test(c)
 	}
 	at := func(c *lights.Controller, l float64) func() bool {
@@ -39,10 +39,10 @@ func TestSimulatedLampsKeepTheirLight(t *testing.T) {
 	}
 	run(func(c *lights.Controller) {
 		c.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: 88}}, Kind: lights.Urgent})
-		rig.Eventually(t, 6*time.Second, "the light is there", at(c, 88))
+		rig.Eventually(t, "the light is there", at(c, 88))
 		time.Sleep(1100 * time.Millisecond) // the lamp remembers once a second
 	})
 	run(func(c *lights.Controller) {
-		rig.Eventually(t, 3*time.Second, "the light is where it was", at(c, 88))
+		rig.Eventually(t, "the light is where it was", at(c, 88))
 	})
 }

@@ -81,7 +81,7 @@ func TestTasmotaOverABroker(t *testing.T) {
 	p := rig.Dial(t, s.broker.URL)
 	x := startTasmota(t, p, "t1")
 	d := s.daemon(t, map[string][]lights.Lamp{"ambient": {{Driver: "tasmota", Topic: "t1"}}})
-	d.await(t, "ambient", lights.Following, 4*time.Second)
+	d.await(t, "ambient", lights.Following)
 	move := func(m lights.Move, watch time.Duration, step float64) {
 		t.Helper()
 		begin := time.Now()
@@ -108,7 +108,7 @@ func TestTasmotaOverABroker(t *testing.T) {
 	move(lights.Move{Scene: lights.Scene{"ambient": {L: 90}}, Kind: lights.Urgent}, 2*time.Second, 4)
 
 	p.Say("cmnd/t1/Dimmer", "40", false)
-	d.await(t, "ambient", lights.Held, 3*time.Second)
+	d.await(t, "ambient", lights.Held)
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.refused) > 0 || x.commands < 10 {
@@ -143,7 +143,7 @@ func TestCommissionOverWifi(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			rig.Eventually(t, 3*time.Second, "connected", conn.Open)
+			rig.Eventually(t, "connected", conn.Open)
 			home := 10.0 // percent of Shelly; a Tasmota of 45 % is at L* 39
 			if c.lamp.Driver == "tasmota" {
 				home = 45

@@ -19,7 +19,7 @@ func TestTrial(t *testing.T) {
 	s := &stage{b, rig.Zigbee(t, b.URL)}
 	s.light(t, 40)
 	d := s.daemon(t, map[string][]lights.Lamp{"ambient": {lamp("room1/hue1"), lamp("room1/ikea1")}, "drawn": {{Driver: "simulated"}}})
-	d.await(t, "ambient", lights.Following, 3*time.Second)
+	d.await(t, "ambient", lights.Following)
 	for role, want := range map[string]string{"nobody": "unknown-role", "drawn": "lights-none"} {
 		if says := d.Test(role); says.Code != want {
 			t.Errorf("a test of %q: %q", role, says)
@@ -34,7 +34,7 @@ func TestTrial(t *testing.T) {
 	if says := d.Test("ambient"); says.Code != "lights-testing" {
 		t.Errorf("a second test: %q", says)
 	}
-	rig.Eventually(t, 150*time.Second, "both are tested", func() bool {
+	rig.Within(t, 150*time.Second, "both are tested", func() bool {
 		v := d.Views()["ambient"]
 		if v.State == lights.Held {
 			t.Fatalf("the test is taken for a hand: %+v", v)
@@ -56,7 +56,7 @@ func TestTrial(t *testing.T) {
 	if kept, err := lights.LoadProfiles(d.dir); err != nil || kept["zigbee2mqtt/room1/ikea1"].Fade != "one" {
 		t.Errorf("kept: %+v %v", kept, err)
 	}
-	d.await(t, "ambient", lights.Following, 5*time.Second)
+	d.await(t, "ambient", lights.Following)
 
 	// Light that is asked for in the middle of a test.
 	if says := d.Test("ambient"); says.Code != "" {

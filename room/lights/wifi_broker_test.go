@@ -153,7 +153,7 @@ func TestWifiLampsOverABroker(t *testing.T) {
 		"bare": {{Driver: "template", Topic: "shed/bare/set", Extra: map[string]string{"command": "shed/bare/set", "payload": "{level}", "brightness_scale": "500", "state": "shed/bare"}}},
 	})
 	for name := range lamps {
-		d.await(t, name, lights.Following, 4*time.Second)
+		d.await(t, name, lights.Following)
 	}
 	begin := time.Now()
 	d.Fade(lights.Move{Scene: lights.Scene{"wled": {L: 68}, "shelly": {L: 68}, "template": {L: 68}, "bare": {L: 68}}, Over: 5 * time.Second})

@@ -74,15 +74,10 @@ func (s *stage) daemon(t *testing.T, roles map[string][]lights.Lamp, air ...*los
 	return d
 }
 
-func (d *daemon) await(t *testing.T, role string, state lights.State, within time.Duration) time.Duration {
+func (d *daemon) await(t *testing.T, role string, state lights.State) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	for d.Views()[role].State != state {
-		if time.Since(begin) > within {
-			t.Fatalf("%s is not %s within %v: %+v", role, state, within, d.Views()[role])
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	rig.Eventually(t, fmt.Sprintf("%s is %s", role, state), func() bool { return d.Views()[role].State == state })
 	return time.Since(begin)
 }
 
@@ -130,7 +125,7 @@ func (s *stage) light(t *testing.T, level int) {
 	t.Helper()
 	p := rig.Dial(t, s.broker.URL)
 	said := time.Time{}
-	rig.Eventually(t, 8*time.Second, "the bulbs are lit", func() bool {
+	rig.Eventually(t, "the bulbs are lit", func() bool {
 		if time.Since(said) > 2*time.Second { // its first group commands are lost where zigbee2mqtt has just started
 			p.Say("zigbee2mqtt/room1/all/set", fmt.Sprintf(`{"state":"ON","brightness":%d}`, level), false)
 			said = time.Now()
@@ -152,7 +147,7 @@ func TestZigbee(t *testing.T) {
 
 	t.Run("from off, and a fade", func(t *testing.T) {
 		d := s.daemon(t, roles)
-		d.await(t, "ambient", lights.Following, 3*time.Second)
+		d.await(t, "ambient", lights.Following)
 		begin := time.Now()
 		d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: 12}}, Over: 7 * time.Second})
 		time.Sleep(8 * time.Second)
@@ -178,7 +173,7 @@ func TestZigbee(t *testing.T) {
 	t.Run("urgent", func(t *testing.T) {
 		s.light(t, 10)
 		d := s.daemon(t, map[string][]lights.Lamp{"ambient": {lamp("room1/all")}})
-		d.await(t, "ambient", lights.Following, 3*time.Second)
+		d.await(t, "ambient", lights.Following)
 		begin := time.Now()
 		d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: 75}}, Kind: lights.Urgent})
 		time.Sleep(2 * time.Second)
@@ -197,7 +192,7 @@ func TestZigbee(t *testing.T) {
 		if first < 0 || first > 150*time.Millisecond {
 			t.Errorf("at the bulbs after %v", first)
 		}
-		rig.Eventually(t, 4*time.Second, "all have answered", func() bool {
+		rig.Eventually(t, "all have answered", func() bool {
 			n := 0
 			for _, a := range d.Answered() {
 				if a.Answered {
@@ -213,7 +208,7 @@ func TestZigbee(t *testing.T) {
 	t.Run("broker killed in a fade", func(t *testing.T) {
 		s.light(t, 150)
 		d := s.daemon(t, roles)
-		d.await(t, "ambient", lights.Following, 3*time.Second)
+		d.await(t, "ambient", lights.Following)
 		from := lstar(150)
 		begin := time.Now()
 		d.Fade(lights.Move{Scene: lights.Scene{"ambient": {L: from - 20}}, Over: 20 * time.Second})
@@ -235,7 +230,7 @@ func TestZigbee(t *testing.T) {
 				t.Errorf("%s is on the plan %v after the broker's return", n, a)
 			}
 		}
-		d.await(t, "ambient", lights.Following, 3*time.Second)
+		d.await(t, "ambient", lights.Following)
 		d.stop()
 	})
 }

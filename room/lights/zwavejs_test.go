@@ -59,7 +59,7 @@ func TestZwaveIsOffered(t *testing.T) {
 	f := Find(b)
 	b.say("zwave/8/38/0/currentValue", `20`) // heard after all others
 	var got []Offer
-	rig.Eventually(t, 5*time.Second, "the last one is found", func() bool {
+	rig.Eventually(t, "the last one is found", func() bool {
 		got = f.Offers()
 		return slices.ContainsFunc(got, func(o Offer) bool { return o.Lamp.Topic == "zwave/8/38/0" })
 	})

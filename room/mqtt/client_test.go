@@ -69,7 +69,7 @@ func heard(t *testing.T, b *rig.Broker, filter string) *box {
 
 func open(t *testing.T, c *mqtt.Client) {
 	t.Helper()
-	rig.Eventually(t, 5*time.Second, "connected", c.Open)
+	rig.Eventually(t, "connected", c.Open)
 }
 
 func TestMatch(t *testing.T) {
@@ -97,7 +97,7 @@ func TestNothingIsPublishedWithoutConnection(t *testing.T) {
 	if d := time.Since(begin); d > 10*time.Millisecond {
 		t.Fatalf("took %v", d)
 	}
-	rig.Eventually(t, 3*time.Second, "the problem is told", func() bool {
+	rig.Eventually(t, "the problem is told", func() bool {
 		p := c.Problem()
 		return p != nil && p.Code == "broker-silent" && strings.Contains(fmt.Sprint(p.Args), "127.0.0.1")
 	})
@@ -123,11 +123,11 @@ func TestBrokerKilled(t *testing.T) {
 		var seen box
 		p := rig.Dial(t, b.URL)
 		p.Hear("roomd/#", seen.put)
-		rig.Eventually(t, 3*time.Second, "retained state and status", func() bool {
+		rig.Eventually(t, "retained state and status", func() bool {
 			return slicesEqual(seen.all("roomd/willow/state"), "2 retained") &&
 				slicesEqual(seen.all("roomd/willow/status"), `{"state":"online","boot":"b1"} retained`)
 		})
-		rig.Eventually(t, time.Second, "a removed topic is retained no more", func() bool {
+		rig.Eventually(t, "a removed topic is retained no more", func() bool {
 			gone := seen.all("roomd/willow/gone") // who comes while it is on its way sees it go
 			return len(gone) == 0 || gone[len(gone)-1] == ""
 		})
@@ -135,11 +135,11 @@ func TestBrokerKilled(t *testing.T) {
 		return &seen
 	}
 	look()
-	rig.Eventually(t, time.Second, "heard", func() bool { return in.count("lamp/one") == 1 })
+	rig.Eventually(t, "heard", func() bool { return in.count("lamp/one") == 1 })
 
 	for i := range 2 {
 		b.Kill()
-		rig.Eventually(t, time.Second, "loss is noticed", func() bool { return !c.Open() })
+		rig.Eventually(t, "loss is noticed", func() bool { return !c.Open() })
 		if err := c.Publish("lamp/one/set", []byte("stale")); err != mqtt.ErrNotOpen {
 			t.Fatalf("publish while lost: %v", err)
 		}
@@ -152,7 +152,7 @@ func TestBrokerKilled(t *testing.T) {
 			t.Fatalf("connected %v after the broker's return", d)
 		}
 		look()
-		rig.Eventually(t, time.Second, "heard again", func() bool { return in.count("lamp/one") == 2+i })
+		rig.Eventually(t, "heard again", func() bool { return in.count("lamp/one") == 2+i })
 		if n := late.count("lamp/one/set"); n != 0 {
 			t.Fatalf("a stale command was delivered: %v", late.all("lamp/one/set"))
 		}
@@ -184,9 +184,9 @@ func TestBrokerFrozen(t *testing.T) {
 	if _, still := stalls(); worst > 100*time.Millisecond+still {
 		t.Errorf("a command took %v, and the computer stood still for %v", worst, still)
 	}
-	rig.Eventually(t, 8*time.Second, "the frozen broker is noticed", func() bool { return !c.Open() && c.Problem() != nil })
+	rig.Eventually(t, "the frozen broker is noticed", func() bool { return !c.Open() && c.Problem() != nil })
 	b.Thaw()
-	rig.Eventually(t, 4*time.Second, "connected again", c.Open)
+	rig.Eventually(t, "connected again", c.Open)
 	if p := c.Problem(); p != nil {
 		t.Errorf("problem after the return: %+v", p)
 	}
@@ -201,9 +201,9 @@ func TestLastWill(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, c)
-	rig.Eventually(t, time.Second, "online", func() bool { return seen.count("roomd/willow/status") == 1 })
+	rig.Eventually(t, "online", func() bool { return seen.count("roomd/willow/status") == 1 })
 	c.Close()
-	rig.Eventually(t, time.Second, "offline", func() bool {
+	rig.Eventually(t, "offline", func() bool {
 		return slicesEqual(seen.all("roomd/willow/status"), `{"state":"online","boot":"b1"}`, `{"state":"offline","boot":"b1"}`)
 	})
 	c.Close()
@@ -217,7 +217,7 @@ func TestLateWillTakesBackTheStatusAlone(t *testing.T) {
 	c := dial(t, mqtt.Options{Broker: b.URL, Status: "roomd/willow/status", Boot: "b1"})
 	c.Retain("roomd/willow/state", []byte("calm"))
 	open(t, c)
-	rig.Eventually(t, 10*time.Second, "it is alone", func() bool {
+	rig.Eventually(t, "it is alone", func() bool {
 		all := seen.all("roomd/willow/status")
 		return c.Settled() && len(all) > 0 && strings.Contains(all[len(all)-1], "since") && seen.count("roomd/willow/state") == 1
 	})
@@ -226,13 +226,13 @@ func TestLateWillTakesBackTheStatusAlone(t *testing.T) {
 		return func() bool { return strings.Count(strings.Join(seen.all("roomd/willow/status"), ""), "since") == times }
 	}
 	other.Say("roomd/willow/status", `{"state":"offline","boot":"b1"}`, true)
-	rig.Eventually(t, 10*time.Second, "the status is taken back", back(2))
+	rig.Eventually(t, "the status is taken back", back(2))
 	if n := seen.count("roomd/willow/state"); n != 1 {
 		t.Errorf("the state was sent %d times", n)
 	}
 	other.Say("roomd/willow/status", `{"state":"offline","boot":"x"}`, true)
-	rig.Eventually(t, 10*time.Second, "the status is taken back again", back(3))
-	rig.Eventually(t, 10*time.Second, "and so is the rest", func() bool { return seen.count("roomd/willow/state") == 2 })
+	rig.Eventually(t, "the status is taken back again", back(3))
+	rig.Eventually(t, "and so is the rest", func() bool { return seen.count("roomd/willow/state") == 2 })
 }
 
 // A handler that is slow, or a flood, costs messages and never the connection or memory.
@@ -253,16 +253,16 @@ func TestFlood(t *testing.T) {
 	c.Subscribe("after", got.put)
 	open(t, c)
 	p := rig.Dial(t, b.URL)
-	rig.Eventually(t, 3*time.Second, "subscribed", func() bool { p.Say("flood", "x", false); return len(held) > 0 })
+	rig.Eventually(t, "subscribed", func() bool { p.Say("flood", "x", false); return len(held) > 0 })
 	for range 5000 {
 		p.Publish("flood", 0, false, "x")
 	}
-	rig.Eventually(t, 5*time.Second, "messages are dropped and counted", func() bool { return c.Dropped()["in"] > 1000 })
+	rig.Eventually(t, "messages are dropped and counted", func() bool { return c.Dropped()["in"] > 1000 })
 	if !c.Open() {
 		t.Error("the flood cost the connection")
 	}
 	close(hold)
-	rig.Eventually(t, 5*time.Second, "messages are handled again", func() bool {
+	rig.Eventually(t, "messages are handled again", func() bool {
 		p.Say("after", "y", false)
 		return got.count("after") > 0
 	})
@@ -278,7 +278,7 @@ func TestWrongPassword(t *testing.T) {
 	b := rig.Mosquitto(t, "allow_anonymous false", "password_file "+file)
 	wrong := strings.Replace(b.URL, "mqtt://", "mqtt://willow:wrongsecret@", 1)
 	c := dial(t, mqtt.Options{Broker: wrong})
-	rig.Eventually(t, 5*time.Second, "the password is named", func() bool {
+	rig.Eventually(t, "the password is named", func() bool {
 		p := c.Problem()
 		return p != nil && p.Code == "broker-password"
 	})
@@ -368,7 +368,7 @@ func TestCertificates(t *testing.T) {
 			if x.ca == "" {
 				open(t, alone)
 			} else {
-				rig.Eventually(t, 5*time.Second, x.says, func() bool {
+				rig.Eventually(t, x.says, func() bool {
 					p := alone.Problem()
 					return p != nil && p.Code == x.says
 				})
@@ -388,7 +388,7 @@ func TestCertificates(t *testing.T) {
 				refused = append(refused, undated)
 			}
 			for _, c := range refused {
-				rig.Eventually(t, 5*time.Second, x.says, func() bool {
+				rig.Eventually(t, x.says, func() bool {
 					p := c.Problem()
 					return p != nil && p.Code == x.says
 				})
@@ -410,12 +410,12 @@ func TestRetainMade(t *testing.T) {
 	var got box
 	ear := dial(t, mqtt.Options{Broker: b.URL})
 	ear.Subscribe("room/state", got.put)
-	rig.Eventually(t, 5*time.Second, "the first value", func() bool { return got.count("room/state") > 0 })
+	rig.Eventually(t, "the first value", func() bool { return got.count("room/state") > 0 })
 	b.Stop()
-	rig.Eventually(t, 5*time.Second, "the loss", func() bool { return !c.Open() })
+	rig.Eventually(t, "the loss", func() bool { return !c.Open() })
 	now.Store(7)
 	b.Start()
-	rig.Eventually(t, 10*time.Second, "the value of now", func() bool {
+	rig.Eventually(t, "the value of now", func() bool {
 		all := got.all("room/state")
 		return strings.HasPrefix(all[len(all)-1], "7")
 	})
@@ -423,7 +423,7 @@ func TestRetainMade(t *testing.T) {
 		t.Errorf("sent too often: %v", all)
 	}
 	c.Retain("room/state", []byte("plain"))
-	rig.Eventually(t, 5*time.Second, "a plain value in its place", func() bool { return slices.Contains(got.all("room/state"), "plain") })
+	rig.Eventually(t, "a plain value in its place", func() bool { return slices.Contains(got.all("room/state"), "plain") })
 }
 
 // TestWhatIsRetainedIsSentBeforeTheEnd holds that Close leaves nothing unsent: a room that leaves a clinic takes back what it told.
@@ -435,10 +435,10 @@ func TestWhatIsRetainedIsSentBeforeTheEnd(t *testing.T) {
 		c := dial(t, mqtt.Options{Broker: b.URL})
 		c.Retain(topic, []byte("there"))
 		open(t, c)
-		rig.Eventually(t, 5*time.Second, "it is there", func() bool { return got.count(topic) > 0 })
+		rig.Eventually(t, "it is there", func() bool { return got.count(topic) > 0 })
 		c.Retain(topic, nil)
 		c.Close()
-		rig.Eventually(t, 5*time.Second, topic+" is taken back", func() bool {
+		rig.Eventually(t, topic+" is taken back", func() bool {
 			all := got.all(topic)
 			return strings.HasPrefix(all[len(all)-1], " ") || all[len(all)-1] == ""
 		})
@@ -464,7 +464,7 @@ func TestWhatIsAskedForWhileItIsSentIsSentOnce(t *testing.T) {
 	}
 	c.Retain("room/end", []byte("there"))
 	close(registered)
-	rig.Eventually(t, 5*time.Second, "all is sent", func() bool { return got.count("room/end") > 0 })
+	rig.Eventually(t, "all is sent", func() bool { return got.count("room/end") > 0 })
 	for k := range 20 {
 		if n := got.count(fmt.Sprintf("room/%d/b", k)); n != 1 {
 			t.Fatalf("room/%d/b was sent %d times", k, n)
@@ -500,7 +500,7 @@ func TestSpread(t *testing.T) {
 		}()
 		dial(t, mqtt.Options{Broker: "mqtt://" + l.Addr().String(), Spread: spread})
 	}
-	rig.Eventually(t, time.Minute, "all attempts", func() bool { return len(gaps) == cap(gaps) })
+	rig.Eventually(t, "all attempts", func() bool { return len(gaps) == cap(gaps) })
 	long, short := 0, 0
 	for range clients * tries {
 		switch d := <-gaps; {
@@ -562,7 +562,7 @@ func TestBrokerWithholds(t *testing.T) {
 			open(t, m)
 			began := time.Now()
 			if c.wrong {
-				rig.Eventually(t, 5*time.Second, "named", func() bool {
+				rig.Eventually(t, "named", func() bool {
 					p := m.Problem()
 					return p != nil && slices.Contains([]string{"broker-denies", "broker-withholds"}, p.Code)
 				})

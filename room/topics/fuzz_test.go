@@ -69,7 +69,7 @@ func FuzzMQTT(f *testing.F) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = tp.Run(ctx) }()
 	f.Cleanup(func() { cancel(); <-done })
-	rig.Eventually(f, 5*time.Second, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.subs) >= 4 })
+	rig.Eventually(f, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.subs) >= 4 })
 	f.Fuzz(func(t *testing.T, topic uint8, payload []byte, retained bool) {
 		before := len(r.asked())
 		at := time.Now()

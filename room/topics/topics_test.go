@@ -151,7 +151,7 @@ func open(t *testing.T, b *rig.Broker, change func(*room.Config)) *bench {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = tp.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	rig.Eventually(t, 10*time.Second, "it listens", func() bool { return len(told) > 0 })
+	rig.Eventually(t, "it listens", func() bool { return len(told) > 0 })
 	return &bench{b, f, tp, c}
 }
 
@@ -180,7 +180,7 @@ func TestRoomIsToldAgain(t *testing.T) {
 		return strings.Contains(h.last(root+"/status"), `"online"`) && h.last(root+"/state") != "" && h.last(config) != "" && h.last("door/sign") != ""
 	}
 	r.room.change(begin)
-	rig.Eventually(t, 3*time.Second, "told", func() bool {
+	rig.Eventually(t, "told", func() bool {
 		return all(h) && strings.Contains(h.last(root+"/state"), `"phase":"Arrive"`) && h.last("door/sign") == "busy" && len(h.all(root+"/event")) == 2
 	})
 	for _, topic := range []string{"/state", "/event"} {
@@ -190,13 +190,13 @@ func TestRoomIsToldAgain(t *testing.T) {
 	}
 	n, m := len(h.all(config)), len(h.all(root+"/state"))
 	p.Say("homeassistant/status", "online", false)
-	rig.Eventually(t, 3*time.Second, "told after the birth", func() bool { return len(h.all(config)) > n && len(h.all(root+"/state")) > m })
+	rig.Eventually(t, "told after the birth", func() bool { return len(h.all(config)) > n && len(h.all(root+"/state")) > m })
 
 	b.Kill()
 	b.Start() // persistence was not written: all is lost
 	began := time.Now()
 	_, again := listen(t, b)
-	rig.Eventually(t, 3*time.Second, "all told again", func() bool { return all(again) })
+	rig.Eventually(t, "all told again", func() bool { return all(again) })
 	t.Logf("all of ours and discovery back %v after the broker", time.Since(began))
 }
 
@@ -223,7 +223,7 @@ func TestCommands(t *testing.T) {
 	p, h := listen(t, b)
 	p.Say(root+"/cmd/hold", say("kept", ""), true)
 	r := open(t, b, nil)
-	rig.Eventually(t, 3*time.Second, "the kept command is reported", func() bool { return len(r.topics.Problems()) == 1 })
+	rig.Eventually(t, "the kept command is reported", func() bool { return len(r.topics.Problems()) == 1 })
 	p.Say(root+"/cmd/care", say("good", ""), false)
 	p.Say(root+"/cmd/end", say("not-now", ""), false)
 	p.Say(root+"/cmd/start", say("which", ""), false)
@@ -233,7 +233,7 @@ func TestCommands(t *testing.T) {
 	for _, bad := range []string{"", "null", "{", "[]", `{"id":7}`, strings.Repeat("x", 230_000), say("big", `,"value":"`+strings.Repeat("x", 230_000)+`"`)} {
 		p.Say(root+"/cmd/hold", bad, false)
 	}
-	rig.Eventually(t, 5*time.Second, "answers", func() bool { return len(h.all(root+"/ack")) >= 9 && r.topics.Dropped()["refused"] >= 8 })
+	rig.Eventually(t, "answers", func() bool { return len(h.all(root+"/ack")) >= 9 && r.topics.Dropped()["refused"] >= 8 })
 	got := strings.Join(h.all(root+"/ack"), "\n")
 	for _, want := range []string{`{"id":"good","ok":true}`, `{"id":"not-now","ok":false,"reason":"No session is running."}`, `"id":"which","ok":false`, `{"id":"choose","ok":true}`, `{"id":"go","ok":true}`, `"id":"old","ok":false,"field":"ts"`, `"id":"7","ok":false,"field":"ts"`, `"id":"big","ok":false`, `"id":"kept","ok":false`} {
 		if !strings.Contains(got, want) {
@@ -251,7 +251,7 @@ func TestCommandsAreOff(t *testing.T) {
 	r := open(t, b, func(c *room.Config) { c.MQTT.Commands = false })
 	p, h := listen(t, b)
 	p.Say(root+"/cmd/care", say("a", ""), false)
-	rig.Eventually(t, 3*time.Second, "refused", func() bool { return r.topics.Dropped()["refused"] == 1 && h.last(config) != "" })
+	rig.Eventually(t, "refused", func() bool { return r.topics.Dropped()["refused"] == 1 && h.last(config) != "" })
 	if len(r.room.asked()) > 0 || strings.Contains(h.last(config), "command_topic") {
 		t.Error("commands are taken or offered while they are off")
 	}
@@ -265,12 +265,12 @@ func TestButton(t *testing.T) {
 		c.MQTT.Commands = false
 		c.Buttons = []room.Button{{Topic: "z/button", Action: "single", Do: room.Care}, {Topic: "bell", Payload: "pressed", Do: room.MarkNow, Name: "Note"}}
 	})
-	rig.Eventually(t, 3*time.Second, "the kept press is refused", func() bool { return r.topics.Dropped()["refused"] == 1 })
+	rig.Eventually(t, "the kept press is refused", func() bool { return r.topics.Dropped()["refused"] == 1 })
 	for _, m := range [][2]string{{"z/button", `{"action":"double"}`}, {"z/button", `{"action":null}`}, {"z/button", "{"}, {"bell", "no"},
 		{"z/button", `{"action":"single","battery":90}`}, {"z/button", `{"action":"single"}`}, {"bell", "pressed"}} {
 		p.Say(m[0], m[1], false)
 	}
-	rig.Eventually(t, 3*time.Second, "pressed", func() bool { return len(r.room.asked()) == 2 && r.topics.Dropped()["busy"] == 1 })
+	rig.Eventually(t, "pressed", func() bool { return len(r.room.asked()) == 2 && r.topics.Dropped()["busy"] == 1 })
 	if d := r.room.asked(); d[0].Do != room.Care || d[1].Do != room.MarkNow || d[1].Name != "Note" || d[0].ID == d[1].ID {
 		t.Errorf("done: %+v", d)
 	}
@@ -286,9 +286,9 @@ func TestFloodOfCommands(t *testing.T) {
 	}
 	sent := time.Since(began)
 	r.room.change(begin)
-	rig.Eventually(t, 3*time.Second, "the state is told in the flood", func() bool { return strings.Contains(h.last(root+"/state"), "Arrive") })
+	rig.Eventually(t, "the state is told in the flood", func() bool { return strings.Contains(h.last(root+"/state"), "Arrive") })
 	p.Say("z/button", `{"action":"single"}`, false)
-	rig.Eventually(t, 3*time.Second, "the button is heard", func() bool {
+	rig.Eventually(t, "the button is heard", func() bool {
 		for _, c := range r.room.asked() {
 			if c.Do == room.Care {
 				return true
@@ -352,7 +352,7 @@ func TestDiscovery(t *testing.T) {
 			c.Scenes = map[string]lights.Scene{"dusk": {"ambient": {L: 20}}, "day": {"ambient": {L: 80}}}
 		})
 		_, h := listen(t, b)
-		rig.Eventually(t, 3*time.Second, "discovery", func() bool { return h.last(config) != "" })
+		rig.Eventually(t, "discovery", func() bool { return h.last(config) != "" })
 		var d map[string]any
 		if err := json.Unmarshal([]byte(h.last(config)), &d); err != nil {
 			t.Fatal(err)
@@ -451,7 +451,7 @@ func TestCommandsSayWhatIsWrong(t *testing.T) {
 			}
 			return all
 		}
-		rig.Eventually(t, 5*time.Second, "an answer to "+id, func() bool { return len(says()) > 0 })
+		rig.Eventually(t, "an answer to "+id, func() bool { return len(says()) > 0 })
 		if all := says(); len(all) != 1 || !strings.Contains(all[0], c.want) {
 			t.Errorf("%s: %q, wanted %s", c.payload, all, c.want)
 		}
@@ -471,11 +471,11 @@ func TestLevelIsReached(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = tp.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
-	rig.Eventually(t, 5*time.Second, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.subs) >= 2 })
+	rig.Eventually(t, "it listens", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return len(w.subs) >= 2 })
 	for n, to := range []float64{-20, 6, -40, -40, 0.5, -4} {
 		before := len(r.asked())
 		w.say("clinic/room-one/cmd/level", []byte(say(fmt.Sprint("l", n), fmt.Sprintf(`,"value":%g`, to))), false)
-		rig.Eventually(t, 3*time.Second, "the level is there", func() bool { return r.Snapshot().Session.LevelDB == to })
+		rig.Eventually(t, "the level is there", func() bool { return r.Snapshot().Session.LevelDB == to })
 		for _, c := range r.asked()[before:] {
 			if c.Do != room.SetLevel || c.DB == nil || *c.DB > 6 || *c.DB < -12 || *c.DB == 0 {
 				t.Errorf("to %g: %+v", to, c)

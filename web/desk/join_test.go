@@ -117,7 +117,7 @@ func TestJoin(t *testing.T) {
 	if status := nobody.ask("POST", "/api/v1/desk/join", joining, &again); status != http.StatusOK || again.Secret == in.Secret {
 		t.Fatal(status, again)
 	}
-	rig.Eventually(t, 10*time.Second, "the old connection ends", func() bool { return !c.IsConnectionOpen() })
+	rig.Eventually(t, "the old connection ends", func() bool { return !c.IsConnectionOpen() })
 	h.eventually("willow", "not reached", func(v view) bool { return !v.Reached })
 	if _, err := h.connect(as("willow", in.Secret)); err == nil {
 		t.Error("the old secret works")
@@ -134,7 +134,7 @@ func TestJoin(t *testing.T) {
 	if code := enrolls.ask("DELETE", "/api/v1/desk/rooms/willow", nil, nil); code != http.StatusOK {
 		t.Fatal(code)
 	}
-	rig.Eventually(t, 10*time.Second, "the connection ends", func() bool { return !c.IsConnectionOpen() && h.links("willow") == 0 })
+	rig.Eventually(t, "the connection ends", func() bool { return !c.IsConnectionOpen() && h.links("willow") == 0 })
 	if _, err := h.connect(as("willow", again.Secret)); err == nil {
 		t.Error("a removed room gets in")
 	}
@@ -307,7 +307,7 @@ func TestHubComesBack(t *testing.T) {
 	}
 	h.eventually("willow", "all of it", right)
 	h.stop()
-	rig.Eventually(t, 10*time.Second, "the link is lost", func() bool { return !c.Open() })
+	rig.Eventually(t, "the link is lost", func() bool { return !c.Open() })
 	// Nobody is let in while the desk looks at what it knows by itself.
 	h = open(t, data, 0)
 	if v, ok := h.view("willow"); !ok || v.Heard || v.Reached || v.Stage != "" || v.Name != "Room willow" {
@@ -397,7 +397,7 @@ func TestFeed(t *testing.T) {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("it still reads")
 	}
 }

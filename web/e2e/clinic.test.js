@@ -256,7 +256,7 @@ test("a line that is lost is said, and comes back by itself with what changed me
   assert.equal(await page.locator("[role=alert]").first().innerText(), "No connection to the desk");
   d.send([{ ...rooms[0], broken: [] }], ["elm"]);
   await d.up();
-  await page.locator(".trouble").waitFor({ state: "detached", timeout: 15_000 });
+  await page.locator(".trouble").waitFor({ state: "detached" });
   assert.deepEqual(await names(page), ["Oak", "Willow"]);
   assert.equal(await page.locator(".lists").evaluate((e) => getComputedStyle(e.querySelector(".card")).borderTopStyle), "solid");
   await end();
@@ -434,7 +434,7 @@ test("a real room at a real desk: it joins by the page's code, is seen in a sess
     await press(page, en.joining.title);
     await page.getByLabel(en.joining.house).fill("North");
     await press(page, en.joining.show);
-    const code = (await page.locator(".code").innerText({ timeout: 8000 })).replace(/\s/g, "");
+    const code = (await page.locator(".code").innerText()).replace(/\s/g, "");
     await run("desk", "join", await page.locator(".address").innerText(), code, "--data", willow.data);
     await page.getByText("Willow has joined.").waitFor();
     await press(page, en.info.back);

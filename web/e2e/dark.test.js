@@ -18,14 +18,14 @@ test("rows that nobody has touched for 20 s sleep; the touch that wakes them doe
   const { page, context, faults } = await tablet();
   const line = await show(page, scenes.journey.snap());
   assert.equal(await page.locator(".asleep").count(), 0);
-  await page.locator(".asleep").waitFor({ timeout: 25_000 });
+  await page.locator(".asleep").waitFor();
   await key(page, "\\+5 min").tap();
   assert.equal(await page.locator(".asleep").count(), 0);
   await page.waitForTimeout(600);
   assert.deepEqual(line.commands, []);
   await key(page, "\\+5 min").tap();
   assert.deepEqual(sent(line), ["extend5m"]);
-  await page.locator(".asleep").waitFor({ timeout: 25_000 });
+  await page.locator(".asleep").waitFor();
   await key(page, "Soften").tap();
   assert.deepEqual(sent(line), ["extend5m", "soften"]);
   assert.deepEqual(faults, []);

@@ -57,7 +57,7 @@ async function a(files = { "evening.yaml": evening }, size = sizes.tablet) {
       await mkdir(join(r.data, "playlists", "music"), { recursive: true });
       await promisify(execFile)("cp", ["-r", join(mine, folder), join(r.data, "playlists", "music", folder)]);
     }
-    await eventually("the music is known", async () => (await r.get("/api/v1/playlists/evening/file")).phases[0]?.music[0].tracks === 3, 20_000);
+    await eventually("the music is known", async () => (await r.get("/api/v1/playlists/evening/file")).phases[0]?.music[0].tracks === 3);
   };
   const t = await tablet({ size });
   const desk = async (name = "Evening") => {
@@ -150,7 +150,7 @@ for (const kind of ["tablet", "phone"]) {
     await page.getByText("Saved. The earlier version is kept.").waitFor();
     assert.equal(await text(), evening.replace("music: music/Strings/ # soft\n", "music:  # soft\n      - music/Strings/\n      - music/Strings/07 tone 330.flac\n      - {bed: ocean}\n").replace("music: {bed: rain}", "music: silence"));
     await page.locator(".picture").waitFor();
-    await eventually("its titles are known", async () => (await phase(page, "Arrival").locator(".music .line p").innerText()).includes("Strings, Tone 330, Ocean"), 20_000);
+    await eventually("its titles are known", async () => (await phase(page, "Arrival").locator(".music .line p").innerText()).includes("Strings, Tone 330, Ocean"));
     await end();
   });
 }
@@ -223,7 +223,7 @@ test("unsaved changes stay: on another page, over a reload, without a line, and 
     await rename(join(r.data, "new"), file);
   };
   await change(evening.replace("length: 1m", "length: 2m"));
-  await page.getByText("This playlist was changed elsewhere").waitFor({ timeout: 20_000 });
+  await page.getByText("This playlist was changed elsewhere").waitFor();
   await look(page, "elsewhere", ".elsewhere");
   await press(page, "Keep my changes and the other ones");
   await press(page, "Save");
@@ -358,7 +358,7 @@ test("earlier versions are listed, compared and restored, and that can be undone
   // A file that an editor has broken is shown as text, and a version brings it back.
   await press(page, "Discard changes");
   await writeFile(join(r.data, "playlists", "evening.yaml"), saved.replace("name: Evening", "name: ["));
-  await page.locator("textarea").waitFor({ timeout: 20_000 });
+  await page.locator("textarea").waitFor();
   await press(versions, "Other versions");
   await tapped(versions.locator("li .row").first());
   await versions.getByText("The playlist has errors now. This version has none.").waitFor();

@@ -37,7 +37,7 @@ async function desk() {
     }),
     async start() {
       child = spawn(binary, ["desk", "--name", "North clinic", "--data", data, "--listen", at, "--mqtt", rooms], { stdio: "ignore" });
-      await eventually("the desk answers", () => d.ask("GET", "/api/v1/desk"), 20_000);
+      await eventually("the desk answers", () => d.ask("GET", "/api/v1/desk"));
     },
     async kill() {
       const gone = new Promise((ok) => child.once("exit", ok));
@@ -68,7 +68,7 @@ async function press(page, label) {
   await cdp.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
   await cdp.detach();
 }
-const says = (page, text) => page.getByText(text).waitFor({ timeout: 20_000 });
+const says = (page, text) => page.getByText(text).waitFor();
 
 test("a therapist has the room join a clinic by its desk's link, sees the desk go and come back, and leaves", async () => {
   const north = await desk();
@@ -99,7 +99,7 @@ test("a therapist has the room join a clinic by its desk's link, sees the desk g
   await click(page, "Back");
   await page.locator(".row.clinic", { hasText: /North clinic.*not reached for/ }).waitFor();
   await north.start();
-  await page.locator(".row.clinic", { hasText: "reached" }).filter({ hasNotText: "not reached" }).waitFor({ timeout: 20_000 });
+  await page.locator(".row.clinic", { hasText: "reached" }).filter({ hasNotText: "not reached" }).waitFor();
 
   // The desk removes the room: it says so, and joins again by address and code.
   const { id } = JSON.parse(await readFile(join(willow.data, "clinic.json"), "utf8"));

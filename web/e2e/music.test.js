@@ -72,7 +72,7 @@ test("a playlist from nothing to heard", async (t) => {
   });
 
   await t.test("the picture shows it, each track by its title", async () => {
-    await page.locator(".clips", { hasText: "Tone 220" }).waitFor({ timeout: 15_000 });
+    await page.locator(".clips", { hasText: "Tone 220" }).waitFor();
     await eventually("it is measured", async () => {
       const v = await willow.get("/api/v1/playlists/evening/arc");
       return v.clips.length >= 4 && v.joins.length >= 3 && !(await willow.get("/api/v1/playlists")).find((p) => p.id === "evening").warnings.some((w) => w.includes("measured"));
@@ -86,7 +86,7 @@ test("a playlist from nothing to heard", async (t) => {
 
   await t.test("a moment of it is heard on the tablet, as loud as in the session", async () => {
     await press(page, "Listen here");
-    const [heard] = await eventually("it is heard", () => page.evaluate(() => (globalThis.heard.length ? globalThis.heard : null)), 20_000);
+    const [heard] = await eventually("it is heard", () => page.evaluate(() => (globalThis.heard.length ? globalThis.heard : null)));
     assert.ok(Math.abs(heard.seconds - 20) < 0.001, `${heard.seconds} s`);
     // −23 LUFS of a tone in both channels, near 300 Hz: an RMS of −22 dBFS or so
     const db = 20 * Math.log10(heard.rms);
@@ -105,7 +105,7 @@ test("a playlist from nothing to heard", async (t) => {
       }).observe(document.body, { subtree: true, characterData: true, childList: true });
     });
     await press(page, "Joins");
-    const heard = await eventually("each is heard", () => page.evaluate((n) => (globalThis.heard.length === n ? globalThis.heard : null), joins.length), 40_000);
+    const heard = await eventually("each is heard", () => page.evaluate((n) => (globalThis.heard.length === n ? globalThis.heard : null), joins.length));
     for (const [k, h] of heard.entries()) assert.ok(Math.abs(h.seconds - (joins[k].to_ms - joins[k].from_ms) / 1000 - 8) < 0.01 && h.rms > 0.001, JSON.stringify([h, joins[k]]));
     assert.deepEqual(await page.evaluate(() => globalThis.said), joins.map((_, k) => `Join ${k + 1} of ${joins.length}`));
     await eventually("it has ended", async () => (await key(page, "Stop").getAttribute("aria-disabled")) === "true");
@@ -209,7 +209,7 @@ test("an upload that a power cut interrupts goes on, and is whole", async () => 
   await willow.kill();
   assert.ok((await sent()) < 100);
   await willow.start();
-  await page.locator("section > p", { hasText: "1 of 1 file" }).waitFor({ timeout: 20_000 });
+  await page.locator("section > p", { hasText: "1 of 1 file" }).waitFor();
   const there = await readFile(join(willow.data, "playlists", "music", "new", "long.wav"));
   const sum = (b) => createHash("sha256").update(b).digest("hex");
   assert.equal(sum(there), sum(await readFile(file)));

@@ -29,6 +29,12 @@ remind:
   - {after: Lozenge, in: 2s, say: Spit or swallow, marks: [Spit, Swallow]}
 `;
 
+/** patience is how long a test waits for what has to come, ms: so long that only what never comes is missed, however busy the computer. */
+export const patience = 60_000;
+
+/** promised is how long what promises a time may take, ms: to the letter in make bars, three times as long beside other tests. */
+export const promised = (ms) => (process.env.ROOMD_BARS ? ms : 3 * ms);
+
 /** freePort is below those that the system gives out by itself, so that no broker or browser takes it before the room does. */
 export async function freePort() {
   for (;;) {
@@ -105,7 +111,7 @@ export async function room(files = { "short.yaml": short }, yaml = config, liste
 }
 
 /** eventually asks again until it is so. */
-export async function eventually(what, is, within = 8000) {
+export async function eventually(what, is, within = patience) {
   const until = Date.now() + within;
   let last;
   for (;;) {

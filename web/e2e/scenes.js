@@ -363,7 +363,7 @@ export const scenes = {
       if (!(await page.locator(".found").count())) {
         await tapped(page.locator(".look button"));
       }
-      await page.locator(".passed").waitFor({ timeout: 20_000 });
+      await page.locator(".passed").waitFor();
     },
   },
   "walk-name": { snap: () => snapshot(null), plant: fresh({ problems: [{ part: "room", says: "The room file has an error. The last good settings are in use.", do: "Correct the line in an editor.", details: "room.yaml:7:3: unknown key “lihgts” (did you mean “lights”?)" }] }), then: walked(0) },

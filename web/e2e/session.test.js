@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { light } from "./png.js";
-import { eventually, room } from "./room.js";
+import { eventually, promised, room } from "./room.js";
 import { flipping, settled, tapped } from "./settled.js";
 import { close, tablet } from "./tablet.js";
 
@@ -170,7 +170,7 @@ test("a session, from sign-in to summary", async (t) => {
     await page.waitForTimeout(1400);
     await page.mouse.up();
     await row.waitFor({ state: "detached" });
-    await watcher.page.getByText("does not belong").waitFor({ timeout: 2000 });
+    await watcher.page.getByText("does not belong").waitFor({ timeout: promised(2000) });
     assert.doesNotMatch(await watcher.page.content(), /Willow/);
     await watcher.context.close();
     await tapped(key(page, "Back to the start"));
@@ -422,7 +422,7 @@ test("a session, from sign-in to summary", async (t) => {
     if (!(await key(page, "End …").count())) await tapped(key(page, "More …")); // which closes when nobody has touched it for a while
     await tapped(key(page, "End …"));
     await hold(page, "Stop at once");
-    await page.getByText("The session has ended").waitFor({ timeout: 10_000 });
+    await page.getByText("The session has ended").waitFor();
     const { session } = await willow.state();
     const record = await willow.get(`/api/v1/sessions/${session.id}`);
     const sum = await text(page.locator("main"));

@@ -5,7 +5,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { bulbs, card, mosquitto } from "./peers.js";
-import { eventually, room } from "./room.js";
+import { eventually, patience, room } from "./room.js";
 import { settled, tapped } from "./settled.js";
 import { close, tablet } from "./tablet.js";
 
@@ -40,10 +40,10 @@ async function press(page, label) {
   await cdp.detach();
 }
 
-const title = (page, text) => page.locator("h1", { hasText: text }).waitFor({ timeout: 20_000 });
+const title = (page, text) => page.locator("h1", { hasText: text }).waitFor();
 const lamp = (page, name) => page.locator(".places .row", { has: page.getByText(name, { exact: true }) });
 async function place(page, name, where) {
-  await lamp(page, name).waitFor({ timeout: 20_000 });
+  await lamp(page, name).waitFor();
   await tapped(lamp(page, name));
   await click(page, where);
   await page.getByRole("region", { name: where }).getByText(name, { exact: true }).waitFor();
@@ -51,7 +51,7 @@ async function place(page, name, where) {
 const yaml = (willow) => readFile(join(willow.data, "room.yaml"), "utf8").catch(() => "");
 
 /** begun is a session that a tap has started. */
-const begun = (page) => page.locator("section.strip").waitFor({ timeout: 8000 });
+const begun = (page) => page.locator("section.strip").waitFor();
 
 test("from an empty data folder to a session by the page alone; then a sound device and a lamp are changed without a restart", async () => {
   const dac = await kept(card()), broker = await kept(mosquitto());
@@ -60,7 +60,7 @@ test("from an empty data folder to a session by the page alone; then a sound dev
   const willow = await kept(room({}, null, undefined, dac.env));
   assert.equal(await yaml(willow), "");
   const { page, context, faults } = await tablet();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(patience);
   await page.goto(willow.url + (await willow.pair()).link);
 
   // Name and language.
@@ -86,11 +86,11 @@ test("from an empty data folder to a session by the page alone; then a sound dev
   await tapped(page.locator("summary", { hasText: "By its address" }));
   await page.getByLabel("Address").fill(broker.host);
   await click(page, "Connect");
-  await lamp(page, "room1/hue1").or(lamp(page, "hue1")).waitFor({ timeout: 30_000 });
+  await lamp(page, "room1/hue1").or(lamp(page, "hue1")).waitFor();
   const named = async (name) => ((await lamp(page, name).count()) ? name : "room1/" + name);
   const [hue1, hue2, ikea1] = await Promise.all(["hue1", "hue2", "ikea1"].map(named));
   await place(page, hue1, "Room light");
-  await eventually("the lamp has shown itself", async () => (await zigbee.lit("hue1")).some((e) => e.on && e.v > 5), 15_000).catch(async (e) => {
+  await eventually("the lamp has shown itself", async () => (await zigbee.lit("hue1")).some((e) => e.on && e.v > 5)).catch(async (e) => {
     throw new Error(`${await page.locator("main").innerText()}\n${willow.log()}`, { cause: e });
   });
   await place(page, ikea1, "Small light");
@@ -109,13 +109,13 @@ test("from an empty data folder to a session by the page alone; then a sound dev
   for (const line of [/room: Birch/, /device: "?usbdac/, /reference: -25/, /broker: .*127\.0\.0\.1/, /hue1/, /ikea1/]) assert.match(text, line);
 
   // The session is heard and seen.
-  await eventually("the sound device is used", async () => ["playing", "resting"].includes((await willow.state()).sound.state), 20_000);
+  await eventually("the sound device is used", async () => ["playing", "resting"].includes((await willow.state()).sound.state));
   await click(page, "Start");
   await begun(page);
   const before = (await zigbee.lit("ikea1")).length;
   const played = (await dac.log()).length;
-  await eventually("a lamp follows the session", async () => (await zigbee.lit("ikea1")).length > before, 30_000);
-  await eventually("it is heard", async () => (await willow.state()).sound.state === "playing", 20_000);
+  await eventually("a lamp follows the session", async () => (await zigbee.lit("ikea1")).length > before);
+  await eventually("it is heard", async () => (await willow.state()).sound.state === "playing");
   assert.ok(played > 0);
   assert.equal((await willow.state()).room, "Birch");
   await willow.command({ do: "abort" });
@@ -125,7 +125,7 @@ test("from an empty data folder to a session by the page alone; then a sound dev
   // Another sound device; the process is the same one to the end.
   await click(page, "Room");
   const step = async (name) => {
-    await page.locator(".steps .row", { hasText: name }).waitFor({ timeout: 20_000 });
+    await page.locator(".steps .row", { hasText: name }).waitFor();
     await tapped(page.locator(".steps .row", { hasText: name }));
     await title(page, name);
     await settled(page);
@@ -133,14 +133,14 @@ test("from an empty data folder to a session by the page alone; then a sound dev
   await step("Sound");
   await tapped(page.locator(".part .row", { hasText: "second DAC" }));
   await click(page, "Save");
-  await eventually("the other device is used", async () => /second/.test((await willow.state()).sound.output), 20_000);
+  await eventually("the other device is used", async () => /second/.test((await willow.state()).sound.output));
   await click(page, "Back");
 
   // Another lamp, without a restart: both bulbs of the role move as one group.
   await step("Lamps");
   await place(page, hue2, "Room light");
   await click(page, "Save");
-  await eventually("the room's light is a group", async () => /group|birch/i.test(await yaml(willow)) && !/hue1/.test((await yaml(willow)).split("accent")[0].split("lights")[1]), 20_000);
+  await eventually("the room's light is a group", async () => /group|birch/i.test(await yaml(willow)) && !/hue1/.test((await yaml(willow)).split("accent")[0].split("lights")[1]));
   await click(page, "Back");
   await page.locator("ul.steps").waitFor();
   const lit = (await zigbee.lit("hue2")).length;
@@ -158,7 +158,7 @@ test("from an empty data folder to a session by the page alone; then a sound dev
   assert.equal(await page.getByLabel("What is the room called?").inputValue(), "Birch");
   assert.equal((await willow.state()).room, "Birch");
   await writeFile(join(willow.data, "room.yaml"), good.replace("room: Birch", "room: Alder"));
-  await eventually("the mended file is in use", async () => (await willow.state()).room === "Alder", 15_000);
+  await eventually("the mended file is in use", async () => (await willow.state()).room === "Alder");
   await page.getByText(/room\.yaml:\d+:\d+/).waitFor({ state: "detached" });
   assert.deepEqual(faults, []);
   await context.close();
@@ -167,7 +167,7 @@ test("from an empty data folder to a session by the page alone; then a sound dev
 test("everything is left for later, and the room works: no sound, simulated lamps", async () => {
   const willow = await kept(room({}, null, undefined, { ALSA_CONFIG_PATH: "/nonexistent" }));
   const { page, context, faults } = await tablet({ size: [390, 844] });
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(patience);
   await page.goto(willow.url + (await willow.pair()).link);
   await title(page, "Name and language");
   await click(page, "Later");
@@ -193,7 +193,7 @@ test("everything is left for later, and the room works: no sound, simulated lamp
 test("a session that begins during the walk has the page, and nothing is changed in it", async () => {
   const willow = await kept(room(undefined, null));
   const { page, context } = await tablet();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(patience);
   await page.goto(willow.url + (await willow.pair()).link);
   await title(page, "Name and language");
   await page.getByLabel("What is the room called?").fill("Birch");

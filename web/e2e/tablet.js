@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { chromium } from "playwright-core";
+import { patience } from "./room.js";
 import { findings, arc, changed, devices, file as playlistFile, music, past, playlists, record, setup, trust, version, versions } from "./scenes.js";
 
 export const sizes = [[768, 1024], [1024, 768], [1180, 820], [820, 1180], [800, 1280]];
@@ -41,7 +42,7 @@ export async function tablet({ size = [1180, 820], palette = "amber", ...more } 
     document.addEventListener("securitypolicyviolation", (e) => console.error(`csp: ${e.violatedDirective} ${e.blockedURI}`));
   }, palette);
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(patience);
   const faults = [];
   page.on("pageerror", (e) => faults.push(String(e)));
   page.on("console", (m) => {

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
-import { eventually, freePort, room } from "./room.js";
+import { eventually, freePort, patience, room } from "./room.js";
 import { options } from "./tablet.js";
 
 const binary = process.env.ROOMD ?? new URL("../../bin/roomd", import.meta.url).pathname;
@@ -37,7 +37,7 @@ after(async () => {
 async function framed(host, path) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, hasTouch: true });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(patience);
   const said = [], sent = [];
   page.on("websocket", (ws) => ws.on("framesent", (m) => sent.push(String(m.payload))));
   page.on("console", (m) => said.push(m.text()));
