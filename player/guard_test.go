@@ -116,6 +116,7 @@ func TestGuardHoldsThePromise(t *testing.T) {
 
 // ffmpeg is the judge of a smaller number.
 func TestGuardBeforeTheJudge(t *testing.T) {
+	rig.Arithmetic(t)
 	for _, c := range []struct {
 		rate            int
 		seed            uint64

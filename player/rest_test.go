@@ -52,7 +52,7 @@ func TestAPlayerThatNobodyNeedsSleeps(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		p.Attend(true)
-		time.Sleep(time.Hour)
+		time.Sleep(5 * time.Minute)
 		if c.rested() != 2 {
 			t.Errorf("the device was given back %d times, with a page open the last time", c.rested())
 		}

@@ -158,8 +158,8 @@ func OnlyBars(t testing.TB) {
 	}
 }
 
-// Arithmetic is for a test that computes for long and shares nothing: the race detector makes it ten times as long and finds
-// nothing in it.
+// Arithmetic is for a test that computes for long, itself or in decoders, and shares nothing: the race detector makes it up to ten times as
+// long and finds nothing in it.
 func Arithmetic(t testing.TB) {
 	t.Helper()
 	if race {

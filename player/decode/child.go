@@ -50,9 +50,10 @@ const formats = "aac,ac3,eac3,aiff,ape,asf,au,caf,dsf,flac,iff,matroska,webm,mov
 
 // A child that gives nothing for stallTimeout while it is asked to, or dies, is started again at its place. After maxDeaths
 // within a second of sound the file is at fault, or its disk: together longer than a disk takes to spin up.
-var stallTimeout = 5 * time.Second
-
-const maxDeaths = 4
+const (
+	stallTimeout = 5 * time.Second
+	maxDeaths    = 4
+)
 
 // errDied: the child was killed, crashed or hung, which says nothing of its file.
 var errDied = errors.New("the decoder died")

@@ -11,11 +11,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"roomd/rig"
 )
 
 // TestATextIsNoMusic gives texts the names of music: playlists, manifests and pictures that name other files or addresses. None
 // is played, nothing that they name is opened, and whoever asks is told at once.
 func TestATextIsNoMusic(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	if tools().ffmpeg == "" {
 		t.Fatal("ffmpeg is not installed")
@@ -118,7 +121,7 @@ func TestAChildThatDiesIsStartedAgain(t *testing.T) {
 		if native {
 			path = filepath.Join(dir, "a.wav") // a flac's place takes long to find here with -race
 		}
-		ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=60:a=0.3:seed=1:r=44100,aformat=channel_layouts=stereo", path)
+		ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=20:a=0.3:seed=1:r=44100,aformat=channel_layouts=stereo", path)
 		opt := Options{Rate: 48000, Ahead: 500 * time.Millisecond, native: native}
 		want := mustAll(t, path, opt)
 		for name, harm := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "crashed": syscall.SIGSEGV, "frozen": syscall.SIGSTOP} {
@@ -137,7 +140,7 @@ func TestAChildThatDiesIsStartedAgain(t *testing.T) {
 				buf := make([][2]float64, 4800)
 				slowest := time.Duration(0)
 				for k := 0; ; k++ {
-					if k%50 == 25 && k/50 < times {
+					if k%16 == 8 && k/16 < times {
 						if err := s.src.(*reviving).running().cmd.Process.Signal(harm); err != nil && !errors.Is(err, os.ErrProcessDone) {
 							t.Fatal(err)
 						}
@@ -166,7 +169,7 @@ func TestAStarvedChildIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.wav")
 	ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=60:a=0.3:seed=1:r=48000,aformat=channel_layouts=stereo", path)
-	const stall = time.Second
+	const stall = 3 * time.Second // of which a child that nobody waits for has twelve
 	s, err := Open(t.Context(), path, Options{Rate: 48000, Ahead: 500 * time.Millisecond, Background: true, stall: stall})
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +179,7 @@ func TestAStarvedChildIsWaitedFor(t *testing.T) {
 	if err := child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(2*stall, func() { _ = child.cmd.Process.Signal(syscall.SIGCONT) })
+	time.AfterFunc(stall+time.Second, func() { _ = child.cmd.Process.Signal(syscall.SIGCONT) })
 	if n := drain(s); n != 60*48000 || s.Err() != nil {
 		t.Errorf("%d frames and %v", n, s.Err())
 	}
@@ -248,12 +251,12 @@ func TestAStreamThatWaitsKeepsNoChild(t *testing.T) {
 		t.Fatal("ffmpeg is not installed")
 	}
 	path := filepath.Join(t.TempDir(), "a.mp3")
-	ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=20:a=0.3:seed=1:r=44100,aformat=channel_layouts=stereo", path)
+	ffmpeg(t, "-f", "lavfi", "-i", "anoisesrc=d=8:a=0.3:seed=1:r=44100,aformat=channel_layouts=stereo", path)
 	for way, native := range ways {
 		t.Run(way, func(t *testing.T) {
 			opt := Options{Rate: 48000, Ahead: 500 * time.Millisecond, native: native}
 			want := mustAll(t, path, opt)
-			opt.unread = 50 * time.Millisecond
+			opt.unread = 300 * time.Millisecond
 			s, err := Open(t.Context(), path, opt)
 			if err != nil {
 				t.Fatal(err)

@@ -8,9 +8,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"roomd/rig"
 )
 
 func TestProbeKnowsTheExactLength(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	forked := map[string]bool{"long.mp3": true, "16.flac": true, "q5.ogg": true, "f32.wav": true, "51.ogg": true, "a.opus": true, "aac.m4a": true, "a.wma": true}
 	for _, sp := range corpus {
@@ -74,6 +77,7 @@ func TestProbeReadsTags(t *testing.T) {
 }
 
 func TestProbeHearsOfVoices(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	for i, c := range []struct {
 		name, tag string
@@ -98,6 +102,7 @@ func TestProbeHearsOfVoices(t *testing.T) {
 
 // The tag INTENSITY is read from each kind of tags that keeps names of anyone's choice.
 func TestProbeReadsIntensity(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	for i, c := range []struct {
 		name, tag string
@@ -165,6 +170,7 @@ func TestFormatsSayWhatIsMissing(t *testing.T) {
 
 // A tag of another kind after the sound makes ffmpeg grumble, and the file is whole all the same.
 func TestGrumblesAboutAWholeFile(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	for name, args := range map[string][]string{"a.wv": {"-c:a", "wavpack"}, "a.flac": nil, "a.mp3": {"-b:a", "128k"}, "a.tta": nil, "a.aiff": nil} {
 		path := t.TempDir() + "/" + name

@@ -9,11 +9,14 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
+
+	"roomd/rig"
 )
 
 // TestTitlesInCodePages holds that the titles of older programs are read, with ffprobe and without: ID3v1, which has no
 // encoding, and ID3v2 that is called Latin-1 and is not. What can't be read is left out.
 func TestTitlesInCodePages(t *testing.T) {
+	rig.Arithmetic(t)
 	t.Parallel()
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain.mp3")
