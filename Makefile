@@ -4,7 +4,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 DATA ?= $(CURDIR)/.run
 
-.PHONY: build run test real race vet check browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
+.PHONY: build run test real beside race vet check page browser pictures bench bench-desk bars bars-lights faults faults-desk soak fuzz ui dist dist-test card card-test release release-test setup clean
 
 # Without cgo, as roomd is shipped: then build, vet, staticcheck and the tests have one compilation of everything between them. Only
 # the race detector needs cgo.
@@ -21,29 +21,32 @@ run:
 setup:
 	@rig/setup test
 
-# Real sound and real lamps come first, but mostly wait: in the time that they leave, which is the scheduler's idle class, everything quick
-# runs under the race detector. Then, without the detector, what takes long, only computes or runs roomd as a process of its own (rig.Long, rig.Arithmetic and rig.Apart name themselves), at the priority
-# that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes. check has vetted
-# the tests. SQLite, which is C made into Go and the most there is to compile, is not watched for races; what calls it is. What each change
-# can't afford is rig.OnlyBars: make bars.
+# Real sound and real lamps come first, but mostly wait: in the time that they leave, which is the scheduler's idle class, everything else
+# but roomd's own process and browsers is tested. Then, without the race detector, roomd as a process of its own, and browsers. What takes
+# long or only computes (rig.Long, rig.Arithmetic and rig.Apart name themselves) has a priority that roomd gives to decoders nobody waits
+# for: those would else get next to nothing, and tests would wait for minutes. SQLite, which is C made into Go and the most there is to
+# compile, is not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
 RACE := env CGO_ENABLED=1 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 IDLE := $(shell chrt --idle 0 true 2>/dev/null && echo chrt --idle 0 || echo nice -n 19)
-LONG := ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6
+LONG := env ROOMD_LONG=1 nice -n 10 go test -vet=off -shuffle=on -timeout 30m -parallel 6 -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$'
 
 test:
 	@$(MAKE) --no-print-directory -j 2 --output-sync setup vet
-	@$(MAKE) --no-print-directory -j 2 --output-sync real race
+	@$(MAKE) --no-print-directory -j 2 --output-sync real beside
 	nice -n 10 $(RACE) ./player/output
-	$(LONG) -run "$$(rig/named Long Arithmetic Apart)" -skip '^Test($(REAL))$$' ./...
+	$(LONG) ./cmd/roomd
 	$(MAKE) browser
 
 real:
 	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
 
+beside:
+	$(IDLE) $(MAKE) --no-print-directory check page race
+	$(IDLE) $(LONG) $$(go list ./... | grep -v cmd/roomd)
+
 race:
-	$(IDLE) $(MAKE) --no-print-directory check
-	$(IDLE) $(RACE) -p 4 $$(go list ./... | grep -v player/output)
+	$(RACE) -p 4 $$(go list ./... | grep -v player/output)
 
 vet:
 	go vet ./...
@@ -54,9 +57,12 @@ check: vet
 	@rig/vulncheck
 	go run $(ACTIONLINT)
 
-browser: build
+# The page is built from its sources as it is kept.
+page:
 	cd web/ui && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
 	git diff --exit-code --stat web/ui/dist
+
+browser: build
 	cd web/e2e && npm ci --silent && npm test --silent
 
 # Every screen in web/e2e/shots, to be looked at; those in docs are among them.
