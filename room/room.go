@@ -161,6 +161,7 @@ func New(ctx context.Context, o Options) (*Room, error) {
 		r.o.Before = nil
 	}
 	r.state.Store(st)
+	r.refresh() // who asks before Run's first round hears of what is wrong
 	return r, o.Store.SetAnchor(ctx, clock.Anchor())
 }
 

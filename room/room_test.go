@@ -172,6 +172,29 @@ func (tr *testRoom) must(t *testing.T, c Command) {
 	}
 }
 
+// TestWhatIsWrongIsThereFromTheFirst asks a room as soon as it is made: who asks before its owner's first round must not hear that all is
+// well.
+func TestWhatIsWrongIsThereFromTheFirst(t *testing.T) {
+	store, _, err := journal.Open(filepath.Join(t.TempDir(), "roomd.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	r, err := New(t.Context(), Options{
+		Config: Config{Room: "Test"}, Store: store, Library: fakeLibrary{}, Log: slog.New(slog.DiscardHandler),
+		Sound: &fakeSound{events: make(chan player.Event)}, Lights: &fakeLamps{changed: make(chan struct{})},
+		Problems: func() []Problem { return []Problem{NewProblem("disk", "record-some")} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Snapshot()
+	part := func(p PartView) bool { return p.Part == "disk" && p.State != Working }
+	if len(s.Problems) != 1 || s.Problems[0].Code != "record-some" || !slices.ContainsFunc(s.Parts, part) {
+		t.Errorf("problems %v, parts %+v", s.Problems, s.Parts)
+	}
+}
+
 func TestRoomTakesUpItsSession(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "roomd.db")
 	a := openRoom(t, path)

@@ -118,7 +118,6 @@ func (d *service) live(ctx context.Context, before *room.Room) (*room.Room, erro
 	defer snd.line.Close()
 	h.also(snd.problems)
 	h.also(lib.Problems)
-	h.also(func() []room.Problem { return onMQTT.Problems() })
 
 	var schedule *room.Schedule
 	r, err := room.New(ctx, room.Options{
@@ -147,6 +146,7 @@ func (d *service) live(ctx context.Context, before *room.Room) (*room.Room, erro
 		return nil, err
 	}
 	onMQTT = topics.New(cfg, who, r, conn, version, d.log)
+	h.also(onMQTT.Problems)
 
 	inClinic := openPlace(d.data, cfg, who, boot, r, lib, d.log)
 	defer inClinic.close()

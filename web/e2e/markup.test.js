@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { readFile } from "node:fs/promises";
 import { scenes } from "./scenes.js";
-import { close, show, tablet } from "./tablet.js";
+import { close, lent, show } from "./tablet.js";
 
 after(close);
 
@@ -32,18 +32,21 @@ function planted(v, key = "", beside = {}) {
   }
   return v;
 }
+/** watching keeps what was ever taken for more than text. Runs in the page. */
+function watching() {
+  globalThis.interpreted = [];
+  new MutationObserver((all) => {
+    for (const m of all) for (const n of m.addedNodes) if (n.nodeType === 1 && (n.matches("[data-planted]") || n.querySelector("[data-planted]"))) globalThis.interpreted.push(n.outerHTML);
+  }).observe(document, { subtree: true, childList: true });
+}
+
 const plant = (sent) => (Array.isArray(sent) && typeof sent[0] === "string" ? planted(sent, "log") : planted(sent));
 
 for (const [name, { snap, then, plant: made = (sent) => sent }] of Object.entries(scenes)) {
   if (["connecting", "stale", "pair", "pair-sheet", "trust", "room-join"].includes(name)) continue; // they show nothing of the room's
-  test(`${name}: what the room sends is text`, async () => {
-    const { page, context, faults } = await tablet();
-    await page.addInitScript(() => {
-      globalThis.interpreted = [];
-      new MutationObserver((all) => {
-        for (const m of all) for (const n of m.addedNodes) if (n.nodeType === 1 && (n.matches("[data-planted]") || n.querySelector("[data-planted]"))) globalThis.interpreted.push(n.outerHTML);
-      }).observe(document, { subtree: true, childList: true });
-    });
+  test(`${name}: what the room sends is text`, async (t) => {
+    const { page, faults, used } = await lent(t);
+    if (!used) await page.addInitScript(watching);
     const line = await show(page, snap(), (sent) => plant(made(sent)));
     await then?.(page, line, en);
     await page.waitForTimeout(200);
@@ -56,6 +59,5 @@ for (const [name, { snap, then, plant: made = (sent) => sent }] of Object.entrie
     assert.ok(seen.shown > 0, "nothing was planted on this page");
     assert.ok(seen.whole, "braces or $t() of a name were taken for the page's own");
     assert.deepEqual(faults, []);
-    await context.close();
   });
 }

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { light } from "./png.js";
 import { scenes } from "./scenes.js";
 import { resize, settled, speak, tapped } from "./settled.js";
-import { close, palettes, pictures, show, sizes, tablet } from "./tablet.js";
+import { close, lent, palettes, pictures, show, sizes, tablet } from "./tablet.js";
 
 const shots = new URL("./shots/", import.meta.url);
 before(() => mkdir(shots, { recursive: true }));
@@ -129,8 +129,7 @@ describe("every screen", { concurrency: 2 }, () => {
 const all = !!process.env.ROOMD_BARS || pictures;
 
 async function look(t, name, scene) {
-  const { page, context, faults } = await tablet();
-  t.after(() => context.close());
+  const { page, faults } = await lent(t);
   const line = await show(page, scene.snap(), scene.plant);
   await scene.then?.(page, line, en);
   const shoot = async (of) => {

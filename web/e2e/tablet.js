@@ -11,6 +11,7 @@ export const sizes = [[768, 1024], [1024, 768], [1180, 820], [820, 1180], [800, 
 export const pictures = !!process.env.ROOMD_PICTURES;
 export const palettes = ["amber", "red", "neutral"];
 
+const free = []; // tablets that no test has now
 let browser; // once it has been started, or is about to
 
 // Text is as wide as on a tablet: without hinting.
@@ -31,6 +32,7 @@ export async function launch() {
 export async function close() {
   await (await browser)?.close();
   browser = undefined;
+  free.length = 0;
 }
 
 /** tablet is a page of its own, with its own cookies. faults collects what must not happen on any page: errors, and
@@ -48,21 +50,43 @@ export async function tablet({ size = [1180, 820], palette = "amber", ...more } 
   page.on("console", (m) => {
     if (m.type() === "error" && !/Failed to load resource|WebSocket connection/.test(m.text())) faults.push(m.text());
   });
+  // Nobody touches it for 20 s: what waits for that can be done at once.
+  await context.addInitScript(() => {
+    const later = setTimeout, waiting = [];
+    globalThis.setTimeout = (f, ms, ...more) => (ms === 20_000 && waiting.push(f), later(f, ms, ...more));
+    globalThis.untouched = () => waiting.splice(0).forEach((f) => f());
+  });
   return { page, context, faults };
+}
+
+/** lent is a tablet for one of many tests that show something on it: to start one costs as much as to show something. used: another test had
+ * it before. */
+export async function lent(t) {
+  const used = free.pop(), it = used ?? (await tablet());
+  t.after(() => free.push(it));
+  if (used) {
+    await it.page.evaluate(() => localStorage.clear());
+    await it.page.unrouteAll({ behavior: "ignoreErrors" });
+    await it.page.setViewportSize({ width: 1180, height: 820 });
+  }
+  it.faults.length = 0;
+  return { ...it, used: !!used };
 }
 
 const dist = join(import.meta.dirname, "..", "ui", "dist");
 const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
 
 /** show gives a page a snapshot as if a room had sent it; null: there is no room. It
- * returns the line: commands are what the page sent, mute lets nothing through any more. plant changes what the room sends. */
-export async function show(page, snap, plant = (sent) => sent) {
+ * returns the line: commands are what the page sent, mute lets nothing through any more. plant changes what the room sends; own answers a
+ * request in its place, where it is true. */
+export async function show(page, snap, plant = (sent) => sent, own = () => false) {
   const out = snap === "out"; // the tablet does not belong to the room
   if (out) snap = null;
   const line = { commands: [], mute: () => (line.muted = true), muted: !snap };
   const began = Date.now();
   const now = () => snap.now_ms + Date.now() - began;
   await page.route("http://room.local/**", async (route) => {
+    if (await own(route)) return;
     const json = (sent, status = 200) => route.fulfill({ status, json: plant(sent) });
     const path = new URL(route.request().url()).pathname;
     if (path === "/api/v1/playlists") return json(playlists());
@@ -88,12 +112,6 @@ export async function show(page, snap, plant = (sent) => sent) {
     if (path.startsWith("/api/v1/sessions/")) return json(record);
     const file = path === "/" ? "/index.html" : path;
     return route.fulfill({ body: await readFile(dist + file), contentType: types[extname(file)] });
-  });
-  // Nobody touches it for 20 s: what waits for that can be done at once.
-  await page.addInitScript(() => {
-    const later = setTimeout, waiting = [];
-    globalThis.setTimeout = (f, ms, ...more) => (ms === 20_000 && waiting.push(f), later(f, ms, ...more));
-    globalThis.untouched = () => waiting.splice(0).forEach((f) => f());
   });
   await page.routeWebSocket("ws://room.local/ws", (ws) => {
     if (out) return ws.close({ code: 1008 });

@@ -30,17 +30,19 @@ const title = (page, text) => page.locator("h1", { hasText: text }).waitFor();
 async function standing(is, { size, snap = snapshot(null), answer = () => undefined, ...more } = {}) {
   const t = await tablet({ size, ...more });
   const room = { ...t, is, asked: [] };
-  room.line = await show(t.page, snap);
-  await t.page.route("**/api/v1/setup**", async (route) => {
-    const r = route.request(), at = new URL(r.url()).pathname.replace("/api/v1/setup", ""), body = r.postDataJSON();
+  room.line = await show(t.page, snap, undefined, async (route) => {
+    const r = route.request(), { pathname } = new URL(r.url());
+    if (!pathname.startsWith("/api/v1/setup")) return false;
+    const at = pathname.replace("/api/v1/setup", ""), body = r.postDataJSON();
     if (r.method() !== "GET" && at !== "/look") room.asked.push([at, body]);
     const other = r.method() === "GET" ? undefined : await answer(at, body, room);
-    if (other) return route.fulfill({ status: other[0], json: other[1] }).catch(() => {});
-    if (r.method() === "PUT") room.is = put(room.is, body);
-    return r.method() === "GET" || r.method() === "PUT" || at === "/look" ? route.fulfill({ json: room.is }) : route.fulfill({ status: 204 });
+    if (other) await route.fulfill({ status: other[0], json: other[1] }).catch(() => {});
+    else {
+      if (r.method() === "PUT") room.is = put(room.is, body);
+      await route.fulfill(r.method() === "GET" || r.method() === "PUT" || at === "/look" ? { json: room.is } : { status: 204 });
+    }
+    return true;
   });
-  await t.page.reload();
-  await t.page.locator("h1").first().waitFor();
   await settled(t.page);
   return room;
 }
