@@ -185,9 +185,7 @@ func TestSetupByThePage(t *testing.T) {
 		t.Errorf("kept is %v", kept)
 	}
 	become("it has its new name", func(s room.Snapshot) bool { return s.Room == "Oak" })
-	if d.must("GET", "", nil).Waits {
-		t.Error("the room is made anew, and the page is told to wait")
-	}
+	rig.Eventually(t, "the page is told of no wait: the room is made anew", func() bool { return !d.must("GET", "", nil).Waits })
 
 	// In a session nothing is written, lit or played.
 	d.ready("short")

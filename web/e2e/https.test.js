@@ -38,7 +38,7 @@ after(async () => {
 
 /** trusting is a page of a browser that trusts the room's authority. */
 async function trusting() {
-  const { args, ...more } = options();
+  const { args, ...more } = options({ whole: true });
   const browser = await chromium.launch({ ...more, args: args.map((a) => a.replace("room.local 127.0.0.1", `$&, MAP ${foreign} 127.0.0.1`)), env: { ...process.env, HOME: home } });
   browsers.push(browser);
   const context = await browser.newContext({ viewport: { width: 1180, height: 820 }, hasTouch: true });

@@ -14,18 +14,18 @@ export const palettes = ["amber", "red", "neutral"];
 const free = []; // tablets that no test has now
 let browser; // once it has been started, or is about to
 
-// Text is as wide as on a tablet: without hinting.
-export const options = () => ({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+// The same browser without its windows, which starts sooner.
+const shell = "/usr/bin/chromium-headless-shell";
+
+/** options are what a browser is started with; whole: one that reads what its user has told it to trust. Text is as wide as on a tablet:
+ * without hinting. */
+export const options = ({ whole = false } = {}) => ({
+  executablePath: process.env.CHROMIUM ?? (!whole && existsSync(shell) ? shell : "/usr/bin/chromium"),
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--font-render-hinting=none", "--host-resolver-rules=MAP room.local 127.0.0.1"],
 });
 
-// The same browser without its windows, which starts sooner. Who needs a profile takes options as they are.
-const shell = "/usr/bin/chromium-headless-shell";
-
 export async function launch() {
-  const { executablePath, ...more } = options();
-  browser ??= chromium.launch({ ...more, executablePath: process.env.CHROMIUM || !existsSync(shell) ? executablePath : shell });
+  browser ??= chromium.launch(options());
   return browser;
 }
 
