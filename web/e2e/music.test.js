@@ -158,15 +158,18 @@ test("a playlist from nothing to heard", async (t) => {
   });
 
   await t.test("a stick that is plugged in is shown, and copied", async () => {
+    // A stick has its files when it comes: this one is filled elsewhere.
+    const filled = await mkdtemp(join(tmpdir(), "roomd-stick-"));
     await mkdir(join(sticks, "MUSIC"));
     try {
-      await promisify(execFile)("mount", ["-t", "tmpfs", "-o", "size=8m", "stick", join(sticks, "MUSIC")]);
+      await promisify(execFile)("mount", ["-t", "tmpfs", "-o", "size=8m", "stick", filled]);
     } catch {
       return t.diagnostic("a stick can't be mounted here: root can");
     }
     try {
-      await mkdir(join(sticks, "MUSIC", "Bells"));
-      await writeFile(join(sticks, "MUSIC", "Bells", "one.flac"), await readFile(join(mine, "Strings", "01 tone.flac")));
+      await mkdir(join(filled, "Bells"));
+      await writeFile(join(filled, "Bells", "one.flac"), await readFile(join(mine, "Strings", "01 tone.flac")));
+      await promisify(execFile)("mount", ["--bind", filled, join(sticks, "MUSIC")]);
       await page.getByText("1 file,").waitFor();
       await press(page, "Copy");
       await page.locator(".stick", { hasText: "1 of 1 file is in the room." }).waitFor();
@@ -176,7 +179,8 @@ test("a playlist from nothing to heard", async (t) => {
       await page.getByText("MUSIC: now in Rest. Save to keep it.").waitFor();
       await press(page, "Discard changes");
     } finally {
-      await promisify(execFile)("umount", ["-l", join(sticks, "MUSIC")]);
+      for (const at of [join(sticks, "MUSIC"), filled]) await promisify(execFile)("umount", ["-l", at]);
+      await rm(filled, { recursive: true });
     }
     await page.getByText("1 file,").waitFor({ state: "detached" });
   });
