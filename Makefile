@@ -21,9 +21,9 @@ run:
 setup:
 	@rig/setup test
 
-# Real sound and real lamps come first, but mostly wait: in the time that they leave, which is the scheduler's idle class, everything else
-# but roomd's own process and browsers is tested. Then, without the race detector, roomd as a process of its own, and browsers. What takes
-# long or only computes (rig.Long, rig.Arithmetic and rig.Apart name themselves) has a priority that roomd gives to decoders nobody waits
+# Real sound and real lamps come first, but mostly wait: the time that they leave is the scheduler's idle class, in which everything runs
+# that is neither roomd as a process of its own nor a browser. Those two come last. What takes long or only computes (rig.Long,
+# rig.Arithmetic and rig.Apart name themselves) runs without the race detector, at the priority that roomd gives to decoders nobody waits
 # for: those would else get next to nothing, and tests would wait for minutes. SQLite, which is C made into Go and the most there is to
 # compile, is not watched for races; what calls it is. What each change can't afford is rig.OnlyBars: make bars.
 REAL := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes|Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi

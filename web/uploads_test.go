@@ -174,7 +174,8 @@ func TestUploadFillsTheDisk(t *testing.T) {
 		t.Fatalf("%d %s", status, answer)
 	}
 	status, answer, _ = h.tus(t, "PATCH", at, &cut{bytes.NewReader(want), 2 << 20, func() error { disk.Fill(); return nil }}, "Upload-Offset", "0")
-	if status != 0 && (status != http.StatusInsufficientStorage || !strings.Contains(answer, "disk is full")) {
+	// Where the server has not begun before the disk is filled, it says so at the beginning.
+	if status != 0 && (status != http.StatusInsufficientStorage || !strings.Contains(answer, "disk is full") && !strings.Contains(answer, "too little space")) {
 		t.Errorf("%d %s", status, answer)
 	}
 	rig.Eventually(t, "nothing is left behind", func() bool { return len(files(t, h.uploads))+len(files(t, h.playlists)) == 0 })
