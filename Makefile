@@ -42,7 +42,7 @@ real:
 	ROOMD_LONG=1 go test -vet=off -shuffle=on -timeout 30m -p 1 -parallel 6 -run '^Test($(REAL))$$' ./cmd/roomd ./room/lights
 
 beside:
-	$(IDLE) $(MAKE) --no-print-directory check page race
+	$(IDLE) $(MAKE) --no-print-directory check race
 	$(IDLE) $(LONG) $$(go list ./... | grep -v cmd/roomd)
 
 race:
@@ -62,7 +62,7 @@ page:
 	cd web/ui && npm ci --silent && npm run --silent check && npm test --silent && npm run --silent build
 	git diff --exit-code --stat web/ui/dist
 
-browser: build
+browser: page build
 	cd web/e2e && npm ci --silent && npm test --silent
 
 # Every screen in web/e2e/shots, to be looked at; those in docs are among them.

@@ -283,7 +283,11 @@ func TestFaultsOfBulbs(t *testing.T) {
 			fastest = max(fastest, math.Abs(is[i]-is[i-20]))
 		}
 		_, still := stalls() // steps that were due while the computer stood still come all at once
-		rig.Bar(t, "bulb power-cycled", "the fastest second of its way back", fastest, 12.4*(1+still.Seconds()), "L*")
+		most := 12.4 * (1 + still.Seconds())
+		if !rig.Whole {
+			most *= 1.2 // the bridge and its bulbs stand still by themselves, too, beside other tests
+		}
+		rig.Bar(t, "bulb power-cycled", "the fastest second of its way back", fastest, most, "L*")
 		rig.Bar(t, "bulb power-cycled", "taken for a hand", held, 0, "")
 		if !rig.Whole {
 			d.stop()
