@@ -158,8 +158,8 @@ func OnlyBars(t testing.TB) {
 	}
 }
 
-// Arithmetic is for a test that computes for long, itself or in decoders, and shares nothing: the race detector makes it up to ten times as
-// long and finds nothing in it.
+// Arithmetic is for a test that only computes, itself or in decoders, and shares nothing: under the race detector it takes up to ten times
+// as long, and there is nothing to find.
 func Arithmetic(t testing.TB) {
 	t.Helper()
 	if race {

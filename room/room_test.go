@@ -155,7 +155,7 @@ func runRoomOf(t *testing.T, store *journal.Store, lib Library, change func(*Con
 	return tr
 }
 
-// ping asks whether the room's owner still answers, and waits this long for it.
+// ping returns an error where the room's owner does not answer within that time.
 func (tr *testRoom) ping(t *testing.T, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
@@ -172,8 +172,7 @@ func (tr *testRoom) must(t *testing.T, c Command) {
 	}
 }
 
-// TestWhatIsWrongIsThereFromTheFirst asks a room as soon as it is made: who asks before its owner's first round must not hear that all is
-// well.
+// TestWhatIsWrongIsThereFromTheFirst asks a room as soon as it is made. Nobody is to hear that all is well only because nobody has looked.
 func TestWhatIsWrongIsThereFromTheFirst(t *testing.T) {
 	store, _, err := journal.Open(filepath.Join(t.TempDir(), "roomd.db"))
 	if err != nil {
@@ -332,7 +331,7 @@ func TestRoomRefusesWhatCameTooLate(t *testing.T) {
 	a.must(t, Command{ID: "s", Do: Start, Playlist: "journey", BeforeMS: ms(a.Now()) + 60_000})
 	in := ms(a.Now()) + 60_000
 	a.must(t, Command{ID: "m", Do: MarkNow, Name: "Vitals", BeforeMS: in})
-	rig.Eventually(t, "the room's clock has begun", func() bool { return ms(a.Now()) > 1 }) // 0 is never
+	rig.Eventually(t, "the room's clock has begun", func() bool { return ms(a.Now()) > 1 }) // 0 stands for never
 	late := ms(a.Now()) - 1
 	var r *Refused
 	if _, err := a.Do(t.Context(), Command{ID: "late", Do: MarkNow, Name: "Vitals", BeforeMS: late}); !errors.As(err, &r) || r.Field != "" || r.Reason == "" {

@@ -334,8 +334,8 @@ func dry(t *testing.T, d *daemon, stalls int) int {
 // lost is how many seconds a recording lacks at most of a session whose sound ran dry so many times.
 func lost(dry int) float64 { return 0.6 * float64(dry) }
 
-// unbroken finds gaps of 50 ms, looking from rise after from until to, and clicks outside of gaps, between from and clicks. It allows as
-// many gaps as the sound ran dry, and as many clicks as a sound server may have made by itself.
+// unbroken checks a recording, in seconds of it: no gap of 50 ms between from+rise and to, and no click between from and clicks that is not
+// beside a gap. It allows one gap for each time that the sound ran dry, and as many clicks as a sound server may have torn.
 func unbroken(t *testing.T, s rig.Sound, from, rise, to, clicks float64, dry, torn int) {
 	t.Helper()
 	const around = 0.3 // seconds: the device is opened again, and the sound rises

@@ -127,7 +127,8 @@ for (const [name, scene] of Object.entries(scenes)) {
     for (const [kind, [width, height]] of Object.entries(sizes)) {
       await page.setViewportSize({ width, height });
       // One that lies and one upright give as much light as all.
-      for (const palette of !all ? (kind === "desk" || kind === "phone" ? palettes.slice(0, 1) : []) : kind === "desk" ? palettes : palettes.slice(0, 1)) {
+      const shown = all && kind === "desk" ? palettes : all || kind === "desk" || kind === "phone" ? palettes.slice(0, 1) : [];
+      for (const palette of shown) {
         await page.evaluate((p) => (document.documentElement.dataset.palette = p), palette);
         const png = await page.screenshot(pictures && palette === palettes[0] ? { path: new URL(`clinic-${name}-${kind}.png`, shots).pathname } : {});
         const { y, blue } = light(png);
