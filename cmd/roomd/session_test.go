@@ -439,7 +439,7 @@ phases:
 	s := rec.Stop()
 	first, end1 := span(strengths(s, 300), 0)
 	second, end2 := span(strengths(s, 450), 0)
-	begin := second - 8.2 // as in checkSound
+	begin := second - 8.2 // then tone two has a fifth of its strength, as in checkSound
 	late := lost(still)   // roomd is not told when the server runs dry
 	if first < begin || first > begin+1.5+late || math.Abs(end1-begin-10) > 0.4+late || math.Abs(end2-begin-20) > 0.5+late {
 		t.Fatalf("tone one from %.2f to %.2f s, tone two from %.2f to %.2f s; %.1f s recorded", first-begin, end1-begin, second-begin, end2-begin,
