@@ -49,7 +49,8 @@ var tools = sync.OnceValue(func() toolset {
 const formats = "aac,ac3,eac3,aiff,ape,asf,au,caf,dsf,flac,iff,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,ogg,tak,tta,w64,wav,wv"
 
 // A child that gives nothing for stallTimeout while it is asked to, or dies, is started again at its place. After maxDeaths
-// within a second of sound the file is at fault, or its disk: together longer than a disk takes to spin up.
+// within a second of sound the file is at fault, or its disk. To its first frame it has half of openTimeout: where the computer
+// or the disk is slow to start it, another one would only begin anew.
 const (
 	stallTimeout = 5 * time.Second
 	maxDeaths    = 4
@@ -218,10 +219,12 @@ func (r *reviving) whole(said string) error {
 // startDecoder starts a child at a frame of the file: skip frames come before it.
 func startDecoder(path string, opt Options, frame int64) (c *child, skip int64, err error) {
 	seconds, skip := seekPlan(frame, opt.Rate)
-	stall := opt.patience(cmp.Or(opt.stall, stallTimeout))
-	c = &child{name: "ffmpeg", first: stall, next: stall, buf: make([]byte, 256<<10), exited: make(chan struct{})}
+	c = &child{
+		name: "ffmpeg", first: opt.patience(openTimeout / 2), next: opt.patience(cmp.Or(opt.stall, stallTimeout)),
+		buf: make([]byte, 256<<10), exited: make(chan struct{}),
+	}
 	if opt.own() {
-		c.name, c.first = "roomd decode", opt.patience(openTimeout) // it may have to decode all that is before
+		c.name = "roomd decode"
 		c.cmd, err = selfCommand("--rate", strconv.Itoa(opt.Rate), "--from", strconv.FormatInt(seconds, 10), "--", path)
 	} else {
 		c.cmd, err = selfCommand(append([]string{"--run", tools().ffmpeg, "--", path}, ffmpegArgs(tools().soxr, path, opt.Rate, seconds)...)...)

@@ -51,8 +51,9 @@ var (
 	ErrClosed = errors.New("stream closed")
 )
 
-// openTimeout bounds how long the first frames of a file may take: a disk that sleeps, a seek in a long file.
-var openTimeout = 10 * time.Second
+// openTimeout bounds how long the first frames of a file may take: a disk that sleeps needs up to 15 s, a busy computer may take as
+// long to start a decoder, and one without ffmpeg decodes all that is before them. Meanwhile the cover bed sounds.
+var openTimeout = 20 * time.Second
 
 // unhurried is how many times as long a child in the background may take: on a computer that is busy with other things it gets a
 // few hundredths of a processor, and what it gives late is right all the same.

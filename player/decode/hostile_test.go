@@ -186,6 +186,31 @@ func TestAStarvedChildIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestASlowStartIsWaitedFor stops a child before its first frame for longer than it may be silent in mid-play: it is the same child that
+// gives it then.
+func TestASlowStartIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	const stall = 2 * time.Second
+	opt := Options{Rate: 48000, stall: stall}
+	src, err := openChild(sample(t, "16.wav"), opt, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := src.(*reviving).running()
+	if err := child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(stall+time.Second, func() { _ = child.cmd.Process.Signal(syscall.SIGCONT) })
+	s := newStream(src, opt, maxLength)
+	defer s.Close()
+	if err := s.prime(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if src.(*reviving).running() != child {
+		t.Error("another child gave the first frame")
+	}
+}
+
 // TestADecoderCostsItsFileOnly has roomd decode meet what its decoders are known for: it ends soon, with an error, and within
 // its memory.
 func TestADecoderCostsItsFileOnly(t *testing.T) { // not beside others: their children's time would count
