@@ -110,6 +110,7 @@ phases: [{name: One, stage: preparation, length: 2m50s, music: [one.aiff, two.ai
 		music(t, r.dir+"/playlists", map[string]tone{"one.aiff": {300, 90, -20}, "two.aiff": {500, 90, -20}})
 		r.file = filepath.Join(r.dir, "playlists", "one.aiff")
 		r.start()
+		defer r.tellOnFailure()
 		r.ready("two")
 	}
 	for _, r := range rooms {

@@ -223,7 +223,7 @@ func checkSound(t *testing.T, s rig.Sound, dry int) {
 			t.Errorf("at %v s the coming tone is %.1f dB down, wanted 3", x.at, up)
 		}
 	}
-	unbroken(t, s, begin, 1+lost(dry), begin+59, begin+38, dry, 0)
+	unbroken(t, s, begin, 1.5+lost(dry), begin+59, begin+38, dry, 0)
 }
 
 // checkTablet holds that each phase change was told within 100 ms of its time, or of the computer's longest standstill.
