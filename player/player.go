@@ -193,8 +193,8 @@ func (p *Player) Rouse() {
 }
 
 // Ready makes ready for a score that may be asked for at any moment: the device goes over to its rate, and the first clip is
-// opened and held, so that it sounds at once. It counts while the player is attended and nothing is to sound. The newest call
-// wins.
+// opened and held, so that it sounds at once. It counts while the player is attended and nothing is to sound; a player that
+// sleeps leaves it until it wakes. The newest call wins.
 func (p *Player) Ready(s Score) {
 	p.ready.Store(&s)
 	p.wake()
@@ -297,10 +297,10 @@ func (p *Player) drowsy() bool {
 	return p.o.Now().Sub(p.idle) >= drowse
 }
 
-// busy reports whether anything sounds or is still to sound.
+// busy reports whether anything sounds or is still to sound. A score that waits for its rate is not in the mix yet.
 func (p *Player) busy() bool {
 	m := p.path.mix
-	return m.audible() || p.running && slices.ContainsFunc(m.plan.clips, func(c part) bool { return c.end > m.pos })
+	return m.audible() || p.running && (p.tuning || slices.ContainsFunc(m.plan.clips, func(c part) bool { return c.end > m.pos }))
 }
 
 // sleep gives the device back until somebody needs the sound. A device that was not there is looked for now and then, so
@@ -412,8 +412,10 @@ func (p *Player) take(at time.Duration) bool {
 		p.path.level.ask(*m, !p.running && !p.path.mix.audible() || !p.up)
 	}
 	w := p.score.Swap(nil)
-	if r := p.ready.Swap(nil); r != nil && w == nil && !p.busy() {
-		return p.prepare(r)
+	if !p.asleep.Load() {
+		if r := p.ready.Swap(nil); r != nil && w == nil && !p.busy() {
+			return p.prepare(r)
+		}
 	}
 	if w == nil {
 		return false

@@ -119,6 +119,45 @@ func TestADeviceIsLent(t *testing.T) {
 	})
 }
 
+// A score is heard at once, whatever the player was at and whichever rate it asks for; a sleeping player's device is not touched by what
+// is only made ready.
+func TestAScoreIsHeardOutOfAnyRest(t *testing.T) {
+	rests := map[string]func(p *Player){
+		"awake":  func(p *Player) { p.Attend(true) },
+		"asleep": func(*Player) {},
+		"lent":   func(p *Player) { p.Attend(true); p.Lend(true) },
+		"roused": func(p *Player) { time.Sleep(2 * time.Minute); p.Rouse(); time.Sleep(10 * time.Second) },
+	}
+	for name, rest := range rests {
+		for _, hz := range []int{0, rate, 2 * rate} {
+			for _, ready := range []bool{false, true} {
+				c := newCard()
+				live(t, shelf{"a": long(time.Minute)}, c, func(p *Player) {
+					score := Score{Clips: []Clip{{ID: "a", File: "a", End: 30 * time.Second}}, Rate: hz}
+					rest(p)
+					if name != "roused" {
+						time.Sleep(2*time.Minute + 7*time.Second)
+					}
+					if ready {
+						waits := c.waited()
+						p.Ready(score)
+						time.Sleep(time.Second)
+						if (name == "asleep" || name == "lent") && (c.waited() != waits || len(c.askedFor()) > 0) {
+							t.Errorf("%s, %d Hz: the device was taken, or asked for %v, by what is made ready", name, hz, c.askedFor())
+						}
+					}
+					start := time.Now()
+					p.SetScore(score, start)
+					time.Sleep(3 * time.Second)
+					if d := heardAfter(c, start); d > 400*time.Millisecond {
+						t.Errorf("%s, %d Hz, ready %v: heard after %v", name, hz, ready, d)
+					}
+				})
+			}
+		}
+	}
+}
+
 // A device that is missing is looked for while the player sleeps.
 func TestASleepingPlayerLooksForADeviceThatIsMissing(t *testing.T) {
 	c := newCard()

@@ -164,11 +164,13 @@ func TestAWordWakesTheLine(t *testing.T) {
 	})
 }
 
-// A line at rest has given its device back, and opens it when it is asked again.
+// A line at rest has given its device back, and opens it when it is asked again, at the rate that it was asked for meanwhile.
 func TestARestingLineHoldsNoDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var made []*fakeSink
-		l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func(Config) (sink, error) {
+		var last Config
+		l := newLine(Config{Kind: ALSA}.withDefaults(), slog.New(slog.DiscardHandler), func(c Config) (sink, error) {
+			last = c
 			made = append(made, newFakeSink(0))
 			return made[len(made)-1], nil
 		})
@@ -179,6 +181,8 @@ func TestARestingLineHoldsNoDevice(t *testing.T) {
 			}
 		}
 		l.Rest()
+		time.Sleep(time.Hour)
+		l.SetRate(44100)
 		time.Sleep(time.Hour)
 		select {
 		case <-made[0].closed:
@@ -194,8 +198,8 @@ func TestARestingLineHoldsNoDevice(t *testing.T) {
 			l.Wait(nil)
 			_, ok = l.Prepare()
 		}
-		if time.Since(before) > time.Millisecond || l.Health().State != Playing {
-			t.Errorf("back after %v: %+v", time.Since(before), l.Health())
+		if time.Since(before) > time.Millisecond || l.Health().State != Playing || last.Rate != 44100 {
+			t.Errorf("back after %v at %d Hz: %+v", time.Since(before), last.Rate, l.Health())
 		}
 	})
 }

@@ -208,7 +208,7 @@ func newLine(cfg Config, log *slog.Logger, open func(Config) (sink, error)) *Lin
 func (l *Line) Rate() int { return l.cfg.Rate }
 
 // SetRate gives an ALSA device back, as nothing sounds, to open it at another rate; Config.Rate it is again where the
-// device does not take that without resampling. Rate tells which it has become.
+// device does not take that without resampling. Rate tells which it has become. A line at rest opens it when it is asked again.
 func (l *Line) SetRate(hz int) {
 	if l.cfg.Kind != ALSA || l.closed || hz == l.cfg.Rate {
 		return
@@ -220,7 +220,9 @@ func (l *Line) SetRate(hz int) {
 		l.giveUp()
 	}
 	l.retune(hz)
-	l.attempt(time.Now())
+	if !l.resting {
+		l.attempt(time.Now())
+	}
 }
 
 // Rest gives the device back while nobody needs the sound: it may sleep, and other programs may use it. Prepare opens it
