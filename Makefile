@@ -28,7 +28,7 @@ setup:
 # that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes. SQLite, which is C
 # made into Go and the most there is to compile, is not watched for races; what calls it is. What each change can't afford is rig.OnlyBars:
 # make bars.
-SOUND := Session|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes
+SOUND := Session|StartedFromSleep|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes
 LAMPS := Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
 # What judges sound and light by the second may fail because the computer stood still: a test or two that failed run again by themselves, once,
 # and both runs are shown.

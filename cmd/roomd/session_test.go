@@ -363,6 +363,28 @@ func unbroken(t *testing.T, s rig.Sound, from, rise, to, clicks float64, dry, to
 	}
 }
 
+// TestStartedFromSleep lets a room rest that nobody looks at, and starts a session in it as another program would: the card is opened at the
+// music's rate, which is not the one that it rested at, and the music is heard.
+func TestStartedFromSleep(t *testing.T) {
+	rig.Long(t)
+	t.Parallel()
+	card := rig.SoundCard(t, 1)
+	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n",
+		"playlists/tone.yaml": "name: Tone\nphases: [{name: One, stage: preparation, length: 1m, music: one.flac}]\n"})
+	music(t, filepath.Join(d.dir, "playlists"), map[string]tone{"one.flac": {300, 60, -20}})
+	d.start()
+	defer d.tellOnFailure()
+	d.ready("tone")
+	rig.Within(t, 90*time.Second, "it rests", func() bool { return d.snapshot().Sound.State == "resting" })
+	d.do(room.Command{Do: room.Start, Playlist: "tone"})
+	began := time.Now()
+	rig.Eventually(t, "the music is heard", func() bool {
+		s := card.Played()
+		return s.Rate == 44100 && len(s.Frames) > 4410 && amplitude(s.Frames[len(s.Frames)-4410:], s.Rate, 300) > 0.01
+	})
+	rig.Bar(t, "started by a program, the card at rest", "music after", time.Since(began).Seconds(), 2, "s")
+}
+
 // TestHeadphones plays on a device of four channels: the room file's headphones are on the second pair, at their level.
 func TestHeadphones(t *testing.T) {
 	rig.Long(t)
