@@ -97,7 +97,7 @@ bars: setup
 	ROOMD_LONG=1 go test ./cmd/roomd -run 'ErasedSession|RoomsOnOneBroker' -raw 1h -two-rooms 10m -v -timeout 90m
 	ROOMD_LONG=1 go test ./player/decode -run Mutated -decode.mutations=2000 -v -timeout 60m
 	ROOMD_BARS=1 ROOMD_LONG=1 go test ./room -run TestCourse -rapid.checks=500 -v -timeout 60m
-	go test ./player -run NothingSudden -places 1000 -v -timeout 30m
+	go test ./player -run 'NothingSudden|WhateverIsWished' -places 1000 -wishes 1000 -v -timeout 30m
 	cd web/e2e && npm ci --silent && ROOMD_BARS=1 node --test scenes.test.js && ROOMD_BARS=1 node --test --test-name-pattern='a thousand rooms|: dark' clinic.test.js && ROOMD_BARS=1 node --test --test-concurrency=1 line.test.js outage.test.js session.test.js
 
 # The faults of docs/lights.md at their full length: an hour, a line for each figure.

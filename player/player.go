@@ -341,6 +341,7 @@ func (p *Player) step(n int) error {
 	if !ok {
 		if p.up {
 			p.up, p.lost = false, true
+			p.path.mix.seek(p.path.mix.pos, false) // nothing is heard any more
 			p.emit(Event{Kind: DeviceLost, At: p.elapsed()})
 		}
 		p.take(p.elapsed())

@@ -2,12 +2,19 @@ package player
 
 import (
 	"context"
+	"flag"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"roomd/rig"
 )
+
+var wishes = flag.Int("wishes", 60, "sessions of random wishes in TestWhateverIsWishedIsHeard")
 
 // slow opens what shelf has after as long as a child takes to start.
 func (s shelf) slow(ctx context.Context, file string, from time.Duration, rate int) (Source, error) {
@@ -254,6 +261,79 @@ func TestTheNextClipIsHeardAtOnce(t *testing.T) {
 				}
 			}
 			t.Errorf("%+v: nothing changes", next)
+		})
+	}
+}
+
+// TestWhateverIsWishedIsHeard has somebody wish at random for sessions of any rate, their end, a page, a loan of the device, while the device
+// comes and goes: wherever a session should sound, it does, and a device that is lent is left alone else.
+func TestWhateverIsWishedIsHeard(t *testing.T) {
+	rig.Arithmetic(t)
+	for seed := range uint64(*wishes) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		c := newCard()
+		var did []string
+		live(t, shelf{"a": long(3 * time.Hour), "b": long(3 * time.Hour)}, c, func(p *Player) {
+			var session, device, lent, ended time.Time // since when; zero: not
+			device, ended = time.Now(), time.Now()
+			score := func() Score {
+				file := string("ab"[rng.IntN(2)])
+				return Score{Clips: []Clip{{ID: file, File: file, End: 3 * time.Hour}}, Rate: []int{0, rate, 2 * rate}[rng.IntN(3)]}
+			}
+			set := func(since *time.Time, yes bool) {
+				switch {
+				case !yes:
+					*since = time.Time{}
+				case since.IsZero():
+					*since = time.Now()
+				}
+			}
+			for range 15 {
+				yes := rng.IntN(2) == 0
+				what := []string{"start", "revise", "stop", "attend", "lend", "rouse", "ready", "device"}[rng.IntN(8)]
+				did = append(did, fmt.Sprint(what, " ", yes))
+				switch what {
+				case "start":
+					session = time.Now()
+					p.SetScore(score(), session)
+				case "revise":
+					if !session.IsZero() {
+						p.SetScore(score(), session)
+						time.Sleep(4 * time.Second) // what it was fades out
+					}
+				case "stop":
+					p.Stop()
+					session, ended = time.Time{}, time.Now()
+				case "attend":
+					p.Attend(yes)
+				case "lend":
+					p.Lend(yes)
+					set(&lent, yes)
+				case "rouse":
+					p.Rouse()
+				case "ready":
+					p.Ready(score())
+				case "device":
+					c.set(yes)
+					set(&device, yes)
+				}
+				time.Sleep(time.Duration([]int{17, 300, 5003, 70_011}[rng.IntN(4)]) * time.Millisecond)
+				sounds := func(since time.Time) bool { return !since.IsZero() && time.Since(since) > 3*time.Second }
+				switch {
+				case sounds(session) && sounds(device):
+					if c.sample(session, time.Since(session)-200*time.Millisecond) == [2]float64{} {
+						t.Errorf("seed %d: silence, %v into a session, after %v", seed, time.Since(session), did)
+						return
+					}
+				case session.IsZero() && sounds(lent) && time.Since(ended) > 4*time.Second:
+					waits := c.waited()
+					time.Sleep(10 * time.Second)
+					if n := c.waited() - waits; n > 2 {
+						t.Errorf("seed %d: a device that is lent was taken, after %v", seed, did)
+						return
+					}
+				}
+			}
 		})
 	}
 }
