@@ -90,7 +90,6 @@ bars: setup
 	for to in windows/amd64 darwin/arm64; do GOOS=$${to%/*} GOARCH=$${to#*/} go build ./... || exit 1; done
 	ROOMD_LONG=1 go test ./cmd/roomd -run Corpus -corpus 30 -steered 30 -v -timeout 60m
 	go test ./cmd/roomd -run Kill -kills 200 -v -timeout 30m
-	ROOMD_BARS=1 go test ./cmd/roomd -run TakenUpFromSilence -v
 	ROOMD_BARS=1 go test -p 1 -parallel 1 -run "$$(rig/named OnlyBars)" -skip 'Desk|HundredRooms|Flooded|AnyOfSeven' -v -timeout 180m ./...
 	ROOMD_BARS=1 go test ./room -run 'RandomCommands|TestSteering$$|Revise|Change|Notices' -rapid.checks=3000 -v -timeout 60m
 	ROOMD_EDITS=100000 go test ./playlists -run EditProperty -v -timeout 60m

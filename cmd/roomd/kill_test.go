@@ -154,7 +154,9 @@ func TestTakenUpFromSilence(t *testing.T) {
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
 phases: [{name: One, stage: preparation, length: 1m, music: one.flac}]
 `})
-	music(t, d.dir+"/playlists", map[string]tone{"one.flac": {300, 60, -20}})
+	// The bed that stands in for a decoder that starts late has nothing so high.
+	const hz = 2000
+	music(t, d.dir+"/playlists", map[string]tone{"one.flac": {hz, 60, -20}})
 	d.start()
 	defer d.tellOnFailure()
 	d.ready("tone")
@@ -165,7 +167,7 @@ phases: [{name: One, stage: preparation, length: 1m, music: one.flac}]
 	levels := func(from int) []float64 {
 		s := card.Played()
 		s.Frames = s.Frames[min(from, len(s.Frames)):]
-		return strengths(s, 300)
+		return strengths(s, hz)
 	}
 	// If the computer stands still, the sound runs dry and fades in again. So the loudest moment before the kill counts, not the last.
 	var was float64
@@ -189,12 +191,8 @@ phases: [{name: One, stage: preparation, length: 1m, music: one.flac}]
 	if after[0] > was/10 {
 		t.Errorf("it came back with %.4f, it had %.4f", after[0], was)
 	}
-	most := was * 1.19 // 1.5 dB
-	if rig.Whole {
-		most = was * 1.05
-	}
 	for i, l := range after {
-		if l > most {
+		if l > was*1.05 {
 			t.Fatalf("%v after the restart the sound is %.4f, louder than before (%.4f)", time.Duration(i)*step, l, was)
 		}
 	}
