@@ -22,16 +22,15 @@ run:
 setup:
 	@rig/setup test
 
-# Real sound comes first and alone: what else runs, in whatever class, may hold up a decoder. Real lamps mostly wait: the time that they leave
-# is the scheduler's idle class, in which everything runs that is neither roomd as a process of its own nor a browser. Those two come last.
+# Real sound runs first and alone: any load, even in the scheduler's idle class, can delay a decoder. Real lamps mostly wait, so the checks and
+# the tests within a package run beside them, in the idle class. Tests that start roomd as a process, and the browser's, come last.
 # What takes long or only computes (rig.Long, rig.Arithmetic and rig.Apart name themselves) runs without the race detector, at the priority
 # that roomd gives to decoders nobody waits for: those would else get next to nothing, and tests would wait for minutes. SQLite, which is C
 # made into Go and the most there is to compile, is not watched for races; what calls it is. What each change can't afford is rig.OnlyBars:
 # make bars.
 SOUND := Session|StartedFromSleep|SessionOnPulseAudio|Headphones|SetupPlays|TrackIsLostInMidPlay|TakenUpFromSilence|Scripts|NetworkGoes
 LAMPS := Faults.*|Trial|Show|Zigbee|ZigbeeRequests|TasmotaOverABroker|CommissionOverWifi
-# What judges sound and light by the second may fail because the computer stood still: a test or two that failed run again by themselves, once,
-# and both runs are shown.
+# Tests that time sound and light fail if the computer stalls. If one or two fail, each is rerun once, alone; both results are printed.
 REAL := go run $(GOTESTSUM) --format standard-quiet --rerun-fails=1 --rerun-fails-max-failures=2 --rerun-fails-run-root-test
 RACE := env CGO_ENABLED=1 go test -race -vet=off -shuffle=on -gcflags=modernc.org/libc/...=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 IDLE := $(shell chrt --idle 0 true 2>/dev/null && echo chrt --idle 0 || echo nice -n 19)

@@ -192,9 +192,9 @@ func (p *Player) Rouse() {
 	p.wake()
 }
 
-// Ready makes ready for a score that may be asked for at any moment: the device goes over to its rate, and the first clip is
-// opened and held, so that it sounds at once. It counts while the player is attended and nothing is to sound; a player that
-// sleeps leaves it until it wakes. The newest call wins.
+// Ready prepares a score that may be started at any moment: the device switches to its rate and the first clip is opened, so that
+// playback starts at once. It takes effect while the player is attended and nothing is scheduled; a sleeping player prepares when it
+// wakes. The newest call wins.
 func (p *Player) Ready(s Score) {
 	p.ready.Store(&s)
 	p.wake()
@@ -297,10 +297,14 @@ func (p *Player) drowsy() bool {
 	return p.o.Now().Sub(p.idle) >= drowse
 }
 
-// busy reports whether anything sounds or is still to sound. A score that waits for its rate is not in the mix yet.
+// busy reports whether anything sounds or is scheduled to sound. It asks the score, not the mix, which gets a score only once the line
+// plays at its rate.
 func (p *Player) busy() bool {
-	m := p.path.mix
-	return m.audible() || p.running && (p.tuning || slices.ContainsFunc(m.plan.clips, func(c part) bool { return c.end > m.pos }))
+	if p.path.mix.audible() {
+		return true
+	}
+	s, now := &p.wished.score, p.elapsed()
+	return p.running && (s.End == 0 || now < s.End) && slices.ContainsFunc(s.Clips, func(c Clip) bool { return now < c.End })
 }
 
 // sleep gives the device back until somebody needs the sound. A device that was not there is looked for now and then, so
@@ -341,7 +345,7 @@ func (p *Player) step(n int) error {
 	if !ok {
 		if p.up {
 			p.up, p.lost = false, true
-			p.path.mix.seek(p.path.mix.pos, false) // nothing is heard any more
+			p.path.mix.seek(p.path.mix.pos, false) // without a device nothing is audible
 			p.emit(Event{Kind: DeviceLost, At: p.elapsed()})
 		}
 		p.take(p.elapsed())

@@ -126,14 +126,14 @@ func TestADeviceIsLent(t *testing.T) {
 	})
 }
 
-// A score is heard at once, whatever the player was at and whichever rate it asks for; a sleeping player's device is not touched by what
-// is only made ready.
+// A score sounds at once, whatever the player was doing before and whatever rate the score has. Ready alone never opens the device of a
+// player that sleeps or has lent it.
 func TestAScoreIsHeardOutOfAnyRest(t *testing.T) {
 	rests := map[string]func(p *Player){
 		"awake":  func(p *Player) { p.Attend(true) },
 		"asleep": func(*Player) {},
 		"lent":   func(p *Player) { p.Attend(true); p.Lend(true) },
-		"roused": func(p *Player) { time.Sleep(2 * time.Minute); p.Rouse(); time.Sleep(10 * time.Second) },
+		"roused": func(p *Player) { time.AfterFunc(2*time.Minute, p.Rouse) },
 	}
 	for name, rest := range rests {
 		for _, hz := range []int{0, rate, 2 * rate} {
@@ -142,15 +142,13 @@ func TestAScoreIsHeardOutOfAnyRest(t *testing.T) {
 				live(t, shelf{"a": long(time.Minute)}, c, func(p *Player) {
 					score := Score{Clips: []Clip{{ID: "a", File: "a", End: 30 * time.Second}}, Rate: hz}
 					rest(p)
-					if name != "roused" {
-						time.Sleep(2*time.Minute + 7*time.Second)
-					}
+					time.Sleep(2*time.Minute + 7*time.Second)
 					if ready {
 						waits := c.waited()
 						p.Ready(score)
 						time.Sleep(time.Second)
 						if (name == "asleep" || name == "lent") && (c.waited() != waits || len(c.askedFor()) > 0) {
-							t.Errorf("%s, %d Hz: the device was taken, or asked for %v, by what is made ready", name, hz, c.askedFor())
+							t.Errorf("%s, %d Hz: Ready opened the device, or asked it for %v", name, hz, c.askedFor())
 						}
 					}
 					start := time.Now()
@@ -265,8 +263,8 @@ func TestTheNextClipIsHeardAtOnce(t *testing.T) {
 	}
 }
 
-// TestWhateverIsWishedIsHeard has somebody wish at random for sessions of any rate, their end, a page, a loan of the device, while the device
-// comes and goes: wherever a session should sound, it does, and a device that is lent is left alone else.
+// TestWhateverIsWishedIsHeard calls the player's methods at random, while its device comes and goes. A session always sounds within 3 s
+// of its start or of the device's return, and outside sessions a lent device stays closed.
 func TestWhateverIsWishedIsHeard(t *testing.T) {
 	rig.Arithmetic(t)
 	for seed := range uint64(*wishes) {
@@ -274,7 +272,7 @@ func TestWhateverIsWishedIsHeard(t *testing.T) {
 		c := newCard()
 		var did []string
 		live(t, shelf{"a": long(3 * time.Hour), "b": long(3 * time.Hour)}, c, func(p *Player) {
-			var session, device, lent, ended time.Time // since when; zero: not
+			var session, device, lent, ended time.Time // when each began; zero: not now
 			device, ended = time.Now(), time.Now()
 			score := func() Score {
 				file := string("ab"[rng.IntN(2)])
@@ -299,7 +297,7 @@ func TestWhateverIsWishedIsHeard(t *testing.T) {
 				case "revise":
 					if !session.IsZero() {
 						p.SetScore(score(), session)
-						time.Sleep(4 * time.Second) // what it was fades out
+						time.Sleep(4 * time.Second) // the old music fades out
 					}
 				case "stop":
 					p.Stop()
@@ -318,18 +316,18 @@ func TestWhateverIsWishedIsHeard(t *testing.T) {
 					set(&device, yes)
 				}
 				time.Sleep(time.Duration([]int{17, 300, 5003, 70_011}[rng.IntN(4)]) * time.Millisecond)
-				sounds := func(since time.Time) bool { return !since.IsZero() && time.Since(since) > 3*time.Second }
+				settled := func(since time.Time) bool { return !since.IsZero() && time.Since(since) > 3*time.Second }
 				switch {
-				case sounds(session) && sounds(device):
+				case settled(session) && settled(device):
 					if c.sample(session, time.Since(session)-200*time.Millisecond) == [2]float64{} {
 						t.Errorf("seed %d: silence, %v into a session, after %v", seed, time.Since(session), did)
 						return
 					}
-				case session.IsZero() && sounds(lent) && time.Since(ended) > 4*time.Second:
+				case session.IsZero() && settled(lent) && time.Since(ended) > 4*time.Second:
 					waits := c.waited()
 					time.Sleep(10 * time.Second)
 					if n := c.waited() - waits; n > 2 {
-						t.Errorf("seed %d: a device that is lent was taken, after %v", seed, did)
+						t.Errorf("seed %d: the lent device was opened, after %v", seed, did)
 						return
 					}
 				}

@@ -154,7 +154,7 @@ func TestTakenUpFromSilence(t *testing.T) {
 	d := newDaemon(t, card.Env(), map[string]string{"room.yaml": "audio: {output: alsa}\n", "playlists/tone.yaml": `name: Tone
 phases: [{name: One, stage: preparation, length: 1m, music: one.flac}]
 `})
-	// The bed that stands in for a decoder that starts late has nothing so high.
+	// If the decoder starts late, the drone covers for it. It hums at 300 Hz, and has nothing at 2 kHz.
 	const hz = 2000
 	music(t, d.dir+"/playlists", map[string]tone{"one.flac": {hz, 60, -20}})
 	d.start()

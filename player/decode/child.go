@@ -48,9 +48,9 @@ var tools = sync.OnceValue(func() toolset {
 // that it takes for a playlist or a manifest leads it to other files.
 const formats = "aac,ac3,eac3,aiff,ape,asf,au,caf,dsf,flac,iff,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,ogg,tak,tta,w64,wav,wv"
 
-// A child that gives nothing for stallTimeout while it is asked to, or dies, is started again at its place. After maxDeaths
-// within a second of sound the file is at fault, or its disk. To its first frame it has half of openTimeout: where the computer
-// or the disk is slow to start it, another one would only begin anew.
+// A child that dies, or outputs nothing for stallTimeout while it is being read, is restarted at the same frame. Its first frame may
+// take half of openTimeout: on a slow disk or a busy computer a restart would only lose time. After maxDeaths within a second of sound
+// the file or its disk is at fault.
 const (
 	stallTimeout = 5 * time.Second
 	maxDeaths    = 4
@@ -224,7 +224,7 @@ func startDecoder(path string, opt Options, frame int64) (c *child, skip int64, 
 		buf: make([]byte, 256<<10), exited: make(chan struct{}),
 	}
 	if opt.own() {
-		c.name = "roomd decode"
+		c.name, c.first = "roomd decode", opt.patience(openTimeout) // it may have to decode everything before the frame
 		c.cmd, err = selfCommand("--rate", strconv.Itoa(opt.Rate), "--from", strconv.FormatInt(seconds, 10), "--", path)
 	} else {
 		c.cmd, err = selfCommand(append([]string{"--run", tools().ffmpeg, "--", path}, ffmpegArgs(tools().soxr, path, opt.Rate, seconds)...)...)

@@ -51,8 +51,8 @@ var (
 	ErrClosed = errors.New("stream closed")
 )
 
-// openTimeout bounds how long the first frames of a file may take: a disk that sleeps needs up to 15 s, a busy computer may take as
-// long to start a decoder, and one without ffmpeg decodes all that is before them. Meanwhile the cover bed sounds.
+// openTimeout bounds how long a file's first frames may take. A sleeping disk needs up to 15 s, and without ffmpeg roomd decodes
+// everything before them. The cover bed plays meanwhile.
 var openTimeout = 20 * time.Second
 
 // unhurried is how many times as long a child in the background may take: on a computer that is busy with other things it gets a

@@ -186,8 +186,8 @@ func TestAStarvedChildIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestASlowStartIsWaitedFor stops a child before its first frame for longer than it may be silent in mid-play: it is the same child that
-// gives it then.
+// TestASlowStartIsWaitedFor stops a child before its first frame, for longer than a child may stall later. The first frame must come
+// from that child, not from a restarted one.
 func TestASlowStartIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	const stall = 2 * time.Second
@@ -207,7 +207,7 @@ func TestASlowStartIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	if src.(*reviving).running() != child {
-		t.Error("another child gave the first frame")
+		t.Error("the first frame came from a restarted child")
 	}
 }
 

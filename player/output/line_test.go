@@ -164,7 +164,7 @@ func TestAWordWakesTheLine(t *testing.T) {
 	})
 }
 
-// A line at rest has given its device back, and opens it when it is asked again, at the rate that it was asked for meanwhile.
+// A resting line has closed its device. Prepare opens it again, at the rate that SetRate asked for meanwhile.
 func TestARestingLineHoldsNoDevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var made []*fakeSink

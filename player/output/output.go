@@ -207,8 +207,9 @@ func newLine(cfg Config, log *slog.Logger, open func(Config) (sink, error)) *Lin
 // Rate is the line's rate in Hz. Where SetRate was called it counts once Prepare says that the device is there.
 func (l *Line) Rate() int { return l.cfg.Rate }
 
-// SetRate gives an ALSA device back, as nothing sounds, to open it at another rate; Config.Rate it is again where the
-// device does not take that without resampling. Rate tells which it has become. A line at rest opens it when it is asked again.
+// SetRate reopens an ALSA device at hz; call it while nothing sounds. If the device would have to resample, the line goes back to
+// Config.Rate. A resting line only notes hz, and the next Prepare opens the device. Once Prepare reports the device, Rate is the rate
+// that it plays at.
 func (l *Line) SetRate(hz int) {
 	if l.cfg.Kind != ALSA || l.closed || hz == l.cfg.Rate {
 		return
